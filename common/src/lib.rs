@@ -1,0 +1,15 @@
+//! The shared house: what every process needs and nothing that only one of them needs.
+//!
+//! Layers, lowest first; nothing imports upwards, and `common` imports no component:
+//! [`sys`], [`process`] ← [`net`], [`client_hello`], [`ipc`], [`sandbox`], [`observe`] ← [`config`], [`wiring`] ← [`startup`].
+
+pub mod client_hello;
+pub mod config;
+pub mod ipc;
+pub mod net;
+pub mod observe;
+pub mod process;
+pub mod sandbox;
+pub mod startup;
+pub mod sys;
+pub mod wiring;

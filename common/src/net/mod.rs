@@ -1,0 +1,4 @@
+//! Sockets and addresses, one file per idea.
+
+pub mod listen_fds;
+pub mod proxy_protocol;
