@@ -1,1 +1,38 @@
-//! (to be written)
+//! How the processes talk: `SOCK_SEQPACKET` channels that carry typed messages and descriptors.
+//!
+//! One message type per edge (see [`crate::wiring`]), so a process cannot even encode what it has no business asking.
+//! The files stand in the order in which a message meets them: [`messages`] → [`codec`] → [`channel`] → [`sender`] →
+//! (kernel) → [`receiver`]; [`directory`] tells a sender which receivers exist.
+//!
+//! **Acknowledged hand-over.** A sender keeps its copy of every descriptor until the receiver says *taken*, which the
+//! receiver does at the end of the turn in which it began to serve. If the receiver dies, refuses or falls silent first,
+//! the sender gives the same parcel to another instance. A receiver that finds its channel hung up drops what it has just
+//! read, so a parcel never has two owners.
+//!
+//! Bump [`codec::VERSION`] whenever a message changes; peers with another version are refused with a clear error.
+
+pub mod messages;
+pub mod codec;
+pub mod channel;
+pub mod directory;
+pub mod sender;
+pub mod receiver;
+pub mod peer;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A message of one edge: what it says, and how many descriptors travel with it.
+pub trait Message: Serialize + DeserializeOwned + std::fmt::Debug + 'static {
+    /// The exact number of descriptors that accompany this message; any other number is a protocol error.
+    fn descriptors(&self) -> usize;
+}
+
+/// The reply type of edges that only hand over: nothing but acknowledgements ever comes back.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub enum Nothing {}
+
+impl Message for Nothing {
+    fn descriptors(&self) -> usize {
+        match *self {}
+    }
+}

@@ -1,0 +1,110 @@
+//! Which receivers of an edge exist: the directory of their sockets, watched.
+//!
+//! One socket `<instance>.sock` per receiving instance; adding or removing a file is all that scaling takes. Everything
+//! that needs a path is opened before the sandbox closes; afterwards the held descriptors are enough to list and watch.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::inotify;
+use rustix::fs::{Dir, Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use tokio::net::unix::pipe;
+
+/// More sockets than this in one directory are ignored (and said so once by the sender).
+pub const MAX_INSTANCES: usize = 64;
+
+/// An edge's directory, opened but not yet part of an event loop.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    listing: RefCell<Dir>,
+    changes: OwnedFd,
+}
+
+impl Directory {
+    /// Opens the directory for listing and watching. The error names the path and who should have made it.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let explain = |error: rustix::io::Errno| {
+            let error = io::Error::from(error);
+            io::Error::new(
+                error.kind(),
+                format!(
+                    "cannot open the edge directory {}: {error}; `bulkhead up` or the .socket unit creates it",
+                    path.display()
+                ),
+            )
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(explain)?;
+        let changes =
+            inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(explain)?;
+        let events = inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::DELETE
+            | inotify::WatchFlags::MOVED_TO
+            | inotify::WatchFlags::MOVED_FROM
+            | inotify::WatchFlags::ATTRIB;
+        inotify::add_watch(&changes, path, events).map_err(explain)?;
+        Ok(Self { path: path.to_owned(), listing: RefCell::new(Dir::new(directory).map_err(explain)?), changes })
+    }
+
+    /// Begins to watch; call inside the runtime.
+    pub fn watch(&self) -> io::Result<Changes> {
+        Ok(Changes(pipe::Receiver::from_owned_fd_unchecked(self.changes.try_clone()?)?))
+    }
+
+    /// The instances whose sockets are there now, by name, in order.
+    pub fn instances(&self) -> io::Result<Vec<String>> {
+        let mut listing = self.listing.borrow_mut();
+        listing.rewind();
+        let mut found = Vec::new();
+        while let Some(entry) = listing.read() {
+            let entry = entry?;
+            if let Some(instance) = entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(".sock"))
+                && !instance.is_empty()
+                && found.len() < MAX_INSTANCES
+            {
+                found.push(instance.to_owned());
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Connects to one instance without waiting. `WouldBlock`: its backlog is full just now.
+    pub fn connect(&self, instance: &str) -> io::Result<OwnedFd> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let address = SocketAddrUnix::new(self.path.join(format!("{instance}.sock")))?;
+        rustix::net::connect(&socket, &address)?;
+        Ok(socket)
+    }
+}
+
+/// Wakes when the directory has changed.
+#[derive(Debug)]
+pub struct Changes(pipe::Receiver);
+
+impl Changes {
+    /// Waits for a change; several at once count as one.
+    pub async fn changed(&self) -> io::Result<()> {
+        loop {
+            self.0.readable().await?;
+            let mut buffer = [0u8; 4096];
+            let mut any = false;
+            loop {
+                match self.0.try_read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(_) => any = true,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            if any {
+                return Ok(());
+            }
+        }
+    }
+}

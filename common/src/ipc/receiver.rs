@@ -1,0 +1,221 @@
+//! The receiving end of an edge: accepts channels, hands out parcels, acknowledges once per turn.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::net::SocketFlags;
+use tokio::net::unix::pipe;
+use tokio::sync::Notify;
+
+use super::Message;
+use super::channel::{Channel, ChannelError};
+use super::codec::{self, FrameWriter, MAX_FRAME};
+use super::peer::PeerCheck;
+use super::sender::{Back, Parcel};
+
+/// Channels that one receiver serves at a time: senders are few, so more than this is a mistake or an attack.
+pub const MAX_CHANNELS: usize = 256;
+/// Frames read from one channel before its parcels are served and acknowledged.
+const FRAMES_PER_TURN: usize = 8;
+
+/// What the handler says to a parcel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is ours now.
+    Taken,
+    /// No room; the sender may offer it to another instance.
+    Full,
+}
+
+/// Sends the answer of a call. Dropping it unused leaves the caller waiting until its own deadline or our death.
+#[derive(Debug)]
+pub struct Replier<R> {
+    channel: Rc<Channel>,
+    id: u64,
+    reply: std::marker::PhantomData<R>,
+}
+
+impl<R: Message> Replier<R> {
+    /// Answers, with exactly the descriptors the message announces.
+    pub fn send(self, reply: R, descriptors: Vec<OwnedFd>) {
+        debug_assert_eq!(reply.descriptors(), descriptors.len());
+        post(&self.channel, self.id, &Back::Answer(reply), descriptors);
+    }
+}
+
+/// One arrival: the parcel, and how to answer if it is a call (the sender waits) rather than a hand-over.
+#[derive(Debug)]
+pub struct Arrival<M, R> {
+    /// What came.
+    pub parcel: Parcel<M>,
+    /// Present for calls only.
+    pub replier: Option<Replier<R>>,
+}
+
+type Handler<M, R> = dyn Fn(Arrival<M, R>) -> Verdict;
+
+/// The receiving end; start it with [`Receiver::serve`].
+pub struct Receiver<M, R> {
+    edge: &'static str,
+    peers: PeerCheck,
+    handler: Box<Handler<M, R>>,
+    channels: RefCell<Vec<Rc<Channel>>>,
+    draining: Cell<bool>,
+    drain: Notify,
+    refused: Cell<u64>,
+}
+
+impl<M: Message, R: Message> Receiver<M, R> {
+    /// A receiver of `edge` that lets `peers` in and gives every parcel to `handler`.
+    pub fn new(
+        edge: &'static str,
+        peers: PeerCheck,
+        handler: impl Fn(Arrival<M, R>) -> Verdict + 'static,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            edge,
+            peers,
+            handler: Box::new(handler),
+            channels: RefCell::default(),
+            draining: Cell::new(false),
+            drain: Notify::new(),
+            refused: Cell::new(0),
+        })
+    }
+
+    /// Accepts channels on an inherited listener until drained. Never returns an error for what a peer does.
+    pub async fn serve(self: Rc<Self>, listener: OwnedFd) -> std::io::Result<()> {
+        rustix::io::ioctl_fionbio(&listener, true)?;
+        let listener = pipe::Receiver::from_owned_fd_unchecked(listener)?;
+        loop {
+            tokio::select! {
+                ready = listener.readable() => ready?,
+                () = self.drain.notified() => return Ok(()),
+            }
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            match listener.try_io(|| Ok(rustix::net::accept_with(&listener, flags)?)) {
+                Ok(socket) => self.admit(socket),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    tracing::error!(edge = self.edge, "cannot accept a channel: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    /// From now on everything that arrives goes back to its sender, which looks for another instance.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        self.drain.notify_one();
+        for channel in self.channels.borrow().iter() {
+            post(channel, 0, &Back::<R>::Draining, Vec::new());
+        }
+    }
+
+    /// Peers and frames refused so far.
+    pub fn refused(&self) -> u64 {
+        self.refused.get()
+    }
+
+    fn admit(self: &Rc<Self>, socket: OwnedFd) {
+        if let Err(error) = self.peers.check(&socket) {
+            self.refuse(&error.to_string());
+        } else if self.channels.borrow().len() >= MAX_CHANNELS {
+            self.refuse(&format!("more than {MAX_CHANNELS} channels"));
+        } else {
+            match Channel::new(socket) {
+                Ok(channel) => drop(tokio::task::spawn_local(Rc::clone(self).converse(Rc::new(channel)))),
+                Err(error) => self.refuse(&error.to_string()),
+            }
+        }
+    }
+
+    fn refuse(&self, why: &str) {
+        self.refused.set(self.refused.get() + 1);
+        tracing::warn!(edge = self.edge, "channel refused: {why}");
+    }
+
+    async fn converse(self: Rc<Self>, channel: Rc<Channel>) {
+        self.channels.borrow_mut().push(Rc::clone(&channel));
+        let greeting: Back<R> = if self.draining.get() { Back::Draining } else { Back::Ready };
+        post(&channel, 0, &greeting, Vec::new());
+        let mut buffer = vec![0; MAX_FRAME];
+        let why = loop {
+            if let Err(error) = channel.readable().await {
+                break ChannelError::Io(error);
+            }
+            if let Err(error) = self.turn(&channel, &mut buffer).await {
+                break error;
+            }
+        };
+        self.channels.borrow_mut().retain(|other| !Rc::ptr_eq(other, &channel));
+        channel.hang_up();
+        match why {
+            ChannelError::HungUp | ChannelError::Io(_) => tracing::debug!(edge = self.edge, "channel ended: {why}"),
+            why => self.refuse(&why.to_string()),
+        }
+    }
+
+    /// Reads what is there, serves it, acknowledges it. An error in any frame, or the end of the channel, drops all that
+    /// this turn has read: the sender has it still and knows that we did not acknowledge.
+    async fn turn(&self, channel: &Rc<Channel>, buffer: &mut [u8]) -> Result<(), ChannelError> {
+        let mut arrived = Vec::new();
+        for _ in 0..FRAMES_PER_TURN {
+            let Some((length, descriptors)) = channel.receive(buffer)? else { break };
+            read_items(channel, buffer.get(..length).unwrap_or_default(), descriptors, &mut arrived)?;
+        }
+        if arrived.is_empty() {
+            return Ok(());
+        }
+        let mut replies: Vec<Back<R>> = Vec::new();
+        for arrival in arrived {
+            let taken = !self.draining.get() && (self.handler)(arrival) == Verdict::Taken;
+            match (replies.last_mut(), taken) {
+                (Some(Back::Taken(count)), true) | (Some(Back::Returned(count)), false) => *count += 1,
+                (_, true) => replies.push(Back::Taken(1)),
+                (_, false) => replies.push(Back::Returned(1)),
+            }
+        }
+        // The tasks that the handler started run first: *taken* then means that serving has begun.
+        tokio::task::yield_now().await;
+        for reply in &replies {
+            post(channel, 0, reply, Vec::new());
+        }
+        Ok(())
+    }
+}
+
+fn read_items<M: Message, R: Message>(
+    channel: &Rc<Channel>,
+    frame: &[u8],
+    descriptors: Vec<OwnedFd>,
+    arrived: &mut Vec<Arrival<M, R>>,
+) -> Result<(), ChannelError> {
+    let items: Vec<(u64, M)> = codec::decode(frame)?;
+    let announced: usize = items.iter().map(|(_, body)| body.descriptors()).sum();
+    if announced != descriptors.len() {
+        return Err(ChannelError::DescriptorCount { announced, carried: descriptors.len() });
+    }
+    let mut descriptors = descriptors.into_iter();
+    for (id, body) in items {
+        let own = descriptors.by_ref().take(body.descriptors()).collect();
+        let replier =
+            (id != 0).then(|| Replier { channel: Rc::clone(channel), id, reply: std::marker::PhantomData });
+        arrived.push(Arrival { parcel: Parcel { body, descriptors: own }, replier });
+    }
+    Ok(())
+}
+
+fn post<R: Message>(channel: &Rc<Channel>, id: u64, back: &Back<R>, descriptors: Vec<OwnedFd>) {
+    let mut frame = FrameWriter::default();
+    match frame.push(id, back) {
+        Ok(_) => channel.post(frame.bytes().to_vec(), descriptors),
+        Err(error) => {
+            tracing::error!("a reply does not fit into a frame: {error}");
+            channel.hang_up();
+        }
+    }
+}
