@@ -2,3 +2,6 @@
 //!
 //! Everything here is a thin safe function around one system call that neither nix nor rustix offers.
 #![allow(unsafe_code)]
+
+pub mod jail;
+pub mod probe;
