@@ -1,0 +1,120 @@
+//! The section of http-filter, its access rules and its routes.
+
+use super::Action;
+use crate::config::pattern::{HeaderPattern, NamePattern, NetworkSet, PathPattern};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// `[http-filter]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpFilter {
+    /// How many processes `bulkhead up` starts, 1..=64.
+    pub instances: usize,
+    /// Time until the first byte of the first request.
+    pub first_byte_deadline: Duration,
+    /// Time from the first byte of a request to the end of its header.
+    pub header_deadline: Duration,
+    /// Time a kept-alive client connection may be silent between requests.
+    pub idle_deadline: Duration,
+    /// Time until the first byte of the backend's answer, after the request was sent.
+    pub response_deadline: Duration,
+    /// Time without progress of a body, in either direction.
+    pub body_idle_deadline: Duration,
+    /// Time without a byte either way on an upgraded connection (WebSocket).
+    pub tunnel_idle_deadline: Duration,
+    /// Client connections at once, in all.
+    pub max_connections: usize,
+    /// The same per IPv4 address or IPv6 /64.
+    pub max_connections_per_address: usize,
+    /// Bytes of a request's header, request line included.
+    pub max_header_bytes: usize,
+    /// Header fields of a request.
+    pub max_headers: usize,
+    /// Bytes of a request line; never above `max_header_bytes`.
+    pub max_request_line: usize,
+    /// Bytes of a request's body; `None`: not limited (`max_body = 0`).
+    pub max_body: Option<u64>,
+    /// HTTP/2 streams at once per connection.
+    pub max_streams: u32,
+    /// How often a request that is safe to repeat is tried again on another server.
+    pub max_retries: u32,
+    /// Requests for a connection in flight per relay instance.
+    pub max_unacknowledged: usize,
+    /// Networks whose `Forwarded` and `X-Forwarded-*` are believed.
+    pub trusted_proxies: NetworkSet,
+    /// What happens to a path that can be read in two ways.
+    pub path: PathPolicy,
+    /// What happens to header names with an underscore.
+    pub underscore_headers: UnderscoreHeaders,
+    /// `[[http-filter.access]]` in order; first match decides.
+    pub access: Vec<HttpRule>,
+    /// When no access rule matches.
+    pub access_default: Action,
+    /// `[[http-filter.route]]` in order; first match decides, none is a 404.
+    pub routes: Vec<HttpRoute>,
+}
+
+/// `http-filter.path`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathPolicy {
+    /// Bring it to one form and forward that form.
+    Normalise,
+    /// Answer 400 when the form as sent differs in meaning from the normalised one.
+    RejectAmbiguous,
+}
+
+/// `http-filter.underscore_headers`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnderscoreHeaders {
+    /// Remove the field.
+    Drop,
+    /// Forward it.
+    Keep,
+    /// Answer 400.
+    Refuse,
+}
+
+/// `[[http-filter.access]]`. Every condition that is given must hold; within a list any entry may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRule {
+    /// Unique among the rules of the section; appears in logs and counters.
+    pub name: Arc<str>,
+    /// What a match decides.
+    pub action: Action,
+    /// Client networks; `None`: any client.
+    pub clients: Option<NetworkSet>,
+    /// Methods; empty: any.
+    pub methods: Vec<Arc<str>>,
+    /// Names in the authority; empty: any.
+    pub hosts: Vec<NamePattern>,
+    /// Normalised paths; empty: any.
+    pub paths: Vec<PathPattern>,
+    /// Header fields; empty: any.
+    pub headers: Vec<HeaderPattern>,
+    /// Only log what would have happened and go on.
+    pub observe: bool,
+}
+
+/// `[[http-filter.route]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRoute {
+    /// Unique; appears in logs.
+    pub name: Arc<str>,
+    /// Names in the authority; empty: any.
+    pub hosts: Vec<NamePattern>,
+    /// Normalised paths; empty: any.
+    pub paths: Vec<PathPattern>,
+    /// The pool that serves.
+    pub pool: Arc<str>,
+    /// What `Host` the backend sees.
+    pub host_header: HostHeader,
+}
+
+/// `host_header` of a route
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostHeader {
+    /// The client's.
+    Keep,
+    /// `host:port` of the server.
+    Server,
+}

@@ -1,0 +1,165 @@
+//! What the program works with: the configuration after every check.
+//!
+//! A value of these types cannot hold an invalid state: names are names, limits are in their range, a pool or a listener
+//! that is named exists. Each process takes its own part and drops the rest. Durations are `Duration`, sizes are bytes.
+//! Field names follow the keys of the file, see `docs/configuration.md`.
+
+mod forward;
+mod http;
+mod relay;
+mod router;
+mod terminator;
+
+pub use forward::{Destination, ForwardListener, ForwardProxy, ForwardRule, UserPattern};
+pub use http::{HostHeader, HttpFilter, HttpRoute, HttpRule, PathPolicy, UnderscoreHeaders};
+pub use relay::{Balance, Ejection, Outward, Pool, Relay, SendProxy};
+pub use router::{
+    ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, RouterRule,
+    SniRouter,
+};
+pub use terminator::{CertificateFiles, Site, SiteAlpn, Terminator, TlsVersion};
+
+use std::path::PathBuf;
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `[bulkhead]`: what all processes share.
+    pub bulkhead: Shared,
+    /// `[log]`
+    pub log: Log,
+    /// `[sni-router]`, its listeners, fallbacks and access rules.
+    pub sni_router: SniRouter,
+    /// `[[route]]`: which server name goes where. No two decide the same hello.
+    pub routes: Vec<Route>,
+    /// `[[pool]]`: groups of servers; names are unique.
+    pub pools: Vec<Pool>,
+    /// `[passthrough-relay]`
+    pub passthrough_relay: Relay,
+    /// `[tls-terminator]`
+    pub tls_terminator: Terminator,
+    /// `[[site]]`: names that are terminated here. The first one also serves clients that name none of them, where
+    /// `[sni-router.otherwise]` lets such clients in (`terminate = true`).
+    pub sites: Vec<Site>,
+    /// `[http-filter]`, its access rules and routes.
+    pub http_filter: HttpFilter,
+    /// `[forward-proxy]`, its listeners and access rules.
+    pub forward_proxy: ForwardProxy,
+}
+
+/// `[bulkhead]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// Directory of the IPC and control sockets; absolute.
+    pub runtime_dir: PathBuf,
+    /// What happens when a layer of the sandbox does not hold.
+    pub sandbox: SandboxMode,
+    /// Which user the processes become when they were started as root.
+    pub users: Users,
+}
+
+/// `bulkhead.sandbox`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxMode {
+    /// Apply what the machine offers, report the rest.
+    BestEffort,
+    /// Refuse to serve unless every layer holds.
+    Strict,
+}
+
+/// `bulkhead.users`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Users {
+    /// `bulkhead-<process>`; when that user does not exist, a numeric user of its own.
+    PerProcess,
+}
+
+/// `[log]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Least severe level that is written.
+    pub level: LogLevel,
+    /// Form of a line.
+    pub format: LogFormat,
+    /// Whether one line per request or connection is written.
+    pub access: bool,
+}
+
+/// `log.level`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The verdict of an access rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum Action {
+    Allow,
+    Deny,
+}
+
+fn descriptor_name(listener: &str) -> String {
+    format!("listen-{listener}")
+}
+
+impl Config {
+    /// The pool of that name. Every pool name inside a `Config` has one.
+    pub fn pool(&self, name: &str) -> Option<&Pool> {
+        self.pools.iter().find(|pool| *pool.name == *name)
+    }
+
+    /// Whether some TLS connection may reach tls-terminator.
+    pub fn terminates(&self) -> bool {
+        let otherwise = &self.sni_router.otherwise;
+        self.listens(ListenProtocol::Tls)
+            && (self.routes.iter().any(|route| route.action == RouteAction::Terminate)
+                || otherwise.no_sni == Fallback::Terminate
+                || otherwise.unknown_name == Fallback::Terminate)
+    }
+
+    /// Whether some connection may be passed through unopened.
+    pub fn passes_through(&self) -> bool {
+        let otherwise = &self.sni_router.otherwise;
+        self.listens(ListenProtocol::Tls)
+            && (self.routes.iter().any(|route| matches!(route.action, RouteAction::Passthrough(_)))
+                || matches!(otherwise.no_sni, Fallback::Passthrough(_))
+                || matches!(otherwise.unknown_name, Fallback::Passthrough(_))
+                || matches!(otherwise.not_tls, NotTls::Passthrough(_)))
+    }
+
+    fn listens(&self, protocol: ListenProtocol) -> bool {
+        self.sni_router.listen.iter().any(|listener| listener.protocol == protocol)
+    }
+
+    /// Which processes have work in this configuration and how many instances of each are wanted, in the order in which
+    /// they are started: receivers before senders, so that nothing waits.
+    pub fn needed(&self) -> Vec<(&'static str, usize)> {
+        let forward = !self.forward_proxy.listen.is_empty();
+        let filter = self.terminates() || self.listens(ListenProtocol::Http);
+        [
+            ("passthrough-relay", self.passes_through() || filter || forward, self.passthrough_relay.instances),
+            ("http-filter", filter, self.http_filter.instances),
+            ("tls-terminator", self.terminates(), self.tls_terminator.instances),
+            ("forward-proxy", forward, self.forward_proxy.instances),
+            ("sni-router", !self.sni_router.listen.is_empty(), self.sni_router.instances),
+        ]
+        .into_iter()
+        .filter(|(_, needed, _)| *needed)
+        .map(|(name, _, instances)| (name, instances))
+        .collect()
+    }
+}

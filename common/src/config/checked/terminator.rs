@@ -1,0 +1,73 @@
+//! The sections of termination: `[tls-terminator]` and `[[site]]`.
+
+use crate::config::pattern::NamePattern;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[tls-terminator]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terminator {
+    /// How many processes `bulkhead up` starts, 1..=64.
+    pub instances: usize,
+    /// Time for a handshake, from the moment the socket is received.
+    pub handshake_deadline: Duration,
+    /// Handshakes at once.
+    pub max_handshakes: usize,
+    /// Connections at once, in all.
+    pub max_connections: usize,
+    /// The same per IPv4 address or IPv6 /64.
+    pub max_connections_per_address: usize,
+    /// A connection on which no byte moves either way for so long is closed.
+    pub idle_deadline: Duration,
+    /// Oldest version that is accepted.
+    pub min_version: TlsVersion,
+    /// Hand-overs in flight per receiving instance.
+    pub max_unacknowledged: usize,
+}
+
+/// `tls-terminator.min_version`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)] // the names say it
+pub enum TlsVersion {
+    Tls12,
+    Tls13,
+}
+
+/// `[[site]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// At least one; no name is in two sites.
+    pub names: Vec<NamePattern>,
+    /// At least one pair; several are for different key types (RSA beside ECDSA). They could be read at check time.
+    pub certificates: Vec<CertificateFiles>,
+    /// In the order of preference; at least one.
+    pub alpn: Vec<SiteAlpn>,
+}
+
+/// One certificate chain and its private key. A relative path in the file is taken from the directory of the file and
+/// stands here with that directory in front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// PEM chain, leaf first.
+    pub certificate: PathBuf,
+    /// PEM private key.
+    pub key: PathBuf,
+}
+
+/// `alpn` of a site: what http-filter speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum SiteAlpn {
+    H2,
+    Http11,
+}
+
+impl SiteAlpn {
+    /// The protocol's name in a ClientHello (RFC 7301 §6).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SiteAlpn::H2 => "h2",
+            SiteAlpn::Http11 => "http/1.1",
+        }
+    }
+}
