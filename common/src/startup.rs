@@ -1,1 +1,383 @@
-//! (to be written)
+//! The six steps every `main()` takes, in one fixed order: arguments → configuration → inherited sockets → open files →
+//! close the sandbox → serve. Whatever a stranger sends is read only in the last one.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::config::{Config, SandboxMode};
+use crate::ipc::directory::Directory;
+use crate::ipc::messages::control::{Control, ControlReply, Status};
+use crate::ipc::peer::PeerCheck;
+use crate::ipc::receiver::{Arrival, Receiver, Verdict};
+use crate::net::listen_fds::{InheritError, Inherited};
+use crate::observe::metrics::Figures;
+use crate::process::Process;
+use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
+use crate::sys::socket::with_open_descriptors;
+use crate::wiring::{CONTROL, EDGES, Edge};
+
+/// What a component tells `run` of itself.
+pub struct Component {
+    /// Which process.
+    pub process: Process,
+    /// What it may do once the sandbox is closed.
+    pub policy: &'static Policy,
+    /// Names and meanings of its figures.
+    pub figures: &'static [(&'static str, &'static str)],
+    /// Judges the component's own part of the configuration beyond what [`Config::load`] does: keys, certificates.
+    pub check: fn(&Config) -> Result<(), Vec<String>>,
+}
+
+/// Why a process could not start. The text says who can help.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The starter passed no, or the wrong, sockets.
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
+    /// A socket that this process cannot do without.
+    #[error("no socket named '{0}' was passed: the unit or launcher does not fit the configuration")]
+    Missing(String),
+    /// A file or directory.
+    #[error("{0}")]
+    File(#[from] std::io::Error),
+    /// The component's own reason.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Step 3 and 4: what a component may take and open before the sandbox closes.
+#[derive(Debug)]
+pub struct Opening {
+    /// The whole configuration; each component copies its part.
+    pub config: Config,
+    /// Which instance this is, from 1.
+    pub instance: u32,
+    inherited: Inherited,
+    edges: Vec<OwnedFd>,
+}
+
+impl Opening {
+    /// Opens the sending end of an edge.
+    pub fn edge_to(&mut self, edge: &Edge) -> Result<Directory, StartError> {
+        let directory = Directory::open(&edge.directory(&self.config.bulkhead.runtime_dir))?;
+        self.edges.push(directory.folder()?);
+        Ok(directory)
+    }
+
+    /// Takes the receiving end of an edge.
+    pub fn edge_from(&mut self, edge: &Edge) -> Result<OwnedFd, StartError> {
+        let name = edge.descriptor_name();
+        let socket = self.inherited.take_all(&name).into_iter().next().ok_or(StartError::Missing(name))?;
+        Ok(socket)
+    }
+
+    /// Takes all listening sockets of one name.
+    pub fn listeners(&mut self, name: &str) -> Result<Vec<OwnedFd>, StartError> {
+        let sockets = self.inherited.take_all(name);
+        if sockets.is_empty() {
+            return Err(StartError::Missing(name.to_owned()));
+        }
+        Ok(sockets)
+    }
+}
+
+/// What a serving component may ask of its surroundings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    inner: Rc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    process: Process,
+    instance: u32,
+    report: Report,
+    began: Instant,
+    stopping: Cell<bool>,
+    stop: Notify,
+    peers: Vec<(&'static str, PeerCheck)>,
+}
+
+impl Context {
+    /// Waits until the process is told to finish (SIGTERM, SIGINT or `drain`).
+    pub async fn stopping(&self) {
+        while !self.inner.stopping.get() {
+            let notified = self.inner.stop.notified();
+            if self.inner.stopping.get() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Whether it was told to.
+    pub fn is_stopping(&self) -> bool {
+        self.inner.stopping.get()
+    }
+
+    /// Who may send on an edge that this process receives.
+    pub fn peers(&self, edge: &Edge) -> PeerCheck {
+        let found = self.inner.peers.iter().find(|(name, _)| *name == edge.name);
+        found.map_or_else(|| PeerCheck::new([]), |(_, peers)| peers.clone())
+    }
+
+    /// Starts to answer the front door; figures are read at every question.
+    fn answer_control(&self, listener: OwnedFd, figures: Rc<dyn Figures>, peers: PeerCheck) {
+        let context = self.clone();
+        let receiver = Receiver::new(CONTROL, peers, move |arrival: Arrival<Control, ControlReply>| {
+            let reply = context.control(arrival.parcel.body, &*figures);
+            if let Some(replier) = arrival.replier {
+                replier.send(reply, Vec::new());
+            }
+            Verdict::Taken
+        });
+        tokio::task::spawn_local(receiver.serve(listener));
+    }
+
+    fn control(&self, question: Control, figures: &dyn Figures) -> ControlReply {
+        match question {
+            Control::Status => ControlReply::Status(Box::new(Status {
+                process: self.inner.process,
+                instance: self.inner.instance,
+                pid: std::process::id(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                uptime: self.inner.began.elapsed().as_secs(),
+                draining: self.is_stopping(),
+                sandboxed: self.inner.report.holds(),
+                figures: figures.read(),
+            })),
+            Control::Sandbox => ControlReply::Sandbox(Box::new(self.inner.report.clone())),
+            Control::Drain => {
+                self.stop();
+                ControlReply::Done
+            }
+        }
+    }
+
+    fn stop(&self) {
+        self.inner.stopping.set(true);
+        self.inner.stop.notify_waiters();
+    }
+}
+
+/// Runs a component from its arguments to its end. `open` takes sockets and reads files; `serve` gets what `open` made.
+pub fn run<O, F, S>(
+    component: &Component,
+    open: impl FnOnce(&mut Opening) -> Result<O, StartError>,
+    serve: impl FnOnce(O, Context) -> S,
+) -> ExitCode
+where
+    F: Figures,
+    S: Future<Output = ()>,
+    O: HasFigures<F>,
+{
+    let process = component.process;
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(Order::Serve(arguments)) => arguments,
+        Ok(Order::Print(what)) => return print(component, what),
+        Err(text) => {
+            eprintln!("{process}: {text}\n{USAGE}");
+            return ExitCode::from(64);
+        }
+    };
+    let config = match Config::load(&arguments.config) {
+        Ok((config, warnings)) => {
+            warnings.iter().for_each(|warning| eprintln!("{warning}"));
+            config
+        }
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if arguments.check_only {
+        return match (component.check)(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problems) => {
+                problems.iter().for_each(|problem| eprintln!("error: {problem}"));
+                ExitCode::FAILURE
+            }
+        };
+    }
+    crate::observe::log::start(format!("{process}@{}", arguments.instance), &config.log);
+    match begin(component, config, arguments.instance, open).and_then(|begun| live(begun, serve)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("cannot serve: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The figures that `open` made, for the status answer.
+pub trait HasFigures<F: Figures> {
+    /// A handle that shares its values.
+    fn figures(&self) -> F;
+}
+
+struct Begun<O> {
+    opened: O,
+    context: Context,
+    control: OwnedFd,
+    control_peers: PeerCheck,
+}
+
+/// Steps 3 to 5.
+fn begin<O>(
+    component: &Component,
+    config: Config,
+    instance: u32,
+    open: impl FnOnce(&mut Opening) -> Result<O, StartError>,
+) -> Result<Begun<O>, StartError> {
+    let mode = match config.bulkhead.sandbox {
+        SandboxMode::BestEffort => Mode::BestEffort,
+        SandboxMode::Strict => Mode::Strict,
+    };
+    let inherited = Inherited::from_environment()?;
+    let mut opening = Opening { config, instance, inherited, edges: Vec::new() };
+    let control = opening.listeners(CONTROL)?.into_iter().next().ok_or(StartError::Missing(CONTROL.to_owned()))?;
+    let opened = open(&mut opening)?;
+    for name in opening.inherited.left() {
+        tracing::warn!("the socket '{name}' was passed but the configuration has no use for it");
+    }
+    let starter = nix::unistd::getuid().as_raw();
+    let identity = nix::unistd::Uid::effective().is_root().then(|| Identity::of(component.process));
+    let peers = expected_peers(component.process, starter);
+    let report = close_sandbox(component, mode, identity, opening)?;
+    let context = Context {
+        inner: Rc::new(Inner {
+            process: component.process,
+            instance,
+            report,
+            began: Instant::now(),
+            stopping: Cell::new(false),
+            stop: Notify::new(),
+            peers,
+        }),
+    };
+    Ok(Begun { opened, context, control, control_peers: PeerCheck::new([starter]) })
+}
+
+/// Everybody runs as the starter's user, or as root's choice for each process.
+fn expected_peers(process: Process, starter: u32) -> Vec<(&'static str, PeerCheck)> {
+    let sender = |edge: &Edge| if starter == 0 { Identity::of(edge.sender).uid } else { starter };
+    let own = EDGES.iter().filter(|edge| edge.receiver == process);
+    own.map(|edge| (edge.name, PeerCheck::new([sender(edge)]))).collect()
+}
+
+fn close_sandbox(
+    component: &Component,
+    mode: Mode,
+    identity: Option<Identity>,
+    opening: Opening,
+) -> Result<Report, StartError> {
+    let edges: Vec<BorrowedFd<'_>> = opening.edges.iter().map(AsFd::as_fd).collect();
+    // Leaks were closed before anything was opened, so what is open now was opened on purpose.
+    let report = with_open_descriptors(|keep| {
+        let options = Options { mode, identity, keep, edges: &edges, ..Options::default() };
+        sandbox::close(component.policy, &options)
+    });
+    let report = report.map_err(|error| StartError::Other(error.to_string()))?;
+    if report.holds() {
+        tracing::info!("sandbox closed: every layer holds");
+    } else {
+        tracing::warn!("sandbox closed with gaps: {}", report.summary());
+    }
+    Ok(report)
+}
+
+/// Step 6.
+fn live<O, F, S>(begun: Begun<O>, serve: impl FnOnce(O, Context) -> S) -> Result<(), StartError>
+where
+    F: Figures,
+    S: Future<Output = ()>,
+    O: HasFigures<F>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())?;
+    runtime.block_on(async {
+        let Begun { opened, context, control, control_peers } = begun;
+        stop_on_signals(&context)?;
+        context.answer_control(control, Rc::new(opened.figures()), control_peers);
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        tracing::info!("serving");
+        serve(opened, context).await;
+        tracing::info!("finished");
+        Ok(())
+    })
+}
+
+fn stop_on_signals(context: &Context) -> Result<(), StartError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind)?;
+        let context = context.clone();
+        tokio::task::spawn_local(async move {
+            signals.recv().await;
+            context.stop();
+        });
+    }
+    Ok(())
+}
+
+const USAGE: &str = "usage: PROCESS --config FILE [--instance N]   serve (started by systemd or `bulkhead up`)
+       PROCESS --check FILE                    judge the configuration as this process would
+       PROCESS --figures | --version           print the table of figures | the release";
+
+struct Arguments {
+    config: PathBuf,
+    instance: u32,
+    check_only: bool,
+}
+
+enum Order {
+    Serve(Arguments),
+    Print(Printed),
+}
+
+enum Printed {
+    Version,
+    Figures,
+}
+
+impl Arguments {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
+        let (mut config, mut instance, mut check_only) = (None, 1, false);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} needs a value"));
+            match word.as_str() {
+                "--config" => config = Some(value()?),
+                "--check" => (config, check_only) = (Some(value()?), true),
+                "--instance" => {
+                    let text = value()?;
+                    instance = text
+                        .parse()
+                        .ok()
+                        .filter(|number| *number > 0)
+                        .ok_or(format!("--instance {text}: expected a number from 1"))?;
+                }
+                "--version" => return Ok(Order::Print(Printed::Version)),
+                "--figures" => return Ok(Order::Print(Printed::Figures)),
+                _ => return Err(format!("unknown argument '{word}'")),
+            }
+        }
+        let config = config.ok_or("--config FILE is missing")?.into();
+        Ok(Order::Serve(Self { config, instance, check_only }))
+    }
+}
+
+fn print(component: &Component, what: Printed) -> ExitCode {
+    match what {
+        Printed::Version => println!("{} {}", component.process, env!("CARGO_PKG_VERSION")),
+        Printed::Figures => component.figures.iter().for_each(|(name, help)| println!("{name}\t{help}")),
+    }
+    ExitCode::SUCCESS
+}

@@ -1,1 +1,110 @@
-//! (to be written)
+//! Who may talk to whom: the table of edges, as data. The launcher makes its sockets from it, every process finds its own
+//! ends in it, documents and units are checked against it. What is not in here does not exist.
+
+use std::path::{Path, PathBuf};
+
+use crate::process::Process;
+
+/// One direction in which one process may send to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    /// `<sender>-to-<receiver>`: directory below `runtime_dir`, log field, and (with `edge-` before it) descriptor name.
+    pub name: &'static str,
+    /// Who sends.
+    pub sender: Process,
+    /// Who receives; one socket per instance of it.
+    pub receiver: Process,
+    /// What passes.
+    pub purpose: &'static str,
+}
+
+/// Clients whose bytes pass untouched.
+pub const ROUTER_TO_RELAY: Edge = Edge {
+    name: "sni-router-to-passthrough-relay",
+    sender: Process::SniRouter,
+    receiver: Process::PassthroughRelay,
+    purpose: "Passthrough: a client's socket, ClientHello unread",
+};
+/// Clients whose TLS ends here.
+pub const ROUTER_TO_TERMINATOR: Edge = Edge {
+    name: "sni-router-to-tls-terminator",
+    sender: Process::SniRouter,
+    receiver: Process::TlsTerminator,
+    purpose: "Terminate: a client's socket, ClientHello unread",
+};
+/// Clients of plain-HTTP ports.
+pub const ROUTER_TO_FILTER: Edge = Edge {
+    name: "sni-router-to-http-filter",
+    sender: Process::SniRouter,
+    receiver: Process::HttpFilter,
+    purpose: "PlainHttp: a client's socket, nothing read",
+};
+/// Plaintext of terminated connections.
+pub const TERMINATOR_TO_FILTER: Edge = Edge {
+    name: "tls-terminator-to-http-filter",
+    sender: Process::TlsTerminator,
+    receiver: Process::HttpFilter,
+    purpose: "Decrypted: one end of a socketpair, and what the handshake told",
+};
+/// Connections to the servers of the pools.
+pub const FILTER_TO_RELAY: Edge = Edge {
+    name: "http-filter-to-passthrough-relay",
+    sender: Process::HttpFilter,
+    receiver: Process::PassthroughRelay,
+    purpose: "Dial: a server of a pool by its configured name, answered with a connected socket",
+};
+/// Connections to where clients want to go, and tunnels.
+pub const FORWARD_TO_RELAY: Edge = Edge {
+    name: "forward-proxy-to-passthrough-relay",
+    sender: Process::ForwardProxy,
+    receiver: Process::PassthroughRelay,
+    purpose: "Dial: a destination, answered with a connected socket; Splice: a client's and a server's socket",
+};
+
+/// All of them, in the order in which a connection can meet them.
+pub const EDGES: [Edge; 6] =
+    [ROUTER_TO_RELAY, ROUTER_TO_TERMINATOR, ROUTER_TO_FILTER, TERMINATOR_TO_FILTER, FILTER_TO_RELAY, FORWARD_TO_RELAY];
+
+/// Descriptor name of the control socket.
+pub const CONTROL: &str = "control";
+
+impl Edge {
+    /// The directory that holds one socket per receiving instance.
+    pub fn directory(&self, runtime_dir: &Path) -> PathBuf {
+        runtime_dir.join(self.name)
+    }
+
+    /// The socket of one receiving instance.
+    pub fn socket(&self, runtime_dir: &Path, instance: u32) -> PathBuf {
+        self.directory(runtime_dir).join(format!("{instance}.sock"))
+    }
+
+    /// Name in `LISTEN_FDNAMES` of the inherited listening end.
+    pub fn descriptor_name(&self) -> String {
+        format!("edge-{}", self.name)
+    }
+}
+
+/// The control socket of an instance: where the front door asks.
+pub fn control_socket(runtime_dir: &Path, process: Process, instance: u32) -> PathBuf {
+    runtime_dir.join("control").join(format!("{process}-{instance}.sock"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_who_sends_to_whom() {
+        for edge in EDGES {
+            assert_eq!(edge.name, format!("{}-to-{}", edge.sender, edge.receiver));
+            assert_ne!(edge.sender, edge.receiver);
+        }
+    }
+
+    #[test]
+    fn a_socket_path_fits_into_sun_path() {
+        let deepest = EDGES.iter().map(|edge| edge.socket(Path::new(""), 64).as_os_str().len()).max();
+        assert!(deepest.is_some_and(|length| length + 60 < 108), "runtime_dir may have 60 bytes: {deepest:?}");
+    }
+}

@@ -70,7 +70,11 @@ fn peers() -> PeerCheck {
 }
 
 fn limits() -> SenderLimits {
-    SenderLimits { answer_deadline: Duration::from_millis(300), wait_deadline: Duration::from_secs(3), ..Default::default() }
+    SenderLimits {
+        answer_deadline: Duration::from_millis(300),
+        wait_deadline: Duration::from_secs(3),
+        ..Default::default()
+    }
 }
 
 /// A connected pair whose one end can be handed over.
@@ -337,10 +341,11 @@ fn an_oversize_message_is_told_to_its_sender_and_others_still_go() {
         let edge = Edge::new();
         let sizes = Rc::new(RefCell::new(Vec::new()));
         let seen = Rc::clone(&sizes);
-        let receiver: Rc<Receiver<Big, Nothing>> = Receiver::new("test", peers(), move |arrival: Arrival<Big, Nothing>| {
-            seen.borrow_mut().push(arrival.parcel.body.0.len());
-            Verdict::Taken
-        });
+        let receiver: Rc<Receiver<Big, Nothing>> =
+            Receiver::new("test", peers(), move |arrival: Arrival<Big, Nothing>| {
+                seen.borrow_mut().push(arrival.parcel.body.0.len());
+                Verdict::Taken
+            });
         tokio::task::spawn_local(Rc::clone(&receiver).serve(listen(edge.path(), "1")));
         let failed = Rc::new(Cell::new(None));
         let told = Rc::clone(&failed);
@@ -370,11 +375,12 @@ fn calls_are_answered_with_descriptors_and_asked_again_when_the_instance_dies() 
         peer.wait_for_message().await;
         peer.send(&[VERSION, 1, 0, 1, 1], &[]); // Taken(1), and then it dies with the question in hand
         until("acknowledged", || sender.pending() == 0).await;
-        let second: Rc<Receiver<Question, Reply>> = Receiver::new("test", peers(), |mut arrival: Arrival<Question, Reply>| {
-            let number = arrival.parcel.body.0;
-            arrival.replier.take().unwrap().send(Reply(number * 2), vec![connection().1]);
-            Verdict::Taken
-        });
+        let second: Rc<Receiver<Question, Reply>> =
+            Receiver::new("test", peers(), |mut arrival: Arrival<Question, Reply>| {
+                let number = arrival.parcel.body.0;
+                arrival.replier.take().unwrap().send(Reply(number * 2), vec![connection().1]);
+                Verdict::Taken
+            });
         tokio::task::spawn_local(Rc::clone(&second).serve(listen(edge.path(), "2")));
         until("second ready", || sender.ready_instances() == 2).await;
         drop((peer, first));

@@ -39,8 +39,7 @@ impl Directory {
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(explain)?;
-        let changes =
-            inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(explain)?;
+        let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(explain)?;
         let events = inotify::WatchFlags::CREATE
             | inotify::WatchFlags::DELETE
             | inotify::WatchFlags::MOVED_TO
@@ -48,6 +47,11 @@ impl Directory {
             | inotify::WatchFlags::ATTRIB;
         inotify::add_watch(&changes, path, events).map_err(explain)?;
         Ok(Self { path: path.to_owned(), listing: RefCell::new(Dir::new(directory).map_err(explain)?), changes })
+    }
+
+    /// A second handle on the folder, by which the sandbox names where this process may connect.
+    pub fn folder(&self) -> io::Result<OwnedFd> {
+        self.listing.borrow().fd()?.try_clone_to_owned()
     }
 
     /// Begins to watch; call inside the runtime.

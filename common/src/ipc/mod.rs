@@ -11,13 +11,13 @@
 //!
 //! Bump [`codec::VERSION`] whenever a message changes; peers with another version are refused with a clear error.
 
-pub mod messages;
-pub mod codec;
 pub mod channel;
+pub mod codec;
 pub mod directory;
-pub mod sender;
-pub mod receiver;
+pub mod messages;
 pub mod peer;
+pub mod receiver;
+pub mod sender;
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -69,11 +69,7 @@ pub struct Receiver<M, R> {
 
 impl<M: Message, R: Message> Receiver<M, R> {
     /// A receiver of `edge` that lets `peers` in and gives every parcel to `handler`.
-    pub fn new(
-        edge: &'static str,
-        peers: PeerCheck,
-        handler: impl Fn(Arrival<M, R>) -> Verdict + 'static,
-    ) -> Rc<Self> {
+    pub fn new(edge: &'static str, peers: PeerCheck, handler: impl Fn(Arrival<M, R>) -> Verdict + 'static) -> Rc<Self> {
         Rc::new(Self {
             edge,
             peers,
@@ -202,8 +198,7 @@ fn read_items<M: Message, R: Message>(
     let mut descriptors = descriptors.into_iter();
     for (id, body) in items {
         let own = descriptors.by_ref().take(body.descriptors()).collect();
-        let replier =
-            (id != 0).then(|| Replier { channel: Rc::clone(channel), id, reply: std::marker::PhantomData });
+        let replier = (id != 0).then(|| Replier { channel: Rc::clone(channel), id, reply: std::marker::PhantomData });
         arrived.push(Arrival { parcel: Parcel { body, descriptors: own }, replier });
     }
     Ok(())

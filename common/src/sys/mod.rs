@@ -5,3 +5,4 @@
 
 pub mod jail;
 pub mod probe;
+pub mod socket;

@@ -1,7 +1,7 @@
 //! front door → every process: how are you, please stop.
 
 use crate::process::Process;
-
+use crate::sandbox::Report;
 
 /// A question or an order; always a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -20,7 +20,7 @@ pub enum ControlReply {
     /// To `Status`.
     Status(Box<Status>),
     /// To `Sandbox`.
-    Sandbox(Box<str>),
+    Sandbox(Box<Report>),
     /// The order is being carried out.
     Done,
 }

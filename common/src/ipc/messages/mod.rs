@@ -1,12 +1,12 @@
 //! The messages, one file per edge, named `<sender>_to_<receiver>`. Nothing but data in here.
 
-pub mod router_to_relay;
-pub mod router_to_terminator;
-pub mod router_to_filter;
-pub mod terminator_to_filter;
+pub mod control;
 pub mod filter_to_relay;
 pub mod forward_to_relay;
-pub mod control;
+pub mod router_to_filter;
+pub mod router_to_relay;
+pub mod router_to_terminator;
+pub mod terminator_to_filter;
 
 use std::net::SocketAddr;
 

@@ -104,7 +104,8 @@ impl<M: Message, R: Message> Link<M, R> {
             descriptors += count;
             sent.extend(waiting.pop_front());
         }
-        let borrowed: Vec<_> = sent.iter().skip(kept).flat_map(|item| &item.parcel.descriptors).map(AsFd::as_fd).collect();
+        let borrowed: Vec<_> =
+            sent.iter().skip(kept).flat_map(|item| &item.parcel.descriptors).map(AsFd::as_fd).collect();
         let result = self.channel.send(frame.bytes(), &borrowed);
         drop(borrowed);
         match result {

@@ -225,12 +225,7 @@ impl<M: Message, R: Message> Sender<M, R> {
 }
 
 impl<M: Message, R: Message> Shared<M, R> {
-    fn enqueue(
-        &self,
-        parcel: Parcel<M>,
-        id: u64,
-        call: Option<oneshot::Sender<Answer<R>>>,
-    ) -> Result<(), Item<M, R>> {
+    fn enqueue(&self, parcel: Parcel<M>, id: u64, call: Option<oneshot::Sender<Answer<R>>>) -> Result<(), Item<M, R>> {
         let now = Instant::now();
         let item = Item { id, parcel, call, queued: now, sent: now };
         let mut waiting = self.waiting.borrow_mut();

@@ -1,0 +1,104 @@
+//! Counters and gauges. Each process declares its own table once, beside its code, with [`crate::figures!`]; the status
+//! answer and the documentation both come from that table.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// One figure. Clones share the value; there is one thread, so nothing is atomic.
+#[derive(Debug, Clone, Default)]
+pub struct Figure(Rc<Cell<u64>>);
+
+impl Figure {
+    /// One more.
+    pub fn up(&self) {
+        self.add(1);
+    }
+
+    /// One less; never below 0.
+    pub fn down(&self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+
+    /// So many more.
+    pub fn add(&self, more: u64) {
+        self.0.set(self.0.get().saturating_add(more));
+    }
+
+    /// Exactly so many.
+    pub fn set(&self, value: u64) {
+        self.0.set(value);
+    }
+
+    /// The value.
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+
+    /// One more for as long as the returned guard lives.
+    pub fn hold(&self) -> Held {
+        self.up();
+        Held(self.clone())
+    }
+}
+
+/// See [`Figure::hold`].
+#[derive(Debug)]
+pub struct Held(Figure);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.down();
+    }
+}
+
+/// What the status answer needs of a table made by [`crate::figures!`].
+pub trait Figures: 'static {
+    /// Name and value, in the order of the table.
+    fn read(&self) -> Vec<(Box<str>, u64)>;
+}
+
+/// Declares a table of figures: a struct with one [`Figure`] per line, its names, and what they mean.
+#[macro_export]
+macro_rules! figures {
+    ($(#[$doc:meta])* $visibility:vis struct $name:ident { $($field:ident: $help:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default)]
+        $visibility struct $name { $(#[doc = $help] pub $field: $crate::observe::metrics::Figure,)* }
+
+        impl $name {
+            /// Names and meanings, in order.
+            pub const TABLE: &'static [(&'static str, &'static str)] = &[$((stringify!($field), $help),)*];
+        }
+
+        impl $crate::observe::metrics::Figures for $name {
+            fn read(&self) -> Vec<(Box<str>, u64)> {
+                vec![$((stringify!($field).into(), self.$field.get()),)*]
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    figures! {
+        /// For the test.
+        struct Sample {
+            accepted: "connections accepted",
+            open: "connections open now",
+        }
+    }
+
+    #[test]
+    fn a_table_is_read_in_its_own_order_and_guards_give_back() {
+        let sample = Sample::default();
+        sample.accepted.add(2);
+        let guard = sample.open.hold();
+        assert_eq!(sample.read(), [("accepted".into(), 2), ("open".into(), 1)]);
+        drop(guard);
+        sample.open.down();
+        assert_eq!(sample.open.get(), 0);
+        assert_eq!(Sample::TABLE[0], ("accepted", "connections accepted"));
+    }
+}
