@@ -4,13 +4,11 @@
 use std::net::SocketAddr;
 
 use common::ipc::messages::Ends;
-use common::net::proxy_protocol::{ProxyPrefix, read_prefix};
+use common::net::proxy_protocol::{MAX_HEADER, ProxyPrefix, read_prefix};
 use rustix::net::RecvFlags;
 
 use super::peek::Watched;
 
-/// Largest header accepted: version 2 with its extensions.
-const LIMIT: usize = 4096;
 
 /// Why there is no usable header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +21,8 @@ pub enum NoHeader {
 
 /// Reads and consumes the header that this peer owes. Addresses it does not tell stay those of the connection.
 pub async fn read(socket: &Watched, ends: Ends) -> Result<Ends, NoHeader> {
-    let header = socket.until(LIMIT, |bytes| match read_prefix(bytes) {
-        ProxyPrefix::Incomplete { at_least } if at_least <= LIMIT => Err(at_least),
+    let header = socket.until(MAX_HEADER, |bytes| match read_prefix(bytes) {
+        ProxyPrefix::Incomplete { at_least } if at_least <= MAX_HEADER => Err(at_least),
         other => Ok(other),
     });
     match header.await {
