@@ -16,8 +16,17 @@ use std::net::SocketAddr;
 pub const MAX_BYTES: u64 = 1 << 30;
 
 /// The headers `/` shows, because a reverse proxy sets or changes them.
-const SHOWN: [&str; 7] =
-    ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-real-ip", "via"];
+/// Proxy-Authorization must never come this far.
+const SHOWN: [&str; 8] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-real-ip",
+    "via",
+    "proxy-authorization",
+];
 
 /// Bodies of all kinds.
 type Body = BoxBody<Bytes, hyper::Error>;
@@ -55,6 +64,8 @@ pub async fn answer(
         (_, "/echo") => text(StatusCode::METHOD_NOT_ALLOWED, "POST something to /echo\n".into()),
         (&Method::GET | &Method::HEAD, "/slow") => Response::new(BoxBody::new(Slow::new().map_err(never))),
         (&Method::GET | &Method::HEAD, path) if path.starts_with("/bytes/") => bytes(path),
+        // This is no proxy; a CONNECT that gets here went the wrong way.
+        (&Method::CONNECT, _) => text(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is for proxies\n".into()),
         _ => text(StatusCode::OK, greeting(backend, peer, &request)),
     })
 }
@@ -69,7 +80,7 @@ fn greeting<B>(backend: Backend, peer: SocketAddr, request: &Request<B>) -> Stri
     };
     line("backend", backend.name());
     line("method", request.method().as_str());
-    line("path", request.uri().path_and_query().map_or("*", |path| path.as_str()));
+    line("path", &path(request));
     line("protocol", version(request.version()));
     line("host", host);
     line("connection-from", &peer.ip().to_string());
@@ -79,6 +90,14 @@ fn greeting<B>(backend: Backend, peer: SocketAddr, request: &Request<B>) -> Stri
         }
     }
     said
+}
+
+/// What was asked for: over h1 as it was written, so that an absolute form that reached us shows; over h2 without the authority.
+fn path<B>(request: &Request<B>) -> String {
+    match request.uri().path_and_query() {
+        Some(path) if request.version() == Version::HTTP_2 => path.to_string(),
+        _ => request.uri().to_string(),
+    }
 }
 
 /// All values of a header as one list (RFC 9110 §5.3).

@@ -15,6 +15,17 @@ const INSIDE: Expect = Expect {
     ..EXPECT
 };
 
+/// Forwarded, it is an ordinary request (RFC 9112 §3.2.1) and the password has stayed with the proxy (RFC 9110 §11.7.2).
+const FORWARDED: Expect = Expect {
+    body: BodyIs::Greeting(&[
+        ("backend", Seen::Is("http")),
+        ("path", Seen::Is("/")),
+        ("host", Seen::Starts("127.0.0.2")),
+        ("proxy-authorization", Seen::Absent),
+    ]),
+    ..EXPECT
+};
+
 /// The address guard's words, by kind of address.
 const LOOPBACK: Expect = guarded(&["loopback"]);
 const PRIVATE: Expect = guarded(&["private"]);
@@ -67,7 +78,7 @@ pub const ROWS: &[Scenario] = &[
         "forward",
         "The forward proxy without a tunnel (absolute form)",
         Road::Absolute { to: Target::HttpBackend, login: Login::Right },
-        Expect { body: BodyIs::Greeting(&[("backend", Seen::Is("http")), ("path", Seen::Is("/"))]), ..EXPECT },
+        FORWARDED,
     )),
     shown(row(
         "connect-no-user",
