@@ -137,7 +137,7 @@ fn fill(names: &mut Names, route: &config::Route, decision: &Decision) -> Result
         names.any.get_or_insert_with(|| decision.clone());
     }
     for pattern in &route.server_names {
-        let pattern = NamePattern::parse(&pattern.as_str()).map_err(|error| format!("route {}: {error}", route.name))?;
+        let pattern = NamePattern::parse(pattern.as_str()).map_err(|error| format!("route {}: {error}", route.name))?;
         names.table.insert(pattern, decision.clone()).map_err(|error| format!("route {}: {error}", route.name))?;
     }
     Ok(())
