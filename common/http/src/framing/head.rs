@@ -4,8 +4,7 @@
 //! The caller hands the *whole* head from its first byte on every time; [`HeadScan`] remembers how far it has read. Only the few fields that decide
 //! framing and routing are looked into; values of all others are only checked for control bytes. It must never accept a head that has two readings.
 
-use super::bytes::is_target_byte;
-use super::{Body, Head, Limits, Violation, bytes::is_line_byte, is_tchar, list_has, trim_ows};
+use super::{Body, Head, Limits, Violation, bytes::is_line_byte, is_target_byte, is_tchar, list_has, trim_ows};
 use crate::host::{Authority, HostError};
 
 const MAX_METHOD: usize = 32;

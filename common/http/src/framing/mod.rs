@@ -16,7 +16,7 @@ mod violation;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use bytes::{is_tchar, list_has, trim_ows};
+pub(crate) use bytes::{is_target_byte, is_tchar, list_has, trim_ows};
 pub use violation::Violation;
 
 use chunked::Chunked;
