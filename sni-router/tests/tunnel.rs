@@ -87,7 +87,8 @@ fn bytes_already_read_come_first() {
     let World { client, a, b, upstream } = World::new();
     let (head_up, head_down) = (3 * MIB, 100_000);
     let held_up: Vec<u8> = (0..3).flat_map(|i| expected(i * MIB, MIB).to_vec()).collect();
-    let tunnel = tunnel_thread(a, b, held_up, expected(0, head_down).to_vec(), TunnelOptions::default(), PipePool::default());
+    let tunnel =
+        tunnel_thread(a, b, held_up, expected(0, head_down).to_vec(), TunnelOptions::default(), PipePool::default());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             write_stream(&client, head_up, 500_000, 3);
@@ -344,7 +345,9 @@ impl Peer {
         Self { socket, written: 0, read: 0, closed: false }
     }
     fn write(&mut self, size: usize) {
-        if !self.closed && let Ok(count) = (&self.socket).write(expected(self.written, size)) {
+        if !self.closed
+            && let Ok(count) = (&self.socket).write(expected(self.written, size))
+        {
             self.written += count;
         }
     }

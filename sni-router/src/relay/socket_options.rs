@@ -21,11 +21,7 @@ pub struct SocketOptions {
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self {
-            nodelay: true,
-            user_timeout: Some(Duration::from_secs(60)),
-            keepalive: Some(Duration::from_secs(60)),
-        }
+        Self { nodelay: true, user_timeout: Some(Duration::from_secs(60)), keepalive: Some(Duration::from_secs(60)) }
     }
 }
 
