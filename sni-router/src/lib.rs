@@ -6,5 +6,4 @@
 #![forbid(unsafe_code)]
 
 pub mod router;
-#[cfg(any())]
 pub mod relay;
