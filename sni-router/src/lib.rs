@@ -5,5 +5,5 @@
 //! They share a package because they share their trust; they share no state and no process.
 #![forbid(unsafe_code)]
 
-pub mod router;
 pub mod relay;
+pub mod router;

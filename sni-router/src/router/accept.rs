@@ -82,9 +82,10 @@ async fn survive(router: &Router, listener: &pipe::Receiver, spare: &mut Option<
 
 fn admit(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, peer: SocketAddr) {
     router.metrics.accepted.up();
-    let Ok(local) = rustix::net::getsockname(&socket).map_err(io::Error::from).and_then(|address| {
-        SocketAddr::try_from(address).map_err(io::Error::from)
-    }) else {
+    let Ok(local) = rustix::net::getsockname(&socket)
+        .map_err(io::Error::from)
+        .and_then(|address| SocketAddr::try_from(address).map_err(io::Error::from))
+    else {
         return;
     };
     let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());

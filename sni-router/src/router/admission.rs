@@ -30,7 +30,8 @@ pub struct Access {
 impl AccessList {
     /// Keeps the rules that concern this listener.
     pub fn new(rules: &[RouterRule], listener: &str) -> Self {
-        let concerns = |rule: &&RouterRule| rule.listen.is_empty() || rule.listen.iter().any(|name| **name == *listener);
+        let concerns =
+            |rule: &&RouterRule| rule.listen.is_empty() || rule.listen.iter().any(|name| **name == *listener);
         Self(rules.iter().filter(concerns).cloned().collect())
     }
 
