@@ -3,6 +3,7 @@
 
 use super::diagnostic::{Diagnostic, Severity, Source, Span};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,6 +75,8 @@ pub(super) struct Ledger {
     pub(super) used: RefCell<Vec<Used>>,
     pub(super) addresses: RefCell<Vec<Address>>,
     pub(super) files: RefCell<Vec<NamedFile>>,
+    /// Where each key was last given a value; of use for keys of tables that stand once.
+    pub(super) places: RefCell<HashMap<&'static str, Span>>,
     /// Keys that were asked for: a test holds them against the reference.
     #[cfg(test)]
     pub(super) asked: RefCell<std::collections::BTreeSet<&'static str>>,
@@ -88,6 +91,7 @@ impl Ledger {
             used: RefCell::default(),
             addresses: RefCell::default(),
             files: RefCell::default(),
+            places: RefCell::default(),
             #[cfg(test)]
             asked: RefCell::default(),
         }
@@ -115,6 +119,19 @@ impl Ledger {
 
     pub(super) fn refer(&self, names: Names, key: &'static str, name: &Arc<str>, span: &Span) {
         self.used.borrow_mut().push(Used { names, key, name: Arc::clone(name), span: span.clone() });
+    }
+
+    /// Whether something below this key is wrong. What follows from it is then not worth a word.
+    pub(super) fn blames(&self, table: &str) -> bool {
+        self.diagnostics.borrow().iter().any(|d| {
+            let below = d.key().strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            below && d.severity() == Severity::Error
+        })
+    }
+
+    /// Where the key was last given a value.
+    pub(super) fn place(&self, key: &str) -> Option<Span> {
+        self.places.borrow().get(key).cloned()
     }
 
     /// Errors and warnings.

@@ -16,6 +16,7 @@ mod nearest;
 pub mod pattern;
 mod read;
 pub mod reference;
+mod scalar;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -123,7 +124,8 @@ fn new_ledger(name: &str, text: String) -> Ledger {
 
 fn finish(ledger: Ledger, config: Option<Config>) -> Loaded {
     let name = ledger.source.name.clone();
-    let (errors, warnings) = ledger.into_diagnostics();
+    let (errors, mut warnings) = ledger.into_diagnostics();
+    warnings.sort_by_key(Diagnostic::position);
     match config {
         Some(config) if errors.is_empty() => Ok((config, warnings)),
         _ => Err(ConfigErrors::new(&name, errors, warnings)),

@@ -1,5 +1,6 @@
 //! What needs the whole file: names that must exist or be unique, addresses, and whether every way leads somewhere.
 
+mod ends;
 mod names;
 mod ways;
 
@@ -26,7 +27,10 @@ pub(super) fn judge(ledger: &Ledger, config: &Config, drafts: &Drafts) {
     ways::routes(ledger, config, &drafts.routes);
     ways::sites(ledger, config, drafts);
     ways::termination(ledger, config, drafts);
-    ways::http_routes(ledger, config, drafts);
-    ways::pools(ledger, config, drafts);
-    ways::listeners(ledger, config);
+    ends::http_needs_route(ledger, config, drafts);
+    ends::http_routes(ledger, drafts);
+    ends::pools(ledger, drafts);
+    ends::listeners(ledger, config);
+    ends::dead_ends(ledger, config, drafts);
+    ends::open_proxy(ledger, config);
 }

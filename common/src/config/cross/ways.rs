@@ -1,9 +1,9 @@
-//! Whether every way leads somewhere, and only one way is meant: routes, sites, pools, listeners.
+//! Whether every way in leads somewhere, and only one way is meant: routes and sites.
 
 use super::Drafts;
-use crate::config::checked::{Config, Fallback, ListenProtocol, NotTls, RouteAction, SendProxy};
+use crate::config::checked::{Config, Fallback, ListenProtocol, RouteAction};
 use crate::config::diagnostic::Span;
-use crate::config::ledger::{Ledger, Names};
+use crate::config::ledger::Ledger;
 use crate::config::pattern::NamePattern;
 use crate::config::read::router::RouteDraft;
 use std::collections::HashMap;
@@ -36,6 +36,7 @@ pub(super) fn routes(ledger: &Ledger, config: &Config, routes: &[RouteDraft]) {
     }
     if let Some(first) = routes.first()
         && !has_listener(config, ListenProtocol::Tls)
+        && !ledger.blames("sni-router.listen")
     {
         let warning = ledger
             .warning("route", "routes are never asked, because no `[[sni-router.listen]]` has `protocol = \"tls\"`")
@@ -72,7 +73,7 @@ pub(super) fn sites(ledger: &Ledger, config: &Config, drafts: &Drafts) {
                     seen.insert(&name.value, &name.span);
                 }
             }
-            if !reached(config, &name.value, index) {
+            if !reached(config, &name.value, index) && !ledger.blames("route") {
                 unreached = unreached.or(Some(name));
             }
         }
@@ -101,6 +102,9 @@ fn reached(config: &Config, name: &NamePattern, index: usize) -> bool {
 
 /// What is terminated has a certificate, and http-filter knows what to do with it.
 pub(super) fn termination(ledger: &Ledger, config: &Config, drafts: &Drafts) {
+    if ledger.blames("site") {
+        return;
+    }
     for draft in drafts.routes.iter().filter(|draft| draft.route.action == RouteAction::Terminate) {
         for name in &draft.names {
             if config.sites.iter().any(|site| site.names.iter().any(|own| own.covers(&name.value))) {
@@ -130,115 +134,15 @@ pub(super) fn termination(ledger: &Ledger, config: &Config, drafts: &Drafts) {
         ("sni-router.otherwise.unknown_name", &otherwise.unknown_name),
     ] {
         if *fallback == Fallback::Terminate && config.sites.is_empty() {
-            ledger.report(ledger.error(key, "`terminate` shows the first `[[site]]`, and the file has none"));
-        }
-    }
-}
-
-/// http-filter has a route when something comes to it, and its pools suit it.
-pub(super) fn http_routes(ledger: &Ledger, config: &Config, drafts: &Drafts) {
-    if drafts.http_routes.is_empty() {
-        let source = if let Some(draft) = drafts.routes.iter().find(|d| d.route.action == RouteAction::Terminate) {
-            Some((draft.span.clone(), "this route terminates TLS"))
-        } else {
-            let http = config.sni_router.listen.iter().find(|listener| listener.protocol == ListenProtocol::Http);
-            http.and_then(|listener| {
-                Some((defined(ledger, Names::Listeners, &listener.name)?, "this listener speaks HTTP"))
-            })
-        };
-        if source.is_some() || config.terminates() {
-            let error = ledger
-                .error(
-                    "http-filter.route",
-                    "requests come to http-filter, and it has no route, so every answer would be 404",
-                )
-                .help("add `[[http-filter.route]]` with a `name` and a `pool`");
-            ledger.report(match source {
-                Some((span, label)) => error.at(&span, label),
+            let error = ledger.error(key, "`terminate` shows the first `[[site]]`, and the file has none");
+            ledger.report(match ledger.place(key) {
+                Some(span) => error.at(&span, "no certificate to show"),
                 None => error,
             });
         }
-    }
-    for (index, draft) in drafts.http_routes.iter().enumerate() {
-        let earlier = drafts.http_routes.iter().take(index).find(|earlier| {
-            let (e, d) = (&earlier.route, &draft.route);
-            let hosts = e.hosts.is_empty()
-                || (!d.hosts.is_empty() && d.hosts.iter().all(|host| e.hosts.iter().any(|own| own.covers(host))));
-            let paths = e.paths.is_empty()
-                || (!d.paths.is_empty() && d.paths.iter().all(|path| e.paths.iter().any(|own| own.covers(path))));
-            hosts && paths
-        });
-        if let Some(earlier) = earlier {
-            let warning = ledger
-                .warning(
-                    "http-filter.route",
-                    format!("`{}` is never asked, an earlier route takes all of it", draft.route.name),
-                )
-                .at(&draft.name, "never asked")
-                .and(&earlier.name, "takes it first")
-                .help("routes are tried in order; put the narrower one first");
-            ledger.report(warning);
-        }
-        let pool = drafts.pools.iter().find(|pool| pool.pool.name == draft.route.pool);
-        if let Some(pool) = pool
-            && pool.pool.proxy_protocol != SendProxy::None
-        {
-            let error = ledger
-                .error(
-                    "http-filter.route.pool",
-                    format!("the pool `{}` sends PROXY headers, and http-filter cannot", pool.pool.name),
-                )
-                .at(&draft.pool, "used by http-filter")
-                .and(&pool.proxy.span, "PROXY header here")
-                .help("connections to a pool of http-filter are shared by clients; it sends `Forwarded` instead");
-            ledger.report(error);
-        }
-    }
-}
-
-/// A pool that nobody uses was probably meant for something.
-pub(super) fn pools(ledger: &Ledger, config: &Config, drafts: &Drafts) {
-    let used = ledger.used.borrow();
-    for draft in &drafts.pools {
-        if !used.iter().any(|used| used.names == Names::Pools && used.name == draft.pool.name) {
-            let warning = ledger.warning("pool.name", format!("no route uses the pool `{}`", draft.pool.name));
-            ledger.report(warning.at(&draft.name.span, "not used"));
-        }
-    }
-    let otherwise = &config.sni_router.otherwise;
-    let refusing =
-        [&otherwise.no_sni, &otherwise.unknown_name].iter().all(|f| matches!(f, Fallback::Refuse | Fallback::Close))
-            && !matches!(otherwise.not_tls, NotTls::Passthrough(_));
-    let tls = config.sni_router.listen.iter().find(|listener| listener.protocol == ListenProtocol::Tls);
-    if let Some(listener) = tls
-        && refusing
-        && drafts.routes.is_empty()
-        && let Some(span) = defined(ledger, Names::Listeners, &listener.name)
-    {
-        let warning = ledger
-            .warning("route", "there is no `[[route]]`, so every TLS connection is refused")
-            .at(&span, "this listener has nowhere to go");
-        ledger.report(warning);
-    }
-}
-
-/// Something is listened on.
-pub(super) fn listeners(ledger: &Ledger, config: &Config) {
-    // A listener that was left out because of an error is noted by its address or name.
-    let meant =
-        !ledger.addresses.borrow().is_empty() || ledger.defined.borrow().iter().any(|d| d.names == Names::Listeners);
-    if config.sni_router.listen.is_empty() && config.forward_proxy.listen.is_empty() && !meant {
-        let error = ledger
-            .error("", "the file has no listener, so nobody could connect")
-            .help("add `[[sni-router.listen]]` or `[[forward-proxy.listen]]` with a `name` and an `address`");
-        ledger.report(error);
     }
 }
 
 fn has_listener(config: &Config, protocol: ListenProtocol) -> bool {
     config.sni_router.listen.iter().any(|listener| listener.protocol == protocol)
-}
-
-fn defined(ledger: &Ledger, names: Names, name: &str) -> Option<Span> {
-    ledger.defined.borrow().iter().find(|d| d.names == names && *d.name == *name).map(|d| d.span.clone())
 }

@@ -8,7 +8,8 @@ use crate::config::checked::{
 use crate::config::diagnostic::Span;
 use crate::config::ledger::Names;
 use crate::config::pattern::NamePattern;
-use crate::config::tree::{Fault, Placed, Section, pick, wrong_type};
+use crate::config::scalar::{Fault, pick, wrong_type};
+use crate::config::tree::{Placed, Section};
 use crate::config::value;
 use std::num::NonZeroU32;
 use std::sync::Arc;

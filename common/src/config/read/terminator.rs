@@ -4,7 +4,8 @@ use super::{report_repeated, values};
 use crate::config::checked::{CertificateFiles, Site, SiteAlpn, Terminator, TlsVersion};
 use crate::config::ledger::NamedFile;
 use crate::config::pattern::NamePattern;
-use crate::config::tree::{Fault, Placed, Section, pick, wrong_type};
+use crate::config::scalar::{Fault, pick, wrong_type};
+use crate::config::tree::{Placed, Section};
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
@@ -41,6 +42,7 @@ pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<Site
     report_repeated(section, "alpn", alpn.as_deref().unwrap_or_default(), "protocol");
     let (certificates, keys) = (certificates?, keys?);
     if certificates.len() != keys.len()
+        && !section.ledger.blames("site")
         && let Some(key) = section.key("key")
     {
         let (c, k) = (certificates.len(), keys.len());

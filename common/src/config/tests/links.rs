@@ -157,8 +157,9 @@ fn a_terminated_name_needs_a_site() {
             .replace("server_names = [\"www.example\", \"*.www.example\"]", "server_names = \"a.www.example\"")
             .replace("names = [\"www.example\", \"*.www.example\"]\ncert", "names = \"*.www.example\"\ncert"),
     );
-    let errors = parse(&with("[sni-router.otherwise]\nno_sni = { terminate = true }\n")).err().unwrap().to_string();
-    assert!(errors.contains("the file has none") && errors.contains("has no route"), "{errors}");
+    let text = with("[sni-router.otherwise]\nno_sni = { terminate = true }\n");
+    fails(&text, "no_sni", &["`sni-router.otherwise.no_sni`", "the file has none", "no certificate to show"]);
+    fails(&text, "no_sni", &["`http-filter.route`", "it has no route", "this terminates TLS"]);
 }
 
 #[test]
@@ -249,4 +250,28 @@ fn users_need_a_file() {
     let (config, _) = sound(&format!("[forward-proxy]\nusers_file = \"users\"\n{proxy}{rule}"));
     assert!(config.forward_proxy.require_user);
     assert_eq!(config.forward_proxy.users_file.as_deref(), Some(Path::new("/etc/b/users")));
+}
+
+#[test]
+fn an_open_proxy() {
+    let listen = "[[forward-proxy.listen]]\nname = \"out\"\naddress = \"0.0.0.0:3128\"\n";
+    warns(listen, "0.0.0.0", &["whoever reaches this address may use the proxy", "users_file"]);
+    for closed in ["access_default = \"deny\"", "users_file = \"u\""] {
+        assert!(sound(&format!("[forward-proxy]\n{closed}\n{listen}")).1.is_empty());
+    }
+    assert!(sound(&listen.replace("0.0.0.0", "127.0.0.1")).1.is_empty());
+}
+
+#[test]
+fn one_mistake_is_one_error() {
+    let count = |text: String| {
+        let errors = parse(&text).unwrap_err();
+        eprintln!("{errors}"); // shown when a count below is not right
+        errors.errors().len()
+    };
+    assert_eq!(count(with(SITE).replace("certificate = \"www.pem\"", "certificate = 3")), 1);
+    assert_eq!(count(with(SITE).replace("pool = \"p\"", "pool = 3")), 1);
+    assert_eq!(count(BASE.replace("\"127.0.0.1:8443\"", "\"127.0.0.1\"")), 1);
+    assert_eq!(count(BASE.replace("\"127.0.0.1:9443\"", "{ address = \"x\" }")), 1);
+    assert_eq!(count(BASE.replace("name = \"https\"", "nmae = \"https\"")), 2);
 }
