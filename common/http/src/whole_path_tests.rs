@@ -224,7 +224,7 @@ async fn large_bodies_stream_both_ways() {
         };
         let (_, result) = tokio::join!(send, read.read_to_end(&mut all));
         result.unwrap();
-        assert!(all.ends_with(&body.as_bytes()[..]) && all.len() > body.len());
+        assert!(all.ends_with(body.as_bytes()) && all.len() > body.len());
     })
     .await;
 }
