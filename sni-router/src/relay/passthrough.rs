@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::connect::{ConnectOptions, Connected, connect};
 use super::literal::Host;
-use super::pool::{Balancer, EjectionOptions, Pick, Policy};
+use common::net::balance::{Balancer, EjectionOptions, Pick, Policy};
 use super::resolve::{Purpose, Resolver};
 use super::socket_options::SocketOptions;
 use super::tunnels::{Parties, Tunnels};
