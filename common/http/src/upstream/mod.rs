@@ -11,6 +11,7 @@
 mod body;
 mod connection;
 mod error;
+mod inline;
 mod pool;
 mod watched;
 

@@ -15,6 +15,7 @@ use http_body::Body;
 use super::body::{Lease, ResponseBody};
 use super::connection::{Connection, Failed};
 use super::error::SendError;
+use super::inline::Inline;
 use super::watched::Watched;
 use super::{Dialer, Endpoint, RequestBody};
 use crate::guarded::{Clock, millis};
@@ -111,13 +112,9 @@ where
     pub(super) fn give_back(&self, mut connection: Box<Connection<B>>) {
         let limits = self.limits.get();
         let now = self.clock.now();
-        connection.watched.stop();
+        connection.rest();
         connection.served = connection.served.saturating_add(1);
         connection.idle_since = now;
-        if !connection.is_ready() {
-            // Usually it is; what is left then is only hyper's own housekeeping, for which nobody needs to be woken.
-            connection.drive(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-        }
         let mut idle = self.idle.borrow_mut();
         if connection.is_ready()
             && !connection.watched.expired()
@@ -142,7 +139,7 @@ where
         let limits = self.limits.get();
         self.idle.borrow_mut().retain_mut(|connection| {
             // Notices a backend that has closed.
-            connection.drive(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+            connection.drive();
             connection.is_ready()
                 && now.saturating_sub(connection.idle_since) < millis(limits.idle)
                 && now.saturating_sub(connection.born) < millis(limits.age)
@@ -347,12 +344,13 @@ where
         let limits = self.shared.limits.get();
         let deadline = Instant::now().checked_add(limits.connect).unwrap_or_else(Instant::now);
         let io = self.shared.dialer.dial(&self.endpoint, deadline).await.map_err(SendError::Dial)?;
-        let watched = Rc::new(Watched::new(self.shared.clock.clone()));
+        let inline = Inline::new();
+        let watched = Rc::new(Watched::new(self.shared.clock.clone(), inline.waker().clone()));
         self.shared.watched.borrow_mut().push(Rc::clone(&watched));
         add(&self.shelf.counters.dialled);
         add(&self.shelf.counters.open);
         let open = Open(Rc::clone(&self.shelf.counters));
-        Connection::new(io, &limits, watched, open, self.shared.clock.now()).await
+        Connection::new(io, &limits, inline, watched, open, self.shared.clock.now()).await
     }
 }
 
