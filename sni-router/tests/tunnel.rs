@@ -331,8 +331,10 @@ fn bulk_does_not_starve_a_conversation() {
         let World { client, a, b, upstream } = World::new();
         tokio::spawn(async move { run(kit::ours(a), kit::ours(b), vec![], vec![], &options, &pipes).await });
         let talk = tokio::task::spawn_blocking(move || {
+            std::thread::sleep(Duration::from_millis(300)); // the others are at full speed now
             let mut times = Vec::new();
             for _ in 0..rounds {
+                std::thread::sleep(Duration::from_millis(5));
                 let asked = Instant::now();
                 (&client).write_all(b"ping").unwrap();
                 (&upstream).read_exact(&mut [0; 4]).unwrap();

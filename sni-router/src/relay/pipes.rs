@@ -5,7 +5,7 @@
 //! 64 MiB of pipe buffers in all (`pipe-user-pages-soft`).
 //!
 //! A pipe is borrowed only while it holds bytes. It must never go back to the pool with bytes in it: they would come out in another tunnel.
-//! [`HeldPipe`] therefore counts what is inside and closes the pipe instead of returning it when the count is not zero.
+//! `HeldPipe` therefore counts what is inside and closes the pipe instead of returning it when the count is not zero.
 
 use std::fmt;
 use std::io;

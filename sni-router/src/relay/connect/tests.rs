@@ -78,9 +78,9 @@ async fn silence_ends_at_the_deadline() {
     let (address, _filler, _socket) = silent();
     for addresses in [vec![address], vec![address, address]] {
         let started = Instant::now();
-        let error = connect(&addresses, &within(300)).await.unwrap_err();
+        let error = connect(&addresses, &within(900)).await.unwrap_err();
         assert_eq!((error.kind, error.failures.len()), (ConnectErrorKind::Timeout, addresses.len()), "{error}");
-        assert!(started.elapsed() >= Duration::from_millis(290) && started.elapsed() < Duration::from_millis(1_500));
+        assert!(started.elapsed() >= Duration::from_millis(890) && started.elapsed() < Duration::from_secs(4));
     }
 }
 
