@@ -44,7 +44,8 @@ where
         let h2 = client.tls.as_ref().is_some_and(|tls| tls.h2);
         let watch = if h2 { &app.watch_h2 } else { &app.watch_h1 };
         let ledger = watch.ledger();
-        let facts = headers::Connection { peer: client.ends.client, local: client.ends.local, tls: client.tls.is_some() };
+        let facts =
+            headers::Connection { peer: client.ends.client, local: client.ends.local, tls: client.tls.is_some() };
         let forwarder = Forwarder::new(headers::Style::default(), &facts, app.config.trusted_proxies.as_slice());
         let connection =
             Rc::new(Connection { client, ledger: Arc::clone(&ledger), forwarder: RefCell::new(forwarder), h2 });

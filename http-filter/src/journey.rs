@@ -5,13 +5,13 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use common_http::target::Target;
 use common_http::upstream::SendError;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::connection::Connection;
 use super::metrics::Metrics;
-use super::normalise::Seen;
 use super::response::Refusal;
 use super::serve::App;
 use super::upstream::body::Meter;
@@ -82,10 +82,10 @@ impl Journey {
     }
 
     /// Host and path in their one form.
-    pub fn saw(&mut self, seen: &Seen) {
+    pub fn saw(&mut self, target: &Target<'_>) {
         self.note(|line| {
-            line.host = seen.host.clone();
-            line.path = cut(&seen.path).into();
+            line.host = (*target.host).into();
+            line.path = cut(&target.path).into();
         });
     }
 

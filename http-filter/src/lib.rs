@@ -6,18 +6,18 @@
 //! The process owns no network: clients' sockets are handed to it, backends' sockets are dialled for it.
 #![forbid(unsafe_code)]
 
-pub mod receive;
 pub mod connection;
-pub mod pipeline;
-pub mod normalise;
-pub mod stages;
-pub mod route;
-pub mod upstream;
-pub mod upgrade;
-pub mod response;
 pub mod journey;
 pub mod metrics;
+pub mod normalise;
+pub mod pipeline;
+pub mod receive;
+pub mod response;
+pub mod route;
 pub mod sandbox;
 pub mod serve;
+pub mod stages;
+pub mod upgrade;
+pub mod upstream;
 
 pub use serve::{Opened, open, serve};

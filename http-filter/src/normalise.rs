@@ -1,14 +1,13 @@
-//! One reading of host and path, made once and used for every decision and for the request that is sent on.
+//! One reading of client, host and path, made once: what every stage judges is what the backend is sent.
 
 use std::net::IpAddr;
 
 use common::config::PathPolicy;
 use common_http::headers::{AddressSource, client_address};
-use common_http::host::Authority;
-use common_http::normalise::{self, normalise_path};
-use http::header::{HOST, HeaderValue};
-use http::{Request, StatusCode};
-use hyper::body::Incoming;
+use common_http::normalise;
+use common_http::target::Target;
+use http::StatusCode;
+use http::request::Parts;
 
 use super::connection::Connection;
 use super::response::Refusal;
@@ -16,62 +15,41 @@ use super::serve::App;
 
 /// A request as every stage sees it.
 #[derive(Debug)]
-pub struct Seen {
+pub struct Seen<'a> {
     /// The client behind trusted proxies.
     pub client: IpAddr,
-    /// Lower case, without port; empty only for HTTP/1.0 without Host.
-    pub host: Box<str>,
-    /// Host as it goes on to the backend.
-    pub host_header: Option<HeaderValue>,
-    /// The path in its one form, without query.
-    pub path: Box<str>,
-    /// The path differs from what the client wrote.
-    pub rewritten: bool,
+    /// Host and path in their one form.
+    pub target: Target<'a>,
 }
 
-/// Reads what all decisions are based on.
-pub fn read(app: &App, connection: &Connection, request: &Request<Incoming>) -> Result<Seen, Refusal> {
-    let host_header = match (request.uri().authority(), request.headers().get(HOST)) {
-        (Some(authority), _) => HeaderValue::from_str(authority.as_str()).ok(),
-        (None, header) => header.cloned(),
+/// Reads what all decisions are based on; refuses what has two readings, and what belongs to another TLS connection.
+pub fn read<'a>(app: &App, connection: &Connection, parts: &'a Parts) -> Result<Seen<'a>, Refusal> {
+    let policy = match app.config.path {
+        PathPolicy::Normalise => normalise::PathPolicy::Normalise,
+        PathPolicy::RejectAmbiguous => normalise::PathPolicy::RejectAmbiguous,
     };
-    let host = match &host_header {
-        Some(value) => {
-            let authority = Authority::parse(value.as_bytes())
-                .map_err(|_| malformed(app, "The Host of the request is not a valid host name.", "bad-host"))?;
-            authority.host().into_owned().into_boxed_str()
-        }
-        None => Box::default(),
-    };
-    if let Some(name) = connection.client.server_name()
-        && *name != *host
-    {
+    let target = Target::read(parts, policy).map_err(|error| {
+        app.metrics.malformed.up();
+        let reason = error.to_string().into();
+        Refusal { status: StatusCode::BAD_REQUEST, reason, rule: None, decision: "ambiguous-target", close: false }
+    })?;
+    if connection.client.server_name().is_some_and(|name| *name != *target.host) {
         app.metrics.misdirected.up();
+        let reason = "Misdirected request: its Host is not the name this TLS connection was opened for. Use a connection of its own.";
         return Err(Refusal {
             status: StatusCode::MISDIRECTED_REQUEST,
-            reason: "Misdirected request: its Host is not the name this TLS connection was opened for. Use a connection of its own.".into(),
+            reason: reason.into(),
             rule: None,
             decision: "misdirected",
             close: false,
         });
     }
-    let policy = match app.config.path {
-        PathPolicy::Normalise => normalise::PathPolicy::Normalise,
-        PathPolicy::RejectAmbiguous => normalise::PathPolicy::RejectAmbiguous,
-    };
-    let written = request.uri().path();
-    let path = normalise_path(written, policy).map_err(|error| malformed(app, error.text(), "ambiguous-path"))?;
     let peer = connection.client.ends.client.ip();
     let client = if connection.forwarder.borrow().is_trusted() {
         let trusted = app.config.trusted_proxies.as_slice();
-        client_address(trusted, peer, AddressSource::XForwardedFor, request.headers())
+        client_address(trusted, peer, AddressSource::XForwardedFor, &parts.headers)
     } else {
         peer
     };
-    Ok(Seen { client, host, host_header, rewritten: *path != *written, path: path.into() })
-}
-
-fn malformed(app: &App, reason: &'static str, label: &'static str) -> Refusal {
-    app.metrics.malformed.up();
-    Refusal::malformed(StatusCode::BAD_REQUEST, reason, label, false)
+    Ok(Seen { client, target })
 }

@@ -5,16 +5,18 @@ use std::rc::Rc;
 
 use common_http::guarded::{Exchange, HeadVerdict};
 use common_http::h2_gate::check_h2;
-use http::{Request, Response};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::connection::Connection;
 use super::journey::Journey;
-use super::normalise;
 use super::response::{self, FilterBody, Refusal};
+use super::route::Route;
 use super::serve::App;
 use super::stages::access_list;
-use super::{route, upgrade, upstream};
+use super::{normalise, route, upgrade, upstream};
 
 /// One request, from hyper to hyper.
 pub async fn run(
@@ -23,85 +25,65 @@ pub async fn run(
     request: Request<Incoming>,
 ) -> Result<Response<FilterBody>, Infallible> {
     let exchange = connection.ledger.begin();
-    let journey = Journey::begin(&app, &connection, &request);
-    let wants = request.headers().get(http::header::ACCEPT).cloned();
-    Ok(match judge_and_serve(&app, &connection, request, exchange, journey).await {
-        Ok(response) => response,
-        Err(refused) => response::refuse(*refused, wants.as_ref()),
-    })
-}
-
-/// A request that this proxy answers itself, with what it takes to do so.
-pub struct Refused {
-    /// What the client is told.
-    pub refusal: Refusal,
-    /// Lives until the answer is written.
-    pub exchange: Exchange,
-    /// The log line.
-    pub journey: Journey,
+    let mut journey = Journey::begin(&app, &connection, &request);
+    let accept = request.headers().get(http::header::ACCEPT).cloned();
+    let answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
+        Ok(answer) => response::pass_on(answer, exchange, journey),
+        Err(refusal) => response::refuse(refusal, accept.as_ref(), exchange, journey),
+    };
+    Ok(answer)
 }
 
 async fn judge_and_serve(
-    app: &Rc<App>,
-    connection: &Rc<Connection>,
+    app: &App,
+    connection: &Connection,
     request: Request<Incoming>,
-    exchange: Exchange,
-    mut journey: Journey,
-) -> Result<Response<FilterBody>, Box<Refused>> {
-    let judged = receive(app, connection, &request, &exchange)
-        .and_then(|()| normalise::read(app, connection, &request))
-        .and_then(|seen| {
-            journey.saw(&seen);
-            access_list::judge(app, connection, &seen, &request, &mut journey)?;
-            let route = route::choose(app, &seen)?;
-            Ok((seen, route))
-        });
-    let (seen, route) = match judged {
-        Ok(judged) => judged,
-        Err(refusal) => return Err(Box::new(Refused { refusal, exchange, journey })),
-    };
+    exchange: &Exchange,
+    journey: &mut Journey,
+) -> Result<upstream::Answer, Refusal> {
+    let (parts, body) = request.into_parts();
+    let judged = judge(app, connection, &parts, exchange, journey)?;
+    let (outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), &judged)?;
+    let answer = upstream::send(app, judged.route, outgoing, journey).await?;
+    upgrade::switch(app, answer, switching, exchange, journey)
+}
+
+/// A request that may pass: where it goes, and its target if that had to be rewritten.
+pub struct Judged<'a> {
+    /// Who serves it.
+    pub route: &'a Route,
+    /// The one form of path and query, where it is not what the client wrote.
+    pub rewritten: Option<PathAndQuery>,
+}
+
+/// Every decision, in order.
+fn judge<'a>(
+    app: &'a App,
+    connection: &Connection,
+    parts: &Parts,
+    exchange: &Exchange,
+    journey: &mut Journey,
+) -> Result<Judged<'a>, Refusal> {
+    receive(app, connection, parts, exchange)?;
+    let seen = normalise::read(app, connection, parts)?;
+    journey.saw(&seen.target);
+    access_list::judge(app, connection, &seen, parts, journey)?;
+    let route = route::choose(app, &seen.target)?;
     journey.routed(&route.name, &route.pool.name);
-    let (outgoing, client_upgrade) = match upstream::prepare(app, connection, request, &seen, route) {
-        Ok(prepared) => prepared,
-        Err(refusal) => return Err(Box::new(Refused { refusal, exchange, journey })),
-    };
-    match upstream::send(app, route, outgoing, &mut journey).await {
-        Ok(answer) => match upgrade::switch(app, answer, client_upgrade, &exchange, &mut journey) {
-            Ok(answer) => Ok(response::pass_on(answer, exchange, journey)),
-            Err(refusal) => Err(Box::new(Refused { refusal, exchange, journey })),
-        },
-        Err(refusal) => Err(Box::new(Refused { refusal, exchange, journey })),
-    }
+    let rewritten = seen.target.rewritten().map_err(|_| {
+        Refusal::malformed(StatusCode::BAD_REQUEST, "The target of the request is not valid.", "bad-target", false)
+    })?;
+    Ok(Judged { route, rewritten })
 }
 
 /// What the bytes themselves said: the guard's verdict for HTTP/1, the gate's for HTTP/2.
-fn receive(
-    app: &App,
-    connection: &Connection,
-    request: &Request<Incoming>,
-    exchange: &Exchange,
-) -> Result<(), Refusal> {
+fn receive(app: &App, connection: &Connection, parts: &Parts, exchange: &Exchange) -> Result<(), Refusal> {
     let violation = match exchange.verdict() {
         HeadVerdict::Refused(violation) => Some(violation),
-        HeadVerdict::Accepted if connection.h2 => check_h2_head(app, request).err(),
+        HeadVerdict::Accepted if connection.h2 => check_h2(parts, &app.framing).err(),
         HeadVerdict::Accepted => None,
     };
-    match violation {
-        Some(violation) => {
-            app.metrics.malformed.up();
-            Err(Refusal::malformed(violation.status(), violation.text(), violation.label(), !connection.h2))
-        }
-        None => Ok(()),
-    }
-}
-
-fn check_h2_head(app: &App, request: &Request<Incoming>) -> Result<(), common_http::framing::Violation> {
-    let (parts, ()) = {
-        let mut head = Request::new(());
-        *head.method_mut() = request.method().clone();
-        *head.uri_mut() = request.uri().clone();
-        *head.headers_mut() = request.headers().clone();
-        head.into_parts()
-    };
-    check_h2(&parts, &app.framing)
+    let Some(violation) = violation else { return Ok(()) };
+    app.metrics.malformed.up();
+    Err(Refusal::malformed(violation.status(), violation.text(), violation.label(), !connection.h2))
 }

@@ -15,9 +15,8 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::journey::Journey;
-use super::pipeline::Refused;
 use super::upstream::body::ClientBody;
-use super::upstream::pool::Answer;
+use super::upstream::pool::{Answer, Streamed};
 
 /// A request that is answered here.
 #[derive(Debug)]
@@ -50,7 +49,17 @@ pub struct FilterBody {
 
 enum Source {
     Own(Option<Bytes>),
-    Backend(ResponseBody<ClientBody>, Option<Pick>),
+    Backend { body: ResponseBody<ClientBody>, _busy: Option<Pick> },
+}
+
+impl Source {
+    /// A switched connection has no body: both halves are joined elsewhere.
+    fn of(answer: Streamed) -> Self {
+        match answer {
+            Streamed::Body(body, pick) => Self::Backend { body, _busy: pick },
+            Streamed::Switched => Self::Own(None),
+        }
+    }
 }
 
 /// Passes a backend's answer on.
@@ -59,12 +68,16 @@ pub fn pass_on(answer: Answer, exchange: Exchange, mut journey: Journey) -> Resp
     let mut answer = answer;
     strip(answer.headers_mut(), Direction::Response, switching, Underscores::Keep);
     journey.answered(answer.status());
-    answer.map(|(body, pick)| FilterBody { source: Source::Backend(body, pick), journey, _exchange: exchange })
+    answer.map(|body| FilterBody { source: Source::of(body), journey, _exchange: exchange })
 }
 
 /// Answers a request here.
-pub fn refuse(refused: Refused, accept: Option<&HeaderValue>) -> Response<FilterBody> {
-    let Refused { refusal, exchange, mut journey } = refused;
+pub fn refuse(
+    refusal: Refusal,
+    accept: Option<&HeaderValue>,
+    exchange: Exchange,
+    mut journey: Journey,
+) -> Response<FilterBody> {
     journey.refused(&refusal);
     let mut answer = OwnAnswer::new(refusal.status, &refusal.reason);
     answer.rule = refusal.rule.as_deref();
@@ -81,7 +94,7 @@ impl Body for FilterBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
         let polled = match &mut self.source {
             Source::Own(body) => Poll::Ready(body.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Backend(body, _) => Pin::new(body).poll_frame(cx),
+            Source::Backend { body, .. } => Pin::new(body).poll_frame(cx),
         };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
@@ -98,14 +111,14 @@ impl Body for FilterBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Own(body) => body.is_none(),
-            Source::Backend(body, _) => body.is_end_stream(),
+            Source::Backend { body, .. } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Source::Backend(body, _) => body.size_hint(),
+            Source::Backend { body, .. } => body.size_hint(),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use common::config::{Config, HostHeader};
 use common_http::access::{NamePattern, PathPattern};
+use common_http::target::Target;
 use http::StatusCode;
 
-use super::normalise::Seen;
 use super::response::Refusal;
 use super::serve::App;
 use super::stages::access_list;
@@ -64,8 +64,8 @@ impl Route {
 }
 
 /// The first route that applies.
-pub fn choose<'a>(app: &'a App, seen: &Seen) -> Result<&'a Route, Refusal> {
-    app.routes.iter().find(|route| route.conditions.applies(&seen.host, &seen.path)).ok_or_else(|| {
+pub fn choose<'a>(app: &'a App, target: &Target<'_>) -> Result<&'a Route, Refusal> {
+    app.routes.iter().find(|route| route.conditions.applies(&target.host, &target.path)).ok_or_else(|| {
         app.metrics.no_route.up();
         Refusal {
             status: StatusCode::NOT_FOUND,

@@ -112,8 +112,7 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
 pub async fn serve(opened: Opened, context: Context) {
     let Opened { config, relay, router, terminator, metrics } = opened;
     let clock = Clock::new();
-    let limits =
-        SenderLimits { max_unacknowledged: config.http_filter.max_unacknowledged, ..SenderLimits::default() };
+    let limits = SenderLimits { max_unacknowledged: config.http_filter.max_unacknowledged, ..SenderLimits::default() };
     let relay = Sender::start(FILTER_TO_RELAY.name, relay, limits, |_, _| {});
     let app = match app(&config, &relay, &clock, metrics) {
         Ok(app) => Rc::new(app),

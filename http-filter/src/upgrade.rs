@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use super::journey::Journey;
 use super::response::Refusal;
 use super::serve::App;
-use super::upstream::pool::Answer;
+use super::upstream::pool::{Answer, Streamed};
 
 /// Bytes buffered per direction of a switched connection.
 const BUFFER: usize = 16 * 1024;
@@ -26,7 +26,8 @@ pub fn switch(
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(answer);
     }
-    let Some(client) = client else {
+    let (parts, streamed) = answer.into_parts();
+    let (Some(client), Streamed::Body(body, pick)) = (client, streamed) else {
         app.metrics.upstream_failed.up();
         return Err(Refusal {
             status: StatusCode::BAD_GATEWAY,
@@ -39,11 +40,14 @@ pub fn switch(
     exchange.switch_protocols();
     journey.switched();
     app.metrics.upgrades.up();
-    let (parts, (body, pick)) = answer.into_parts();
-    let head = parts.clone();
+    let mut head = Response::new(Streamed::Switched);
+    *head.status_mut() = parts.status;
+    head.headers_mut().clone_from(&parts.headers);
     tokio::task::spawn_local(async move {
         let server = upgraded(Response::from_parts(parts, body));
-        match tokio::try_join!(async { server.await.map_err(|e| e.to_string()) }, async { client.await.map_err(|e| e.to_string()) }) {
+        match tokio::try_join!(async { server.await.map_err(|e| e.to_string()) }, async {
+            client.await.map_err(|e| e.to_string())
+        }) {
             Ok((server, client)) => {
                 let (mut server, mut client) = (TokioIo::new(server), TokioIo::new(client));
                 let _ = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
@@ -52,5 +56,5 @@ pub fn switch(
         }
         drop(pick);
     });
-    Ok(Response::from_parts(head, (common_http::upstream::ResponseBody::none(), None)))
+    Ok(head)
 }

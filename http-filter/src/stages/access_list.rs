@@ -4,8 +4,8 @@ use common::config::{self, HeaderValuePattern, HttpFilter, HttpRule};
 use common_http::access::{
     Action, Conditions, Facts, HeaderMatch, HeaderPattern, NamePattern, PathPattern, Rule, RuleSet,
 };
-use http::{Method, Request, StatusCode};
-use hyper::body::Incoming;
+use http::request::Parts;
+use http::{Method, StatusCode};
 
 use crate::connection::Connection;
 use crate::journey::Journey;
@@ -17,18 +17,18 @@ use crate::serve::App;
 pub fn judge(
     app: &App,
     connection: &Connection,
-    seen: &Seen,
-    request: &Request<Incoming>,
+    seen: &Seen<'_>,
+    parts: &Parts,
     journey: &mut Journey,
 ) -> Result<(), Refusal> {
     let facts = Facts {
         client: seen.client,
         user: None,
-        method: request.method(),
-        host: &seen.host,
+        method: &parts.method,
+        host: &seen.target.host,
         port: Some(connection.client.ends.local.port()),
-        path: &seen.path,
-        headers: Some(request.headers()),
+        path: &seen.target.path,
+        headers: Some(&parts.headers),
         sni: connection.client.server_name(),
     };
     let decision = app.access.decide(&facts);
@@ -51,7 +51,10 @@ pub fn judge(
 
 /// The configured rules in the form in which they are asked.
 pub fn rules(config: &HttpFilter) -> Result<RuleSet, String> {
-    let rules = config.access.iter().map(|own| rule(own).map_err(|error| format!("http-filter.access '{}': {error}", own.name)));
+    let rules = config
+        .access
+        .iter()
+        .map(|own| rule(own).map_err(|error| format!("http-filter.access '{}': {error}", own.name)));
     Ok(RuleSet { rules: rules.collect::<Result<_, _>>()?, default: action(config.access_default) })
 }
 

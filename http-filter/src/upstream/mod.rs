@@ -6,5 +6,5 @@ pub mod dialer;
 pub mod pool;
 pub mod prepare;
 
-pub use pool::{ServerPool, send};
+pub use pool::{Answer, ServerPool, send};
 pub use prepare::prepare;

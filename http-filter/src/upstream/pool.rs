@@ -8,8 +8,8 @@ use common::config;
 use common::net::balance::{Balancer, EjectionOptions, Pick, Policy};
 use common_http::guarded::Clock;
 use common_http::upstream::{Endpoint, Pool, PoolLimits, ResponseBody, SendError, Slot, Unanswered};
-use http::header::{self, HeaderValue};
 use http::Response;
+use http::header::{self, HeaderValue};
 
 use super::body::ClientBody;
 use super::dialer::RelayDialer;
@@ -26,7 +26,15 @@ type Backend = Slot<RelayDialer, ClientBody>;
 /// All backend connections that share limits.
 pub type Connections = Pool<RelayDialer, ClientBody>;
 /// An answer on its way back.
-pub type Answer = Response<(ResponseBody<ClientBody>, Option<Pick>)>;
+pub type Answer = Response<Streamed>;
+
+/// What stands behind the head of an answer.
+pub enum Streamed {
+    /// A body; the server counts as busy until its end.
+    Body(ResponseBody<ClientBody>, Option<Pick>),
+    /// Nothing: the connection has switched protocols.
+    Switched,
+}
 
 /// One pool of the configuration.
 pub struct ServerPool {
@@ -141,7 +149,7 @@ pub async fn send(app: &App, route: &Route, outgoing: Outgoing, journey: &mut Jo
                 if pick.is_some() {
                     pool.balancer.succeeded(index);
                 }
-                return Ok(response.map(|body| (body, pick)));
+                return Ok(response.map(|body| Streamed::Body(body, pick)));
             }
             Err(unanswered) => unanswered,
         };
