@@ -8,7 +8,9 @@ use common::sandbox::policy::{Limits, Policy, Threads};
 
 /// The policy of `forward-proxy`.
 pub const POLICY: Policy = Policy {
-    threads: Threads::Few { why: "checking a password takes tens of milliseconds by design; the event loop must not wait" },
+    threads: Threads::Few {
+        why: "checking a password takes tens of milliseconds by design; the event loop must not wait",
+    },
     // A client socket and, until the tunnel is handed over, an upstream socket per connection.
     limits: Limits { open_files: 65_536 },
     ..Policy::strict(Process::ForwardProxy)

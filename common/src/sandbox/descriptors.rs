@@ -12,13 +12,15 @@ pub const LAYER: &str = "descriptors";
 /// The first descriptor that is not standard input, output or error.
 const FIRST: RawFd = 3;
 
-/// Closes everything above standard error that is not in `keep`.
+/// Closes everything above standard error that is neither in `keep` nor in `bait` (which the self-report closes itself).
 #[must_use]
-pub fn close(keep: &[BorrowedFd<'_>]) -> Outcome {
-    let mut keep: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
+pub fn close<'a>(keep: impl Iterator<Item = BorrowedFd<'a>>, bait: impl Iterator<Item = BorrowedFd<'a>>) -> Outcome {
+    let mut keep: Vec<RawFd> = keep.map(|fd| fd.as_raw_fd()).filter(|fd| *fd >= FIRST).collect();
     keep.sort_unstable();
     keep.dedup();
-    let kept = keep.iter().filter(|fd| **fd >= FIRST).count();
+    let kept = keep.len();
+    keep.extend(bait.map(|fd| fd.as_raw_fd()));
+    keep.sort_unstable();
     match jail::close_all_but(FIRST, &keep) {
         Ok(()) => Outcome::holds(LAYER, format!("{kept} kept, every other above standard error closed")),
         Err(error) => Outcome::absent(LAYER, format!("close_range: {error}"), "use Linux 5.9 or newer"),

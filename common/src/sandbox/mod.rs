@@ -125,9 +125,8 @@ pub fn close(policy: &Policy, options: &Options<'_>) -> Result<Report, SandboxEr
     let launcher = privileges::Launcher::note();
     let bait = acts::Bait::lay();
 
-    let keep: Vec<BorrowedFd<'_>> =
-        options.keep.iter().chain(options.edges).copied().chain(bait.descriptors()).collect();
-    let mut outcomes = vec![descriptors::close(&keep)];
+    let named = options.keep.iter().chain(options.edges).copied();
+    let mut outcomes = vec![descriptors::close(named, bait.descriptors())];
     let rooms = namespaces::enter(policy);
     outcomes.push(rooms.outcome);
     outcomes.push(limits::set(policy, options.open_files, options.keep));

@@ -10,6 +10,7 @@
 use std::fs;
 use std::io;
 
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 use rustix::net::{AddressFamily, SocketType, socket};
@@ -53,33 +54,49 @@ pub fn enter(policy: &Policy) -> Rooms {
     let wants_network = policy.network == Network::None;
     let quiet = CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
     let all = if wants_network { quiet | CloneFlags::CLONE_NEWNET } else { quiet };
-    match make(all) {
-        Ok(how) => {
-            let what = if wants_network { "own empty network, IPC and host name" } else { "own IPC and host name" };
-            let network = if wants_network { Held::Made } else { Held::No };
-            Rooms { outcome: Outcome::holds(LAYER, format!("{what} ({how})")), network }
+    let how = match make(all) {
+        Ok(how) => how,
+        Err(error) => return from_outside(wants_network, error),
+    };
+    let what = if wants_network { "own empty network, IPC and host name" } else { "own IPC and host name" };
+    let mut outcome = Outcome::holds(LAYER, what);
+    outcome.advice = ADVICE;
+    match how {
+        How::Plain => {}
+        How::UserNamespace(Ok(())) => outcome.done.push_str(", in a user namespace"),
+        How::UserNamespace(Err(error)) => {
+            outcome.gap(format!("user and group could not be mapped into the user namespace: {error}"), Cover::Nothing);
         }
-        Err(error) => from_outside(wants_network, &error),
     }
+    Rooms { outcome, network: if wants_network { Held::Made } else { Held::No } }
 }
 
-/// Makes the namespaces, through a user namespace where the plain way is refused. Answers which way it was.
-fn make(flags: CloneFlags) -> io::Result<&'static str> {
+/// Which way the namespaces were made.
+enum How {
+    /// With root's rights.
+    Plain,
+    /// Through a user namespace, and whether our ids exist in it.
+    UserNamespace(io::Result<()>),
+}
+
+/// Makes the namespaces, through a user namespace where the plain way is refused.
+fn make(flags: CloneFlags) -> nix::Result<How> {
     if unshare(flags).is_ok() {
-        return Ok("as root");
+        return Ok(How::Plain);
     }
     let (uid, gid) = (geteuid(), getegid());
     unshare(flags | CloneFlags::CLONE_NEWUSER)?;
-    // Same ids inside as outside, so that SO_PEERCRED means the same to everybody. A failure here leaves a process without a
-    // mapped identity but with fewer rights, never with more: reported, not fatal.
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
-    fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
-    Ok("in a user namespace")
+    // Same ids inside as outside, so that SO_PEERCRED means the same to everybody.
+    let map = || {
+        fs::write("/proc/self/setgroups", "deny")?; // the kernel's condition for mapping a group without rights
+        fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+        fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))
+    };
+    Ok(How::UserNamespace(map()))
 }
 
 /// Looks for evidence that somebody else has already made the rooms.
-fn from_outside(wants_network: bool, refusal: &io::Error) -> Rooms {
+fn from_outside(wants_network: bool, refusal: Errno) -> Rooms {
     let mut outcome = Outcome::holds(LAYER, "");
     outcome.advice = ADVICE;
     let mut network = Held::No;

@@ -128,7 +128,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
     use super::*;
     use crate::process::Process;
-    use crate::sandbox::policy::allow;
+    use crate::sandbox::policy::{Permission, allow};
 
     #[test]
     fn the_strict_policy_compiles_and_threads_add_a_second_program() {
@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_forbidden_call_in_a_policy_is_refused() {
-        let policy = Policy { calls: &[allow("execve", "never")], ..Policy::strict(Process::SniRouter) };
+        const CALLS: &[Permission] = &[allow("execve", "never")];
+        let policy = Policy { calls: CALLS, ..Policy::strict(Process::SniRouter) };
         assert!(matches!(compile(&policy, 1), Err(FilterError::UnknownCall("execve"))));
     }
 }

@@ -18,13 +18,11 @@ pub const POLICY: Policy = Policy {
 /// Beyond the shared base and what connecting needs.
 const CALLS: &[Permission] = &[
     allow("splice", "moving bytes from socket to pipe to socket without seeing them"),
-    allow("tee", "the same bytes to two pipes, for mirroring a connection"),
+    allow("tee", "copying what lies in a pipe without taking it out"),
     allow("pipe2", "the pipes that splice moves through"),
     allow_when(
         "fcntl",
         &[&[is(1, F_SETPIPE_SZ)], &[is(1, F_GETPIPE_SZ)]],
         "pipes of 1 MiB, so that a bulk transfer needs few calls",
     ),
-    allow("sendmmsg", "hickory: the query for IPv4 and the one for IPv6 in one call"),
-    allow("recvmmsg", "hickory: their answers in one call"),
 ];

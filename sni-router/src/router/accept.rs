@@ -1,0 +1,233 @@
+//! The accept loop: everything that is ready is accepted in one turn, judged, and (mostly) handed on within the same turn
+//! without ever being part of the event loop; only a client whose ClientHello is not whole yet gets a task of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use common::client_hello::{self, ClientHello, NotTls, Reading};
+use common::config::{self, ListenProtocol};
+use common::ipc::messages::Ends;
+use common::net::client_limit::ClientKey;
+use rustix::net::SocketFlags;
+use tokio::net::unix::pipe;
+
+use super::announce::{self, NoHeader};
+use super::peek::{Look, Watched, look};
+use super::refuse::{self, alert, http_on_tls_port, redirect};
+use super::route::{Decider, Target};
+use super::serve::{Gate, Router};
+
+/// Connections accepted in one turn, so that hand-overs and control are never kept waiting by a flood.
+const PER_TURN: usize = 64;
+
+/// What the peeked bytes are, for a TLS listener.
+enum Verdict {
+    Hello(Box<ClientHello>),
+    /// With the answer for somebody who speaks HTTP.
+    NotTls(NotTls, Option<Vec<u8>>),
+    Malformed(client_hello::Malformed),
+}
+
+/// Accepts on one socket until the process is told to stop.
+pub async fn accept(router: Rc<Router>, gate: Rc<Gate>, listener: OwnedFd) -> io::Result<()> {
+    rustix::io::ioctl_fionbio(&listener, true)?;
+    let listener = pipe::Receiver::from_owned_fd_unchecked(listener)?;
+    let mut spare = Some(rustix::io::fcntl_dupfd_cloexec(&listener, 3)?);
+    loop {
+        router.hand_over.room().await;
+        listener.readable().await?;
+        for _ in 0..PER_TURN {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let accepted = listener.try_io(|| Ok(rustix::net::acceptfrom_with(&listener, flags)?));
+            match accepted {
+                Ok((socket, Some(peer))) => match SocketAddr::try_from(peer) {
+                    Ok(peer) => admit(&router, &gate, socket, peer),
+                    Err(_) => tracing::error!("accepted a connection that is not TCP"),
+                },
+                Ok((_, None)) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    survive(&router, &listener, &mut spare, &error).await;
+                    break;
+                }
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Out of descriptors: the reserve one is spent to take a client off the queue and close it, so that the queue moves on and
+/// the client learns at once. Other errors concern one connection only (accept(2)).
+async fn survive(router: &Router, listener: &pipe::Receiver, spare: &mut Option<OwnedFd>, error: &io::Error) {
+    use rustix::io::Errno;
+    let exhausted = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    if exhausted.contains(&error.raw_os_error()) {
+        drop(spare.take());
+        if let Ok(client) = rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            drop(client);
+            if router.metrics.out_of_descriptors.get().is_multiple_of(1000) {
+                tracing::error!("out of descriptors: clients are turned away; raise LimitNOFILE or lower max_hellos");
+            }
+            router.metrics.out_of_descriptors.up();
+        }
+        *spare = rustix::io::fcntl_dupfd_cloexec(listener, 3).ok();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    } else {
+        tracing::debug!("accept: {error}");
+    }
+}
+
+fn admit(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, peer: SocketAddr) {
+    router.metrics.accepted.up();
+    let Ok(local) = rustix::net::getsockname(&socket)
+        .map_err(io::Error::from)
+        .and_then(|address| SocketAddr::try_from(address).map_err(io::Error::from))
+    else {
+        return;
+    };
+    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let ends = Ends { client: canonical(peer), local: canonical(local) };
+    if gate.proxy_from.contains(ends.client.ip()) {
+        return wait(router, gate, socket, ends, true);
+    }
+    if !allowed(router, gate, ends) {
+        return;
+    }
+    if gate.protocol == ListenProtocol::Http {
+        return router.hand_over.plain_http(socket, ends);
+    }
+    match look(&socket, router.hello_limit, |bytes| judge(router, gate, bytes)) {
+        Look::Done(verdict) => finish(router, gate, socket, ends, verdict),
+        Look::Wait(_) => wait(router, gate, socket, ends, false),
+        Look::Gone => router.metrics.vanished.up(),
+    }
+}
+
+/// Access rules and rate, for the client as announced.
+fn allowed(router: &Router, gate: &Gate, ends: Ends) -> bool {
+    let access = gate.access.decide(ends.client.ip());
+    for rule in &access.observed {
+        tracing::info!(client = %ends.client, listener = &*gate.name, rule = &**rule, "would be denied (observe)");
+    }
+    if !access.allowed {
+        router.metrics.denied.up();
+        tracing::info!(client = %ends.client, listener = &*gate.name, rule = access.rule.as_deref(), "denied");
+        return false;
+    }
+    let mut rate = router.rate.borrow_mut();
+    if rate.as_mut().is_some_and(|rate| !rate.admit(ClientKey::from(ends.client.ip()), Instant::now())) {
+        router.metrics.rate_limited.up();
+        tracing::debug!(client = %ends.client, "too many connections a second");
+        return false;
+    }
+    true
+}
+
+fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, announced: bool) {
+    let Ok(place) = router.in_progress.enter(ClientKey::from(ends.client.ip())) else {
+        router.metrics.hellos_refused.up();
+        return;
+    };
+    let (router, gate) = (Rc::clone(router), Rc::clone(gate));
+    tokio::task::spawn_local(async move {
+        let _place = place;
+        let _waiting = router.metrics.hellos_waiting.hold();
+        let deadline = router.hello_deadline + if announced { gate.proxy_deadline } else { Duration::ZERO };
+        if tokio::time::timeout(deadline, waited(&router, &gate, socket, ends, announced)).await.is_err() {
+            router.metrics.hello_timeouts.up();
+            tracing::debug!(client = %ends.client, "the ClientHello was not whole in time");
+        }
+    });
+}
+
+/// The patient way: wait for the PROXY header if one is owed, then for the ClientHello.
+async fn waited(router: &Rc<Router>, gate: &Gate, socket: OwnedFd, mut ends: Ends, announced: bool) {
+    let Ok(watched) = Watched::new(socket) else { return };
+    if announced {
+        match announce::read(&watched, ends).await {
+            Ok(told) => ends = told,
+            Err(NoHeader::Gone) => return router.metrics.vanished.up(),
+            Err(NoHeader::Malformed) => {
+                router.metrics.bad_proxy_header.up();
+                return tracing::warn!(peer = %ends.client, listener = &*gate.name, "no PROXY header, though proxy_protocol_from names this peer");
+            }
+        }
+        if !allowed(router, gate, ends) {
+            return;
+        }
+    }
+    if gate.protocol == ListenProtocol::Http {
+        if let Ok(socket) = watched.release() {
+            router.hand_over.plain_http(socket, ends);
+        }
+        return;
+    }
+    match watched.until(router.hello_limit, |bytes| judge(router, gate, bytes)).await {
+        Some(verdict) => {
+            if let Ok(socket) = watched.release() {
+                finish(router, gate, socket, ends, verdict);
+            }
+        }
+        None => router.metrics.vanished.up(),
+    }
+}
+
+fn judge(router: &Router, gate: &Gate, bytes: &[u8]) -> Result<Verdict, usize> {
+    match client_hello::read(bytes, router.hello_limit) {
+        Reading::Incomplete { at_least } => Err(at_least),
+        Reading::Hello(hello) => Ok(Verdict::Hello(hello)),
+        Reading::Malformed(malformed) => Ok(Verdict::Malformed(malformed)),
+        Reading::NotTls(what) => {
+            let answer = match (what, &gate.not_tls) {
+                (NotTls::Http, config::NotTls::Redirect) => Some(redirect(bytes).unwrap_or_else(http_on_tls_port)),
+                (NotTls::Http, config::NotTls::Refuse) => Some(http_on_tls_port()),
+                _ => None,
+            };
+            Ok(Verdict::NotTls(what, answer))
+        }
+    }
+}
+
+fn finish(router: &Rc<Router>, gate: &Gate, socket: OwnedFd, ends: Ends, verdict: Verdict) {
+    match verdict {
+        Verdict::Hello(hello) => decide(router, gate, socket, ends, &hello),
+        Verdict::Malformed(malformed) => {
+            router.metrics.malformed.up();
+            tracing::info!(client = %ends.client, listener = &*gate.name, "malformed ClientHello: {malformed}");
+            if gate.malformed == config::Refusal::Alert {
+                refuse::refuse(socket, &alert(malformed.alert()), &router.metrics.lingering);
+            }
+        }
+        Verdict::NotTls(what, answer) => {
+            if let config::NotTls::Passthrough(pool) = &gate.not_tls {
+                return router.hand_over.passthrough(socket, ends, pool, None);
+            }
+            router.metrics.not_tls.up();
+            tracing::info!(client = %ends.client, listener = &*gate.name, "{what}");
+            if let Some(answer) = answer {
+                refuse::refuse(socket, &answer, &router.metrics.lingering);
+            }
+        }
+    }
+}
+
+fn decide(router: &Rc<Router>, gate: &Gate, socket: OwnedFd, ends: Ends, hello: &ClientHello) {
+    let decision = gate.routes.decide(hello);
+    let name = hello.server_name.as_ref().map(client_hello::HostName::as_str);
+    match &decision.target {
+        Target::Passthrough(pool) => return router.hand_over.passthrough(socket, ends, pool, Some(hello)),
+        Target::Terminate => return router.hand_over.terminate(socket, ends, hello),
+        Target::Alert(description) => refuse::refuse(socket, &alert(*description), &router.metrics.lingering),
+        Target::Close => drop(socket),
+    }
+    let (counter, decider) = match &decision.decider {
+        Decider::Route(route) => (&router.metrics.refused_by_route, &**route),
+        Decider::NoSni => (&router.metrics.no_sni, "otherwise.no_sni"),
+        Decider::UnknownName => (&router.metrics.unknown_name, "otherwise.unknown_name"),
+    };
+    counter.up();
+    tracing::info!(client = %ends.client, listener = &*gate.name, server_name = name, rule = decider, "refused");
+}
