@@ -38,8 +38,8 @@ fn main() -> ExitCode {
         Verb::Sandbox { place } => sandbox::run(&place),
         Verb::Demo { words } => demo::run(words),
         Verb::Explain { key } => explain::run(&key),
-        Verb::Help => Ok(say(command_line::USAGE)),
-        Verb::Version => Ok(say(&format!("bulkhead {}", env!("CARGO_PKG_VERSION")))),
+        Verb::Help => answer(command_line::USAGE),
+        Verb::Version => answer(concat!("bulkhead ", env!("CARGO_PKG_VERSION"))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,4 +48,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn answer(text: &str) -> Result<(), String> {
+    say(text);
+    Ok(())
 }

@@ -19,6 +19,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::fs::Mode;
 use tokio::sync::Notify;
 
 use crate::check;
@@ -39,6 +40,7 @@ pub fn run(file: &Path) -> Result<(), String> {
     let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
     let (config, plan) = check::judge(&file)?;
     common::observe::log::start("bulkhead".to_owned(), &config.log);
+    rustix::process::umask(Mode::from_raw_mode(0o077)); // what we make is for its owner alone; the processes inherit it
     raise_open_files();
     let mut home = RuntimeDir::claim(&config.bulkhead.runtime_dir)?;
     let sockets = Sockets::open(&plan, &mut home)?;

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt,
 use std::path::{Path, PathBuf};
 
 use common::wiring::{CONTROL, EDGES};
-use rustix::fs::{FlockOperation, Mode};
+use rustix::fs::FlockOperation;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 const LOCK: &str = "launcher.lock";
@@ -49,7 +49,6 @@ impl RuntimeDir {
     /// # Errors
     /// When it cannot be made, is not ours alone, or is in use.
     pub fn claim(path: &Path) -> Result<Self, String> {
-        rustix::process::umask(Mode::from_raw_mode(0o077)); // of all we make from here on, and of the processes
         let created = make(path)?;
         let claimed = judge(path).and_then(|()| lock(path));
         let lock = match claimed {
@@ -74,7 +73,10 @@ impl RuntimeDir {
 
     /// Makes a folder for us alone, to be removed at the end.
     pub fn make_folder(&mut self, path: &Path) -> Result<(), String> {
-        fs::create_dir(path).map_err(|error| format!("error: cannot make {}: {error}", path.display()))?;
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(path)
+            .map_err(|error| format!("error: cannot make {}: {error}", path.display()))?;
         self.folders.push(path.to_owned());
         Ok(())
     }

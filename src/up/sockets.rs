@@ -3,9 +3,11 @@
 //! Who may connect to an edge is decided here, by the kernel's own means: as root the directory and the socket belong to the
 //! user of the *sender*, and nobody else can reach them. As an ordinary user everything belongs to that user.
 
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -47,7 +49,9 @@ impl Sockets {
         }
         let sockets = Self { listeners, edges, controls };
         match plan.instances().find(|(process, instance)| sockets.of(*process, *instance).len() > MOST) {
-            Some((process, _)) => Err(format!("error: {process} would have more than {MOST} sockets: use fewer addresses")),
+            Some((process, _)) => {
+                Err(format!("error: {process} would have more than {MOST} sockets: use fewer addresses"))
+            }
             None => Ok(sockets),
         }
     }
@@ -149,7 +153,7 @@ fn open_edge(
     Ok(open)
 }
 
-/// Our umask leaves a new socket to its owner alone.
+/// The folder is still ours alone, so nobody can be quicker than the change of mode and owner.
 fn open_channel(path: &Path, home: &mut RuntimeDir, owner: Option<Owner>) -> Result<OwnedFd, String> {
     let open = || {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -164,6 +168,8 @@ fn open_channel(path: &Path, home: &mut RuntimeDir, owner: Option<Owner>) -> Res
         error => format!("error: cannot make the socket {}: {}", path.display(), io::Error::from(error)),
     })?;
     home.remember_file(path);
+    let own = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(path, own).map_err(|error| format!("error: {}: {error}", path.display()))?;
     if let Some(owner) = owner {
         owner.give(path)?;
     }

@@ -99,9 +99,9 @@ async fn serve(opened: Opened, context: Context) {
     if behaviour == "mute" {
         std::thread::sleep(Duration::from_secs(3600)); // blocks the event loop
     }
-    let reached = senders.iter().map(|edge| {
-        edge.instances().unwrap().iter().filter(|instance| edge.connect(instance).is_ok()).count()
-    });
+    let reached = senders
+        .iter()
+        .map(|edge| edge.instances().unwrap().iter().filter(|instance| edge.connect(instance).is_ok()).count());
     figures.edges_reached.set(u64::try_from(reached.sum::<usize>()).unwrap());
     for listener in listeners {
         let listener = tokio::net::TcpListener::from_std(listener.into()).unwrap();
