@@ -39,12 +39,20 @@ pub fn judge(file: &Path) -> Result<(Config, Plan), String> {
 }
 
 fn ask_components(plan: &Plan, file: &Path, warnings: &[String]) -> Result<(), String> {
+    // All at once; the threads have ended before any process is started.
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let asked =
+            plan.processes.iter().map(|(process, _)| (process, scope.spawn(|| siblings::ask_to_check(*process, file))));
+        let asked: Vec<_> = asked.collect();
+        asked.into_iter().map(|(process, thread)| (process, thread.join())).collect()
+    });
     let mut complaints: Vec<String> = Vec::new();
-    for (process, _) in &plan.processes {
-        match siblings::ask_to_check(*process, file) {
-            Ok(None) => {}
-            Ok(Some(text)) => complaints.push(format!("{process}:\n{}", without(&text, warnings))),
-            Err(error) => complaints.push(error.to_string()),
+    for (process, answer) in answers {
+        match answer {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(text))) => complaints.push(format!("{process}:\n{}", without(&text, warnings))),
+            Ok(Err(error)) => complaints.push(error.to_string()),
+            Err(_) => complaints.push(format!("error: asking {process} failed inside bulkhead; please report this")),
         }
     }
     if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }

@@ -114,6 +114,7 @@ fn as_json(crew: &Crew, replies: &[Reply]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
     use common::process::Process;
 

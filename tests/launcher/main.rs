@@ -115,10 +115,17 @@ fn a_process_that_cannot_start_ends_the_launch_and_leaves_nothing() {
 
 #[test]
 fn the_children_of_a_killed_launcher_die_and_the_next_one_takes_over() {
-    let world = World::new();
+    the_launcher_is_killed(&World::new());
+    if nix::unistd::geteuid().is_root() {
+        the_launcher_is_killed(&World::of_user(64_322)); // the kernel asks who may signal whom
+    }
+}
+
+fn the_launcher_is_killed(world: &World) {
     let mut launcher = world.up();
     launcher.ready();
     let pids = world.pids();
+    assert_eq!(pids.len(), 4);
     launcher.kill();
     eventually("all children to die", || pids.values().all(|pid| dead(*pid)));
     assert!(world.runtime_dir.join("control/sni-router-1.sock").exists(), "nobody could clear up");
