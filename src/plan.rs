@@ -39,7 +39,6 @@ impl Plan {
         let needed = config.needed().into_iter();
         let processes: Vec<(Process, u32)> =
             needed.filter_map(|(name, instances)| Some((name.parse().ok()?, u32::try_from(instances).ok()?))).collect();
-        let runs = |process| processes.iter().any(|(one, _)| *one == process);
         let edges = EDGES.into_iter().filter(|edge| edge.is_used(config)).collect();
         Self { edges, listeners: listeners(config), processes }
     }
