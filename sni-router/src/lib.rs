@@ -5,6 +5,5 @@
 //! They share a package because they share their trust; they share no state and no process.
 #![forbid(unsafe_code)]
 
-pub mod router;
-#[cfg(any())]
 pub mod relay;
+pub mod router;

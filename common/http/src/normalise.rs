@@ -136,7 +136,7 @@ fn check_decoded(path: &str, decoded: &[u8], policy: PathPolicy) -> Result<(), P
     if has_overlong(decoded) {
         return Err(PathError::OverlongUtf8);
     }
-    let encoded_separator = contains_encoded(path, &[b'/', b'\\']);
+    let encoded_separator = contains_encoded(path, b"/\\");
     let hidden = decoded.split(|b| matches!(b, b'/' | b'\\')).any(|segment| {
         let name = segment.split(|b| *b == b';').next().unwrap_or_default();
         matches!(name, b"." | b"..") && (encoded_separator || name.len() < segment.len())

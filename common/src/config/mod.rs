@@ -1,34 +1,173 @@
 //! One TOML file, judged as a whole before anything is opened.
 //!
-//! The way of a file: text → `tree` (values with their places, every shape error collected) → [`checked`] (types that
-//! cannot hold an invalid state) → the files it names (the only step that touches the disk). Who loads it takes its own
-//! part and drops the rest. Secrets are paths in the file, never values.
+//! The way of a file: text → `tree` (values with their places, judged key by key against [`reference`]) → `read` (the
+//! sections) → `cross` (what needs the whole file) → [`checked`] (types that cannot hold an invalid state). `files` looks
+//! for the files it names; it is a step of its own and not everybody takes it. Nothing stops at the first error.
+//!
+//! Who loads the file takes its own part and drops the rest. Secrets are paths in the file, never values. What the
+//! components alone can judge (keys that match certificates, hashes of passwords) is asked of them by `bulkhead check`.
 
 pub mod checked;
+mod cross;
+mod diagnostic;
+mod files;
+mod ledger;
+mod nearest;
 pub mod pattern;
+mod read;
+pub mod reference;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod value;
 
 pub use checked::*;
+pub use diagnostic::{ConfigErrors, Diagnostic, Severity, Source, Warning};
 pub use pattern::{
     HeaderPattern, HeaderValuePattern, Host, NamePattern, NetworkSet, PathPattern, PortSet, ServerAddress,
 };
-// TEMP until the loader lands
-#[derive(Debug)]
-pub struct Warning;
-impl std::fmt::Display for Warning {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Ok(())
-    }
-}
-#[derive(Debug)]
-pub struct ConfigErrors;
-impl std::fmt::Display for ConfigErrors {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Ok(())
-    }
-}
+
+use cross::Drafts;
+use ledger::Ledger;
+use read::{forward, general, http, router, terminator};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use toml::de::DeTable;
+use tree::Section;
+
+/// Largest file that is read, in bytes.
+pub const MAX_FILE: u64 = 4 << 20;
+
+/// Most syntax errors that are shown: the later ones follow from the earlier ones.
+const MAX_SYNTAX_ERRORS: usize = 10;
+
+/// A configuration with what should be said about it, or why there is none.
+pub type Loaded = Result<(Config, Vec<Warning>), ConfigErrors>;
+
 impl Config {
-    /// temp
-    pub fn load(_: &std::path::Path) -> Result<(Config, Vec<Warning>), ConfigErrors> {
-        Err(ConfigErrors)
+    /// Reads and judges a file. The files it names are *not* looked for: a component calls this, and it may not be
+    /// allowed to read the files of the others.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, or that it cannot be read.
+    pub fn load(path: &Path) -> Loaded {
+        load(path, false)
     }
+
+    /// As [`Config::load`], and every file it names must be there and readable. For `bulkhead check` and the launcher.
+    ///
+    /// # Errors
+    /// As [`Config::load`], and every named file that cannot be read.
+    pub fn load_and_check_files(path: &Path) -> Loaded {
+        load(path, true)
+    }
+
+    /// Judges a text. Pure: nothing is read; relative paths are joined to `base`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text.
+    pub fn parse(text: &str, file_name: &str, base: &Path) -> Loaded {
+        let ledger = new_ledger(file_name, text.to_owned());
+        let config = judge(&ledger, base);
+        finish(ledger, config)
+    }
+}
+
+impl Default for Config {
+    /// What holds when nothing is said: every default, no listener, nothing to do.
+    fn default() -> Config {
+        assemble(&new_ledger("", String::new()), &DeTable::new(), Path::new(""))
+    }
+}
+
+fn load(path: &Path, check_files: bool) -> Loaded {
+    let name = path.display().to_string();
+    let text = match read_text(path) {
+        Ok(text) => text,
+        Err(what) => {
+            let ledger = new_ledger(&name, String::new());
+            ledger.report(ledger.error("", what));
+            return finish(ledger, None);
+        }
+    };
+    // Components may run in another directory than the one who named the file.
+    let base = std::path::absolute(path).ok().and_then(|whole| whole.parent().map(Path::to_owned)).unwrap_or_default();
+    let ledger = new_ledger(&name, text);
+    let config = judge(&ledger, &base);
+    if check_files {
+        files::check(&ledger);
+    }
+    finish(ledger, config)
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| format!("the configuration cannot be opened: {error}"))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("the configuration cannot be read: {error}"))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
+        return Err(format!("the configuration is larger than {MAX_FILE} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let sound = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = sound.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("the configuration is not UTF-8 text: line {line} has bytes that are not")
+    })
+}
+
+fn new_ledger(name: &str, text: String) -> Ledger {
+    Ledger::new(Source { name: name.to_owned(), text })
+}
+
+fn finish(ledger: Ledger, config: Option<Config>) -> Loaded {
+    let name = ledger.source.name.clone();
+    let (errors, mut warnings) = ledger.into_diagnostics();
+    warnings.sort_by_key(Diagnostic::position);
+    match config {
+        Some(config) if errors.is_empty() => Ok((config, warnings)),
+        _ => Err(ConfigErrors::new(&name, errors, warnings)),
+    }
+}
+
+/// The whole judgement. `None`: the text is not TOML at all (reported).
+fn judge(ledger: &Ledger, base: &Path) -> Option<Config> {
+    let source = ledger.source.clone();
+    let (document, syntax) = DeTable::parse_recoverable(&source.text);
+    for error in syntax.iter().take(MAX_SYNTAX_ERRORS) {
+        let place = error.span().unwrap_or(0..0);
+        let what = format!("this is not TOML: {}", error.message());
+        ledger.report(ledger.error("", what).at(&place, "here"));
+    }
+    if !syntax.is_empty() {
+        return None;
+    }
+    Some(assemble(ledger, document.get_ref(), base))
+}
+
+fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> Config {
+    let root = Section::root(ledger, document);
+    let drafts = Drafts {
+        routes: root.tables("route").iter().filter_map(router::route).collect(),
+        pools: root.tables("pool").iter().filter_map(general::pool).collect(),
+        sites: root.tables("site").iter().filter_map(|section| terminator::site(section, base)).collect(),
+        http_routes: root.table("http-filter").tables("route").iter().filter_map(http::route).collect(),
+    };
+    let http_routes = drafts.http_routes.iter().map(|draft| draft.route.clone()).collect();
+    let config = Config {
+        bulkhead: general::shared(&root.table("bulkhead")),
+        log: general::log(&root.table("log")),
+        sni_router: router::sni_router(&root.table("sni-router")),
+        routes: drafts.routes.iter().map(|draft| draft.route.clone()).collect(),
+        pools: drafts.pools.iter().map(|draft| draft.pool.clone()).collect(),
+        passthrough_relay: general::relay(&root.table("passthrough-relay")),
+        tls_terminator: terminator::tls_terminator(&root.table("tls-terminator")),
+        sites: drafts.sites.iter().map(|draft| draft.site.clone()).collect(),
+        http_filter: http::http_filter(&root.table("http-filter"), http_routes),
+        forward_proxy: forward::forward_proxy(&root.table("forward-proxy"), base),
+    };
+    cross::judge(ledger, &config, &drafts);
+    config
 }

@@ -1,4 +1,5 @@
 //! Sockets and addresses, one file per idea.
 
+pub mod client_limit;
 pub mod listen_fds;
 pub mod proxy_protocol;

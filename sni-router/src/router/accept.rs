@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use common::client_hello::{self, ClientHello, NotTls, Reading};
 use common::config::{self, ListenProtocol};
 use common::ipc::messages::Ends;
+use common::net::client_limit::ClientKey;
 use rustix::net::SocketFlags;
 use tokio::net::unix::pipe;
 
-use super::admission::ClientKey;
 use super::announce::{self, NoHeader};
 use super::peek::{Look, Watched, look};
 use super::refuse::{self, alert, http_on_tls_port, redirect};
@@ -82,9 +82,10 @@ async fn survive(router: &Router, listener: &pipe::Receiver, spare: &mut Option<
 
 fn admit(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, peer: SocketAddr) {
     router.metrics.accepted.up();
-    let Ok(local) = rustix::net::getsockname(&socket).map_err(io::Error::from).and_then(|address| {
-        SocketAddr::try_from(address).map_err(io::Error::from)
-    }) else {
+    let Ok(local) = rustix::net::getsockname(&socket)
+        .map_err(io::Error::from)
+        .and_then(|address| SocketAddr::try_from(address).map_err(io::Error::from))
+    else {
         return;
     };
     let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
@@ -126,7 +127,7 @@ fn allowed(router: &Router, gate: &Gate, ends: Ends) -> bool {
 }
 
 fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, announced: bool) {
-    let Some(place) = router.in_progress.enter(ClientKey::from(ends.client.ip())) else {
+    let Ok(place) = router.in_progress.enter(ClientKey::from(ends.client.ip())) else {
         router.metrics.hellos_refused.up();
         return;
     };

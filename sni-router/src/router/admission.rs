@@ -1,30 +1,16 @@
-//! Who may come in at all, before any TLS work: access rules, connection rate, ClientHellos in progress. Pure but for its
-//! own tables; the clock is passed in.
+//! Who may come in at all, before any TLS work: access rules and connection rate. Pure but for its own
+//! tables; the clock is passed in.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::rc::Rc;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::config::{Action, ConnectionRate, RouterRule};
+use common::net::client_limit::ClientKey;
 
 /// Addresses whose rate is remembered at a time. Beyond it the oldest knowledge is forgotten, never a client refused.
 const MAX_TRACKED: usize = 65_536;
-
-/// One client as limits see it: an IPv4 address, or the /64 that one IPv6 host can choose addresses from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ClientKey(Ipv6Addr);
-
-impl From<IpAddr> for ClientKey {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self(v4.to_ipv6_mapped()),
-            IpAddr::V6(v6) => Self(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        }
-    }
-}
 
 /// The ordered access rules of one listener.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +30,8 @@ pub struct Access {
 impl AccessList {
     /// Keeps the rules that concern this listener.
     pub fn new(rules: &[RouterRule], listener: &str) -> Self {
-        let concerns = |rule: &&RouterRule| rule.listen.is_empty() || rule.listen.iter().any(|name| **name == *listener);
+        let concerns =
+            |rule: &&RouterRule| rule.listen.is_empty() || rule.listen.iter().any(|name| **name == *listener);
         Self(rules.iter().filter(concerns).cloned().collect())
     }
 
@@ -106,55 +93,6 @@ impl RateLimit {
     }
 }
 
-/// ClientHellos in progress, in all and per client.
-#[derive(Debug)]
-pub struct InProgress {
-    counts: Rc<RefCell<HashMap<ClientKey, usize>>>,
-    total: Rc<std::cell::Cell<usize>>,
-    max: usize,
-    max_per_client: usize,
-}
-
-/// A place among the ClientHellos in progress; dropping it frees the place.
-#[derive(Debug)]
-pub struct Place {
-    counts: Rc<RefCell<HashMap<ClientKey, usize>>>,
-    total: Rc<std::cell::Cell<usize>>,
-    client: ClientKey,
-}
-
-impl InProgress {
-    /// So many in all, so many per client.
-    pub fn new(max: usize, max_per_client: usize) -> Self {
-        Self { counts: Rc::default(), total: Rc::default(), max, max_per_client }
-    }
-
-    /// A place, or `None` if the client has its share or all are taken.
-    pub fn enter(&self, client: ClientKey) -> Option<Place> {
-        let mut counts = self.counts.borrow_mut();
-        let own = counts.get(&client).copied().unwrap_or(0);
-        if self.total.get() >= self.max || own >= self.max_per_client {
-            return None;
-        }
-        counts.insert(client, own + 1);
-        self.total.set(self.total.get() + 1);
-        Some(Place { counts: Rc::clone(&self.counts), total: Rc::clone(&self.total), client })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.total.set(self.total.get().saturating_sub(1));
-        let mut counts = self.counts.borrow_mut();
-        if let Some(count) = counts.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.client);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
@@ -207,13 +145,6 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_host_is_one_client_whatever_address_it_picks() {
-        assert_eq!(ClientKey::from(address("2001:db8::1")), ClientKey::from(address("2001:db8::ffff:2")));
-        assert_ne!(ClientKey::from(address("2001:db8::1")), ClientKey::from(address("2001:db8:0:1::1")));
-        assert_eq!(ClientKey::from(address("::ffff:192.0.2.1")), ClientKey::from(address("192.0.2.1")));
-    }
-
-    #[test]
     fn the_table_of_rates_is_bounded() {
         let one = ConnectionRate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
         let mut limit = RateLimit::new(one);
@@ -222,18 +153,5 @@ mod tests {
             assert!(limit.admit(ClientKey::from(IpAddr::from(number.to_be_bytes())), now));
         }
         assert!(limit.arrivals.len() <= MAX_TRACKED);
-    }
-
-    #[test]
-    fn places_are_given_back() {
-        let places = InProgress::new(3, 2);
-        let (one, two) = (ClientKey::from(address("192.0.2.1")), ClientKey::from(address("192.0.2.2")));
-        let held = [places.enter(one).unwrap(), places.enter(one).unwrap()];
-        assert!(places.enter(one).is_none());
-        let other = places.enter(two).unwrap();
-        assert!(places.enter(two).is_none(), "all three are taken");
-        drop((held, other));
-        assert!(places.enter(one).is_some());
-        assert_eq!(places.counts.borrow().len(), 0);
     }
 }

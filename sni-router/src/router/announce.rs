@@ -9,7 +9,6 @@ use rustix::net::RecvFlags;
 
 use super::peek::Watched;
 
-
 /// Why there is no usable header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoHeader {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::config::{self, Config, ListenProtocol, Listener, NetworkSet};
+use common::net::client_limit::ClientLimit;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{ROUTER_TO_FILTER, ROUTER_TO_RELAY, ROUTER_TO_TERMINATOR};
 
 use super::accept::accept;
-use super::admission::{AccessList, InProgress, RateLimit};
+use super::admission::{AccessList, RateLimit};
 use super::hand_over::{Directories, HandOver};
 use super::metrics::Metrics;
 use super::route::Routes;
@@ -50,7 +51,7 @@ pub struct Router {
     /// Connections per second and client.
     pub rate: RefCell<Option<RateLimit>>,
     /// ClientHellos in progress.
-    pub in_progress: InProgress,
+    pub in_progress: ClientLimit,
     /// The way on.
     pub hand_over: HandOver,
     /// Figures.
@@ -119,7 +120,7 @@ pub async fn serve(opened: Opened, context: Context) {
         hello_limit: config.client_hello_limit,
         hello_deadline: config.client_hello_deadline,
         rate: RefCell::new(config.connection_rate.map(RateLimit::new)),
-        in_progress: InProgress::new(config.max_hellos, config.max_hellos_per_address),
+        in_progress: ClientLimit::new(config.max_hellos, config.max_hellos_per_address),
         hand_over: HandOver::start(directories, &config, &metrics),
         metrics,
     });

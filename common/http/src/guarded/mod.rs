@@ -29,6 +29,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::framing::{Framing, Limits, Step, Violation};
 pub use clock::Clock;
+pub(crate) use clock::millis;
 use ledger::Switch;
 pub use ledger::{Exchange, Expired, HeadVerdict, Ledger, Phase};
 pub use watch::{Deadlines, SWEEP_INTERVAL, Watch};

@@ -48,7 +48,7 @@ pub struct ForwardProxy {
 /// `[[forward-proxy.listen]]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardListener {
-    /// Unique over all listeners of the file; short, `[a-z0-9-]`.
+    /// Unique over all listeners of the file; 1 to 64 letters, digits, `-`, `_`, `.`.
     pub name: Arc<str>,
     /// At least one; each address once in the whole file. IPv6 listeners are v6-only.
     pub addresses: Vec<SocketAddr>,

@@ -48,7 +48,7 @@ pub struct ConnectionRate {
 /// `[[sni-router.listen]]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Unique over all listeners of the file; short, `[a-z0-9-]`.
+    /// Unique over all listeners of the file; 1 to 64 letters, digits, `-`, `_`, `.`.
     pub name: Arc<str>,
     /// At least one; each address once in the whole file. IPv6 listeners are v6-only.
     pub addresses: Vec<SocketAddr>,
@@ -135,7 +135,8 @@ pub struct RouterRule {
 }
 
 /// `[[route]]`. For one listener and one server name the order is: routes whose `alpn` the hello offers, then those
-/// without `alpn`; within each an exact name before the longest wildcard; routes without names last.
+/// without `alpn`; within each an exact name before the longest wildcard, routes without names last; what is still equal
+/// (two `alpn` lists the hello offers something of) is decided by the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Unique; appears in logs.

@@ -1,0 +1,115 @@
+//! Why there is no answer from a backend, in words that say who is at fault, with the status the client gets.
+
+use std::fmt;
+
+use http::StatusCode;
+
+/// Why no connection came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DialError {
+    /// The host could not be reached, or refused; the text is the system's.
+    Unreachable(String),
+    /// The name has no address.
+    NoAddress(String),
+    /// Not connected before the deadline.
+    Timeout,
+    /// The relay's rules forbid this destination; the text names the rule.
+    Denied(String),
+    /// No relay, or it is overloaded: our own fault.
+    Unavailable(String),
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DialError::Unreachable(why) => write!(f, "the destination cannot be reached: {why}"),
+            DialError::NoAddress(why) => write!(f, "the destination's name has no address: {why}"),
+            DialError::Timeout => f.write_str("the destination did not accept the connection in time"),
+            DialError::Denied(rule) => write!(f, "the destination is not allowed: {rule}"),
+            DialError::Unavailable(why) => write!(f, "no connection can be made at the moment: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for DialError {}
+
+/// Why a request got no answer.
+#[derive(Debug)]
+pub enum SendError {
+    /// No connection.
+    Dial(DialError),
+    /// The first byte of the answer did not come in time.
+    FirstByte,
+    /// The answer stopped in the middle for too long.
+    Stalled,
+    /// The connection ended before the answer was complete.
+    Closed(hyper::Error),
+    /// The backend's bytes are not HTTP/1 (or have two readings).
+    Protocol(hyper::Error),
+    /// The request could not be read to its end or cannot be written: not the backend's fault.
+    Request(hyper::Error),
+}
+
+impl SendError {
+    /// What the client gets.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            SendError::Dial(DialError::Timeout) | SendError::FirstByte | SendError::Stalled => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+            SendError::Dial(DialError::Denied(_)) => StatusCode::FORBIDDEN,
+            SendError::Dial(DialError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            SendError::Dial(_) | SendError::Closed(_) | SendError::Protocol(_) => StatusCode::BAD_GATEWAY,
+            SendError::Request(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// Short word for logs and metrics.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            SendError::Dial(DialError::Unreachable(_)) => "unreachable",
+            SendError::Dial(DialError::NoAddress(_)) => "no-address",
+            SendError::Dial(DialError::Timeout) => "connect-timeout",
+            SendError::Dial(DialError::Denied(_)) => "denied",
+            SendError::Dial(DialError::Unavailable(_)) => "unavailable",
+            SendError::FirstByte => "first-byte-timeout",
+            SendError::Stalled => "stalled",
+            SendError::Closed(_) => "closed",
+            SendError::Protocol(_) => "protocol",
+            SendError::Request(_) => "request",
+        }
+    }
+
+    /// The server may be to blame (counts against its health).
+    #[must_use]
+    pub fn blames_backend(&self) -> bool {
+        !matches!(self, SendError::Request(_) | SendError::Dial(DialError::Denied(_) | DialError::Unavailable(_)))
+    }
+
+    pub(super) fn from_hyper(error: hyper::Error) -> Self {
+        if error.is_parse() {
+            SendError::Protocol(error)
+        } else if error.is_user() {
+            SendError::Request(error)
+        } else {
+            SendError::Closed(error)
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::Dial(error) => error.fmt(f),
+            SendError::FirstByte => f.write_str("the backend did not answer in time"),
+            SendError::Stalled => f.write_str("the backend stopped in the middle of its answer"),
+            SendError::Closed(error) => write!(f, "the backend closed the connection: {error}"),
+            SendError::Protocol(error) => write!(f, "the backend's answer is not valid HTTP: {error}"),
+            SendError::Request(error) => write!(f, "the request could not be sent: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}

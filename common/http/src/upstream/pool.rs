@@ -1,0 +1,385 @@
+//! Connections to use again, per endpoint, and the one sweep that keeps all their deadlines.
+//!
+//! The hottest connection is used first (last in, first out), so that those nobody needs grow old and are closed. A request that
+//! meets a connection which the backend has just closed is sent again: always when not a byte of it was written, and otherwise once, on a fresh
+//! connection, when it is idempotent and has no body (RFC 9110 §9.2.2). It must never be sent twice in any other case.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+
+use super::body::{Lease, ResponseBody};
+use super::connection::{Connection, Failed};
+use super::error::SendError;
+use super::watched::Watched;
+use super::{Dialer, Endpoint, RequestBody};
+use crate::guarded::{Clock, millis};
+
+/// Limits of a pool; the deadlines have the resolution of the sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Idle connections kept per endpoint.
+    pub idle_per_endpoint: usize,
+    /// How long an idle connection is kept. Keep it below what backends do (nginx 75 s, many applications 5 s).
+    pub idle: Duration,
+    /// Oldest age of a connection that is used again.
+    pub age: Duration,
+    /// Requests per connection.
+    pub requests: u64,
+    /// To connect.
+    pub connect: Duration,
+    /// From sending (or the last byte of the request's body that went out) to the head of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of the answer's body, while we want it.
+    pub body_idle: Duration,
+    /// Bytes of an answer's head.
+    pub response_head: usize,
+    /// Read and write buffer per connection, at most, in bytes (hyper asks for at least 8 KiB).
+    pub buffer: usize,
+    /// Endpoints remembered; those without connections are forgotten first.
+    pub endpoints: usize,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        PoolLimits {
+            idle_per_endpoint: 128,
+            idle: Duration::from_secs(30),
+            age: Duration::from_secs(3600),
+            requests: 1_000_000,
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            body_idle: Duration::from_secs(60),
+            response_head: 64 * 1024,
+            buffer: 256 * 1024,
+            endpoints: 4096,
+        }
+    }
+}
+
+/// What happened at one endpoint.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections that exist now (in use or idle).
+    pub open: Cell<u64>,
+    /// Requests being answered now.
+    pub active: Cell<u64>,
+    /// Connections made.
+    pub dialled: Cell<u64>,
+    /// Requests sent on a used connection.
+    pub reused: Cell<u64>,
+    /// Requests sent a second time.
+    pub retried: Cell<u64>,
+}
+
+fn add(counter: &Cell<u64>) {
+    counter.set(counter.get().saturating_add(1));
+}
+
+fn subtract(counter: &Cell<u64>) {
+    counter.set(counter.get().saturating_sub(1));
+}
+
+/// Counts one connection as open while it lives.
+pub(super) struct Open(Rc<Counters>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        subtract(&self.0.open);
+    }
+}
+
+/// The idle connections of one endpoint.
+pub(super) struct Shelf<B: RequestBody + Unpin> {
+    limits: Cell<PoolLimits>,
+    clock: Clock,
+    counters: Rc<Counters>,
+    /// Boxed once: a connection moves between here and its users for every request.
+    #[allow(clippy::vec_box)]
+    idle: RefCell<Vec<Box<Connection<B>>>>,
+}
+
+impl<B: RequestBody + Unpin> Shelf<B>
+where
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// A connection whose answer is complete: kept if it can serve again, else closed.
+    pub(super) fn give_back(&self, mut connection: Box<Connection<B>>) {
+        let limits = self.limits.get();
+        let now = self.clock.now();
+        connection.watched.stop();
+        connection.served = connection.served.saturating_add(1);
+        connection.idle_since = now;
+        if !connection.is_ready() {
+            // Usually it is; what is left then is only hyper's own housekeeping, for which nobody needs to be woken.
+            connection.drive(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        }
+        let mut idle = self.idle.borrow_mut();
+        if connection.is_ready()
+            && !connection.watched.expired()
+            && connection.served < limits.requests
+            && now.saturating_sub(connection.born) < millis(limits.age)
+            && idle.len() < limits.idle_per_endpoint
+        {
+            idle.push(connection);
+        }
+    }
+
+    fn take(&self) -> Option<Box<Connection<B>>> {
+        loop {
+            let connection = self.idle.borrow_mut().pop()?;
+            if connection.is_ready() {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn sweep(&self, now: u64) {
+        let limits = self.limits.get();
+        self.idle.borrow_mut().retain_mut(|connection| {
+            // Notices a backend that has closed.
+            connection.drive(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+            connection.is_ready()
+                && now.saturating_sub(connection.idle_since) < millis(limits.idle)
+                && now.saturating_sub(connection.born) < millis(limits.age)
+        });
+    }
+}
+
+struct Shared<D> {
+    dialer: D,
+    clock: Clock,
+    limits: Cell<PoolLimits>,
+    watched: RefCell<Vec<Rc<Watched>>>,
+}
+
+/// All backends of a process.
+pub struct Pool<D: Dialer, B: RequestBody + Unpin> {
+    shared: Rc<Shared<D>>,
+    slots: RefCell<HashMap<Endpoint, Rc<Slot<D, B>>>>,
+}
+
+/// One backend. Keep it where the endpoint is fixed: finding it costs a look-up.
+pub struct Slot<D: Dialer, B: RequestBody + Unpin> {
+    endpoint: Endpoint,
+    shared: Rc<Shared<D>>,
+    shelf: Rc<Shelf<B>>,
+}
+
+impl<D: Dialer, B: RequestBody + Unpin> Pool<D, B>
+where
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// A pool that connects through `dialer`; `clock` must be moved on by the task that calls [`Pool::sweep`].
+    pub fn new(dialer: D, limits: PoolLimits, clock: Clock) -> Self {
+        let shared = Shared { dialer, clock, limits: Cell::new(limits), watched: RefCell::new(Vec::new()) };
+        Pool { shared: Rc::new(shared), slots: RefCell::new(HashMap::new()) }
+    }
+
+    /// The slot of an endpoint.
+    pub fn slot(&self, endpoint: &Endpoint) -> Rc<Slot<D, B>> {
+        if let Some(slot) = self.slots.borrow().get(endpoint) {
+            return Rc::clone(slot);
+        }
+        let limits = self.shared.limits.get();
+        let shelf = Shelf {
+            limits: Cell::new(limits),
+            clock: self.shared.clock.clone(),
+            counters: Rc::default(),
+            idle: RefCell::new(Vec::new()),
+        };
+        let slot = Rc::new(Slot { endpoint: endpoint.clone(), shared: Rc::clone(&self.shared), shelf: Rc::new(shelf) });
+        let mut slots = self.slots.borrow_mut();
+        if slots.len() >= limits.endpoints {
+            // Whoever fills this table with names must not make it grow: what is unused goes, else the new one is not remembered.
+            slots.retain(|_, slot| slot.is_used());
+        }
+        if slots.len() < limits.endpoints {
+            slots.insert(endpoint.clone(), Rc::clone(&slot));
+        }
+        slot
+    }
+
+    /// New limits for all that happens from now on (reload).
+    pub fn set_limits(&self, limits: PoolLimits) {
+        self.shared.limits.set(limits);
+        for slot in self.slots.borrow().values() {
+            slot.shelf.limits.set(limits);
+        }
+    }
+
+    /// Looks at every connection once: cuts off those that are silent for too long, closes idle ones that are old or closed by their
+    /// backend, forgets unused endpoints. Call it every [`crate::guarded::SWEEP_INTERVAL`]. Returns how many requests ran out of time.
+    pub fn sweep(&self) -> usize {
+        let now = self.shared.clock.now();
+        let mut expired = 0;
+        self.shared.watched.borrow_mut().retain(|watched| {
+            if Rc::strong_count(watched) == 1 {
+                return false;
+            }
+            expired += usize::from(watched.sweep(now));
+            true
+        });
+        self.slots.borrow_mut().retain(|_, slot| {
+            slot.shelf.sweep(now);
+            slot.is_used()
+        });
+        expired
+    }
+
+    /// The dialler.
+    pub fn dialer(&self) -> &D {
+        &self.shared.dialer
+    }
+}
+
+impl<D: Dialer, B: RequestBody + Unpin> Slot<D, B>
+where
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// Where this is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// What happened here.
+    pub fn counters(&self) -> &Counters {
+        &self.shelf.counters
+    }
+
+    /// Idle connections now.
+    pub fn idle(&self) -> usize {
+        self.shelf.idle.borrow().len()
+    }
+
+    /// Closes all idle connections (the backend is being drained, or its address changed).
+    pub fn close_idle(&self) {
+        self.shelf.idle.borrow_mut().clear();
+    }
+
+    /// Somebody holds it (for a request or as part of the configuration), or it has connections.
+    fn is_used(self: &Rc<Self>) -> bool {
+        Rc::strong_count(self) > 1 || self.shelf.counters.open.get() > 0
+    }
+
+    /// Sends `request` (origin-form target and `Host` already set) and waits for the head of the answer.
+    /// Dropping the future, or later the body, closes the connection.
+    ///
+    /// # Errors
+    /// No answer came; see [`SendError`]. After an error nothing of the request is kept.
+    pub async fn send(&self, request: Request<B>) -> Result<Response<ResponseBody<B>>, SendError> {
+        let _active = Active::new(&self.shelf.counters);
+        let mut request = request;
+        let mut second_try = false;
+        loop {
+            let used = if second_try { None } else { self.shelf.take() };
+            let reused = used.is_some();
+            let mut connection = match used {
+                Some(connection) => connection,
+                None => Box::new(self.connect().await?),
+            };
+            if reused {
+                add(&self.shelf.counters.reused);
+            }
+            let copy = (reused && may_repeat(&request)).then(|| head_of(&request));
+            connection.watched.start(millis(self.shared.limits.get().first_byte));
+            match connection.exchange(request).await {
+                Ok(response) => return Ok(self.receive(response, connection)),
+                // The idle list is finite and each turn takes one from it, so this ends.
+                Err(Failed::Unsent(unsent, _)) if reused => request = *unsent,
+                Err(Failed::Unsent(_, error)) => return Err(error),
+                Err(Failed::Sent(error)) => match copy {
+                    Some(copy) if matches!(error, SendError::Closed(_)) => {
+                        add(&self.shelf.counters.retried);
+                        second_try = true;
+                        request = copy;
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn receive(
+        &self,
+        response: Response<hyper::body::Incoming>,
+        connection: Box<Connection<B>>,
+    ) -> Response<ResponseBody<B>> {
+        let lease = Lease { connection, shelf: Rc::clone(&self.shelf) };
+        let (parts, incoming) = response.into_parts();
+        let body = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            lease.connection.watched.stop();
+            ResponseBody::switching(incoming, lease)
+        } else {
+            lease.connection.watched.start(millis(self.shared.limits.get().body_idle));
+            ResponseBody::new(incoming, lease)
+        };
+        Response::from_parts(parts, body)
+    }
+
+    async fn connect(&self) -> Result<Connection<B>, SendError> {
+        let limits = self.shared.limits.get();
+        let deadline = Instant::now().checked_add(limits.connect).unwrap_or_else(Instant::now);
+        let io = self.shared.dialer.dial(&self.endpoint, deadline).await.map_err(SendError::Dial)?;
+        let watched = Rc::new(Watched::new(self.shared.clock.clone()));
+        self.shared.watched.borrow_mut().push(Rc::clone(&watched));
+        add(&self.shelf.counters.dialled);
+        add(&self.shelf.counters.open);
+        let open = Open(Rc::clone(&self.shelf.counters));
+        Connection::new(io, &limits, watched, open, self.shared.clock.now()).await
+    }
+}
+
+/// After an answer 101: the backend's side of the new protocol. Drive it where the client's side is awaited too.
+///
+/// # Errors
+/// The connection ended before the switch.
+pub async fn upgraded<B>(mut response: Response<ResponseBody<B>>) -> Result<hyper::upgrade::Upgraded, SendError>
+where
+    B: RequestBody + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let upgrade = hyper::upgrade::on(&mut response);
+    let driver = response.into_body().into_lease().and_then(|lease| lease.connection.into_driver());
+    if let Some(driver) = driver {
+        driver.await.map_err(SendError::from_hyper)?;
+    }
+    upgrade.await.map_err(SendError::from_hyper)
+}
+
+/// Counts one request as active while it lives.
+struct Active<'a>(&'a Counters);
+
+impl<'a> Active<'a> {
+    fn new(counters: &'a Counters) -> Self {
+        add(&counters.active);
+        Active(counters)
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        subtract(&self.0.active);
+    }
+}
+
+fn may_repeat<B: Body>(request: &Request<B>) -> bool {
+    let idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
+    );
+    idempotent && request.body().is_end_stream() && !request.headers().contains_key(http::header::UPGRADE)
+}
+
+fn head_of<B: RequestBody>(request: &Request<B>) -> Request<B> {
+    let mut copy = Request::new(B::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}

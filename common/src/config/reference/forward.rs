@@ -1,0 +1,147 @@
+//! Keys of `[forward-proxy]`, its listeners and access rules.
+
+use super::*;
+
+pub(super) const KEYS: &[Key] = &[
+    table("forward-proxy", "Takes clients out: CONNECT, and requests with an absolute address.", ""),
+    key("forward-proxy.instances", integer(1, 64), value("1"), INSTANCES, INSTANCES_LONG),
+    key(
+        "forward-proxy.idle_deadline",
+        duration(100, DAY),
+        value("\"60s\""),
+        "How long a kept-alive client connection may be silent between requests.",
+        "Tunnels have the deadlines of `[passthrough-relay]`.",
+    ),
+    key(
+        "forward-proxy.header_deadline",
+        duration(100, 10 * MINUTE),
+        value("\"10s\""),
+        "Time from accept, or from the first byte of a later request, to the end of the header.",
+        "",
+    ),
+    key(
+        "forward-proxy.connect_deadline",
+        duration(100, 5 * MINUTE),
+        value("\"10s\""),
+        "Time to reach a destination, name resolution included.",
+        "",
+    ),
+    key(
+        "forward-proxy.max_connections",
+        integer(1, MANY),
+        value("16384"),
+        "Client connections at once in one instance, in all.",
+        "Tunnels are not counted here but in `[passthrough-relay]`, which holds them.",
+    ),
+    key("forward-proxy.max_connections_per_address", integer(1, MANY), value("256"), PER_ADDRESS, PER_ADDRESS_LONG),
+    key(
+        "forward-proxy.max_header_bytes",
+        size(KIB, MIB),
+        value("\"32KiB\""),
+        "Bytes of a request's header, request line included; more is a 431.",
+        "",
+    ),
+    key("forward-proxy.max_headers", integer(8, 1000), value("100"), "Header fields of a request; more is a 431.", ""),
+    key(
+        "forward-proxy.max_unacknowledged",
+        integer(1, 4096),
+        value("256"),
+        "Connections asked for and tunnels handed over that passthrough-relay has not answered, per instance of it.",
+        "",
+    ),
+    key(
+        "forward-proxy.users_file",
+        Kind::Text("a path, from the directory of this file if relative"),
+        Preset::Absent("there are no users"),
+        "Users and the hashes of their passwords, one `name:hash` per line.",
+        "Hashes are argon2 (`$argon2id$…`) or bcrypt (`$2b$…`, `$2y$…`); `htpasswd -B` writes such a file.",
+    ),
+    key(
+        "forward-proxy.realm",
+        Kind::Text("1 to 64 printable ASCII characters without `\"` and `\\`"),
+        value("\"bulkhead\""),
+        "What a client is told it needs a password for.",
+        "",
+    ),
+    key(
+        "forward-proxy.require_user",
+        Kind::Flag,
+        Preset::Absent("`true` when there is a `users_file`, else `false`"),
+        "Turn away (407) every client that is not a user, before any rule.",
+        "",
+    ),
+    key(
+        "forward-proxy.ports",
+        list("port (`443`) or range (`\"8000-8999\"`)"),
+        value("[80, 443]"),
+        "Destination ports for which `access_default` holds; any other port needs a rule that allows it.",
+        "",
+    ),
+    key(
+        "forward-proxy.access_default",
+        Kind::Choice(&["allow", "deny"]),
+        value("\"allow\""),
+        "What holds for a request to one of `ports` that no access rule matches.",
+        "",
+    ),
+    tables(
+        "forward-proxy.listen",
+        "A place where clients connect.",
+        "Ports are opened by systemd or by `bulkhead up`.",
+    ),
+    key(
+        "forward-proxy.listen.name",
+        Kind::Text(LABEL),
+        Preset::Required,
+        "Name in logs and of the socket (`listen-<name>`); unique over all listeners of the file.",
+        "",
+    ),
+    key(
+        "forward-proxy.listen.address",
+        list("`\"127.0.0.1:3128\"`, `\"[::1]:3128\"`"),
+        Preset::Required,
+        "Addresses with port; each once in the whole file.",
+        "",
+    ),
+    key(
+        "forward-proxy.listen.backlog",
+        integer(1, 65_535),
+        value("4096"),
+        "Connections the kernel keeps until they are accepted.",
+        "The kernel cuts it to `net.core.somaxconn`.",
+    ),
+    tables(
+        "forward-proxy.access",
+        "Who may go where.",
+        "Rules are tried in order and the first that matches decides. Every condition that is given must hold; within a \
+         list any entry may. An `allow` opens its ports, but never an address that the guard of passthrough-relay keeps \
+         closed (`[passthrough-relay.outward]`).",
+    ),
+    key("forward-proxy.access.name", Kind::Text(LABEL), Preset::Required, RULE_NAME, ""),
+    key("forward-proxy.access.action", Kind::Choice(&["allow", "deny"]), Preset::Required, "What a match decides.", ""),
+    key("forward-proxy.access.clients", list(NETWORK), Preset::Absent("any client"), "Networks of clients.", ""),
+    key(
+        "forward-proxy.access.users",
+        list("user name, or `\"*\"` for any user"),
+        Preset::Absent("anybody, also who gave no name"),
+        "Users, as proved by their password.",
+        "",
+    ),
+    key(
+        "forward-proxy.access.destinations",
+        list("host name, `\"*.suffix\"`, network or address"),
+        Preset::Absent("any destination"),
+        "Destinations as the client wrote them: names match names, networks match addresses.",
+        "A network does not match a name that resolves into it: what a name resolves to is judged by \
+         `[passthrough-relay.outward]`.",
+    ),
+    key(
+        "forward-proxy.access.ports",
+        list("port (`443`) or range (`\"8000-8999\"`)"),
+        Preset::Absent("any port"),
+        "Destination ports.",
+        "An `allow` rule without `ports` opens every port of its destinations.",
+    ),
+    key("forward-proxy.access.methods", list("method (`\"CONNECT\"`)"), Preset::Absent("any method"), "Methods.", ""),
+    key("forward-proxy.access.observe", Kind::Flag, value("false"), OBSERVE, ""),
+];

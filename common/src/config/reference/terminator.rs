@@ -1,0 +1,73 @@
+//! Keys of termination: `[tls-terminator]` and `[[site]]`.
+
+use super::*;
+
+pub(super) const KEYS: &[Key] = &[
+    table("tls-terminator", "Shakes hands and holds the private keys; reaches no network.", ""),
+    key("tls-terminator.instances", integer(1, 64), value("1"), INSTANCES, INSTANCES_LONG),
+    key(
+        "tls-terminator.handshake_deadline",
+        duration(100, 5 * MINUTE),
+        value("\"10s\""),
+        "Time for a handshake, from the moment the socket is received.",
+        "",
+    ),
+    key("tls-terminator.max_handshakes", integer(1, MANY), value("4096"), "Handshakes at once.", ""),
+    key(
+        "tls-terminator.max_connections",
+        integer(1, MANY),
+        value("16384"),
+        "Connections at once in one instance, in all.",
+        "",
+    ),
+    key("tls-terminator.max_connections_per_address", integer(1, MANY), value("512"), PER_ADDRESS, PER_ADDRESS_LONG),
+    key(
+        "tls-terminator.idle_deadline",
+        duration(SECOND, 7 * DAY),
+        value("\"10m\""),
+        "A connection on which no byte moves either way for so long is closed.",
+        "",
+    ),
+    key(
+        "tls-terminator.min_version",
+        Kind::Choice(&["1.2", "1.3"]),
+        value("\"1.2\""),
+        "Oldest TLS version that is accepted.",
+        "",
+    ),
+    key("tls-terminator.max_unacknowledged", integer(1, 4096), value("256"), UNACKNOWLEDGED, ""),
+    tables(
+        "site",
+        "Names that are terminated here, with their certificate.",
+        "A site needs a route that leads to it (`terminate = true`). `bulkhead check` asks tls-terminator whether \
+         certificates can be read, are valid for the names, and belong to their keys.",
+    ),
+    key(
+        "site.names",
+        list(HOST),
+        Preset::Required,
+        "Names the certificate is shown for; no name stands in two sites.",
+        "A wildcard in a certificate covers one label only, here it covers any number of them.",
+    ),
+    key(
+        "site.certificate",
+        list("path, from the directory of this file if relative"),
+        Preset::Required,
+        "Certificate chain in PEM, the leaf first.",
+        "A list gives several pairs for different kinds of key (ECDSA beside RSA); `key` then has as many entries.",
+    ),
+    key(
+        "site.key",
+        list("path, from the directory of this file if relative"),
+        Preset::Required,
+        "Private key in PEM; only tls-terminator needs to read it.",
+        "",
+    ),
+    key(
+        "site.alpn",
+        list("`\"h2\"`, `\"http/1.1\"`"),
+        value("[\"h2\", \"http/1.1\"]"),
+        "Protocols offered to the client, the preferred one first.",
+        "",
+    ),
+];

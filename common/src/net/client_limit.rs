@@ -1,0 +1,122 @@
+//! How much one client may hold: a bounded number of places, in all and per client. Every process that holds connections
+//! counts its own with this.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::rc::Rc;
+
+/// One client as limits see it: an IPv4 address, or the /64 that one IPv6 host can choose addresses from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientKey(Ipv6Addr);
+
+impl From<IpAddr> for ClientKey {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(v4.to_ipv6_mapped()),
+            IpAddr::V6(v6) => Self(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        }
+    }
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPlace {
+    /// All are taken.
+    Full,
+    /// This client has its share.
+    ClientFull,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    by_client: RefCell<HashMap<ClientKey, usize>>,
+    total: Cell<usize>,
+}
+
+/// Places, so many in all and so many per client.
+#[derive(Debug)]
+pub struct ClientLimit {
+    counts: Rc<Counts>,
+    max: usize,
+    max_per_client: usize,
+}
+
+/// A place; dropping it frees it.
+#[derive(Debug)]
+#[must_use = "dropping it frees the place"]
+pub struct Place {
+    counts: Rc<Counts>,
+    client: ClientKey,
+}
+
+impl ClientLimit {
+    /// `max` places in all, `max_per_client` for each client.
+    pub fn new(max: usize, max_per_client: usize) -> Self {
+        Self { counts: Rc::default(), max, max_per_client }
+    }
+
+    /// Takes a place.
+    pub fn enter(&self, client: ClientKey) -> Result<Place, NoPlace> {
+        if self.counts.total.get() >= self.max {
+            return Err(NoPlace::Full);
+        }
+        let mut by_client = self.counts.by_client.borrow_mut();
+        let own = by_client.get(&client).copied().unwrap_or(0);
+        if own >= self.max_per_client {
+            return Err(NoPlace::ClientFull);
+        }
+        by_client.insert(client, own + 1);
+        self.counts.total.set(self.counts.total.get() + 1);
+        Ok(Place { counts: Rc::clone(&self.counts), client })
+    }
+
+    /// Places taken now.
+    pub fn taken(&self) -> usize {
+        self.counts.total.get()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.counts.total.set(self.counts.total.get().saturating_sub(1));
+        let mut by_client = self.counts.by_client.borrow_mut();
+        if let Some(count) = by_client.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                by_client.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn key(text: &str) -> ClientKey {
+        ClientKey::from(text.parse::<IpAddr>().unwrap())
+    }
+
+    #[test]
+    fn an_ipv6_host_is_one_client_whatever_address_it_picks() {
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:2"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+    }
+
+    #[test]
+    fn places_are_given_back() {
+        let limit = ClientLimit::new(3, 2);
+        let (one, two) = (key("192.0.2.1"), key("192.0.2.2"));
+        let held = [limit.enter(one).unwrap(), limit.enter(one).unwrap()];
+        assert_eq!(limit.enter(one).unwrap_err(), NoPlace::ClientFull);
+        let other = limit.enter(two).unwrap();
+        assert_eq!(limit.enter(two).unwrap_err(), NoPlace::Full);
+        drop((held, other));
+        assert_eq!(limit.taken(), 0);
+        assert!(limit.enter(one).is_ok());
+        assert!(limit.counts.by_client.borrow().is_empty());
+    }
+}

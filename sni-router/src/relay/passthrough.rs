@@ -1,0 +1,198 @@
+//! Passthrough: a client's socket and the name of a pool → a server of the pool, bytes untouched.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::config::{self, SendProxy};
+use common::ipc::messages::Ends;
+use common::ipc::messages::router_to_relay::Passthrough;
+use common::ipc::receiver::Verdict;
+use common::ipc::sender::Parcel;
+use common::net::client_limit::{NoPlace, Place};
+use common::net::proxy_protocol::{encode_v1, encode_v2};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::connect::{ConnectOptions, Connected, connect};
+use super::literal::Host;
+use super::pool::{Balancer, EjectionOptions, Pick, Policy};
+use super::resolve::{Purpose, Resolver};
+use super::socket_options::SocketOptions;
+use super::tunnels::{Parties, Tunnels};
+
+/// An ejected server is left out for this long at most, however often it fails.
+const LONGEST_EJECTION: Duration = Duration::from_secs(300);
+
+/// A server as the pool's table names it.
+#[derive(Debug)]
+pub struct Server {
+    /// `host:port`, for logs and for Dial.
+    pub label: Box<str>,
+    /// Where.
+    pub host: Host,
+    /// Port.
+    pub port: u16,
+}
+
+/// A pool that connections can be sent to.
+#[derive(Debug)]
+pub struct Pool {
+    name: Arc<str>,
+    servers: Vec<Server>,
+    balancer: Balancer,
+    connect_deadline: Duration,
+    proxy: SendProxy,
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct PassthroughService {
+    pools: HashMap<Arc<str>, Pool>,
+    resolver: Rc<Resolver>,
+    socket: SocketOptions,
+    tunnels: Rc<Tunnels>,
+}
+
+impl Server {
+    /// From the configuration, which has checked host and port.
+    pub fn new(address: &config::ServerAddress) -> Self {
+        let host = match &address.host {
+            config::Host::Ip(ip) => Host::Address(*ip),
+            config::Host::Name(name) => Host::Name(name.to_string()),
+        };
+        Self { label: address.to_string().into(), host, port: address.port }
+    }
+}
+
+impl Pool {
+    /// From the configuration.
+    pub fn new(pool: &config::Pool) -> Self {
+        let policy = match pool.balance {
+            config::Balance::RoundRobin => Policy::RoundRobin,
+            config::Balance::LeastConnections => Policy::LeastConnections,
+        };
+        let ejection = match pool.eject {
+            Some(eject) => EjectionOptions {
+                failures: eject.after.get(),
+                first: eject.duration,
+                longest: LONGEST_EJECTION.max(eject.duration),
+            },
+            None => EjectionOptions { failures: 0, ..EjectionOptions::default() },
+        };
+        let weight = |server: &config::ServerAddress| u16::try_from(server.weight).unwrap_or(u16::MAX);
+        let weights: Vec<u16> = pool.servers.iter().map(weight).collect();
+        Self {
+            name: Arc::clone(&pool.name),
+            servers: pool.servers.iter().map(Server::new).collect(),
+            balancer: Balancer::new(policy, ejection, &weights),
+            connect_deadline: pool.connect_deadline,
+            proxy: pool.proxy_protocol,
+        }
+    }
+}
+
+impl PassthroughService {
+    /// For these pools.
+    pub fn new(
+        pools: &[config::Pool],
+        resolver: Rc<Resolver>,
+        socket: SocketOptions,
+        tunnels: Rc<Tunnels>,
+    ) -> Rc<Self> {
+        let pools = pools.iter().map(|pool| (Arc::clone(&pool.name), Pool::new(pool))).collect();
+        Rc::new(Self { pools, resolver, socket, tunnels })
+    }
+
+    /// Takes a client, or returns it to the router when this process is full.
+    pub fn take(self: &Rc<Self>, parcel: Parcel<Passthrough>) -> Verdict {
+        let place = match self.tunnels.enter(parcel.body.ends.client.ip()) {
+            Ok(place) => place,
+            Err(NoPlace::Full) => return Verdict::Full,
+            Err(NoPlace::ClientFull) => return Verdict::Taken, // ours to refuse: dropped here
+        };
+        self.tunnels.metrics.passthrough.up();
+        if let Some(socket) = parcel.descriptors.into_iter().next() {
+            tokio::task::spawn_local(Rc::clone(self).serve(parcel.body, socket, place));
+        }
+        Verdict::Taken
+    }
+
+    async fn serve(self: Rc<Self>, message: Passthrough, socket: OwnedFd, place: Place) {
+        let _place = place;
+        let Ok(client) = TcpStream::from_std(socket.into()) else { return };
+        let Some(pool) = self.pools.get(&*message.pool) else {
+            return tracing::error!(pool = &*message.pool, "sni-router names a pool that this process does not know");
+        };
+        let Some((connected, server, pick)) = self.reach(pool, message.ends).await else {
+            self.tunnels.metrics.no_server.up();
+            return tracing::warn!(client = %message.ends.client, pool = &*pool.name, "no server could be reached");
+        };
+        let greeting = announcement(pool.proxy, &message);
+        let parties = Parties {
+            ends: message.ends,
+            service: "passthrough",
+            name: message.server_name.as_deref(),
+            server: &server.label,
+            pool: Some(&pool.name),
+            user: None,
+        };
+        self.tunnels.join(client, connected.stream, greeting, Vec::new(), parties).await;
+        drop(pick); // the connection counts for the balancer until here
+    }
+
+    /// A connected server: the balancer's choice, and after each failure its next one.
+    async fn reach<'a>(&self, pool: &'a Pool, ends: Ends) -> Option<(Connected, &'a Server, Pick)> {
+        let mut tried = Vec::new();
+        loop {
+            let pick = pool.balancer.pick(&tried, std::time::Instant::now())?;
+            let server = pool.servers.get(pick.server)?;
+            match self.dial(server, pool.connect_deadline).await {
+                Ok(connected) => {
+                    pool.balancer.succeeded(pick.server);
+                    return Some((connected, server, pick));
+                }
+                Err((why, blame)) => {
+                    self.tunnels.metrics.connects_failed.up();
+                    tracing::warn!(client = %ends.client, pool = &*pool.name, server = &*server.label, "{why}");
+                    if blame && let Some(time) = pool.balancer.failed(pick.server, std::time::Instant::now()) {
+                        self.tunnels.metrics.ejections.up();
+                        tracing::warn!(
+                            pool = &*pool.name,
+                            server = &*server.label,
+                            seconds = time.as_secs(),
+                            "left out"
+                        );
+                    }
+                    tried.push(pick.server);
+                }
+            }
+        }
+    }
+
+    /// The error says why, and whether it speaks against the server.
+    async fn dial(&self, server: &Server, deadline: Duration) -> Result<Connected, (String, bool)> {
+        let deadline = Instant::now() + deadline;
+        let options = ConnectOptions { socket: self.socket.clone(), ..ConnectOptions::until(deadline) };
+        if let Host::Address(ip) = server.host {
+            return connect(&[SocketAddr::new(ip, server.port)], &options)
+                .await
+                .map_err(|e| (e.to_string(), e.kind.blames_server()));
+        }
+        let resolved = self.resolver.resolve(&server.host, server.port, Purpose::Backend, deadline.into_std()).await;
+        let addresses = resolved.map_err(|error| (error.to_string(), false))?;
+        connect(&addresses, &options).await.map_err(|e| (e.to_string(), e.kind.blames_server()))
+    }
+}
+
+fn announcement(proxy: SendProxy, message: &Passthrough) -> Vec<u8> {
+    let Ends { client, local } = message.ends;
+    match proxy {
+        SendProxy::None => Vec::new(),
+        SendProxy::V1 => encode_v1(client, local),
+        SendProxy::V2 => encode_v2(client, local, message.server_name.as_deref(), message.alpn.as_deref()),
+    }
+}

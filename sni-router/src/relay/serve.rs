@@ -1,0 +1,144 @@
+//! The process as a whole: what it opens before its sandbox closes, and the three services it offers.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use common::config::Config;
+use common::ipc::Nothing;
+use common::ipc::messages::filter_to_relay::{Dial, Dialed};
+use common::ipc::messages::forward_to_relay::Outward;
+use common::ipc::messages::router_to_relay::Passthrough;
+use common::ipc::receiver::{Arrival, Receiver, Verdict};
+use common::net::client_limit::ClientLimit;
+use common::startup::{Context, HasFigures, Opening, StartError};
+use common::wiring::{FILTER_TO_RELAY, FORWARD_TO_RELAY, ROUTER_TO_RELAY};
+
+use super::address_guard::Guard;
+use super::dial::DialService;
+use super::metrics::Metrics;
+use super::passthrough::PassthroughService;
+use super::pipes::{PIPE_SIZE, PipePool};
+use super::resolve::Resolver;
+use super::socket_options::SocketOptions;
+use super::splice::{self, Splice};
+use super::tunnel::TunnelOptions;
+use super::tunnels::Tunnels;
+
+/// How long tunnels may go on when the process is told to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Everything that was opened before the sandbox closed.
+#[derive(Debug)]
+pub struct Opened {
+    config: Config,
+    resolver: Resolver,
+    router: Option<OwnedFd>,
+    filter: Option<OwnedFd>,
+    forward: Option<OwnedFd>,
+    metrics: Metrics,
+}
+
+impl HasFigures<Metrics> for Opened {
+    fn figures(&self) -> Metrics {
+        self.metrics.clone()
+    }
+}
+
+/// Takes the receiving ends of the edges, reads the resolver's files.
+pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
+    let config = opening.config.clone();
+    let needed = |name: &str| config.needed().iter().any(|(process, _)| *process == name);
+    let resolver = Resolver::from_system();
+    if let Some(problem) = resolver.problem() {
+        tracing::warn!("names cannot be looked up: {problem}; addresses and /etc/hosts still work");
+    }
+    Ok(Opened {
+        router: config.passes_through().then(|| opening.edge_from(&ROUTER_TO_RELAY)).transpose()?,
+        filter: needed("http-filter").then(|| opening.edge_from(&FILTER_TO_RELAY)).transpose()?,
+        forward: needed("forward-proxy").then(|| opening.edge_from(&FORWARD_TO_RELAY)).transpose()?,
+        resolver,
+        config,
+        metrics: Metrics::default(),
+    })
+}
+
+/// Serves until told to stop, then lets tunnels finish.
+pub async fn serve(opened: Opened, context: Context) {
+    let Opened { config, resolver, router, filter, forward, metrics } = opened;
+    let resolver = Rc::new(resolver);
+    let relay = &config.passthrough_relay;
+    let socket = SocketOptions { user_timeout: Some(relay.user_timeout), ..SocketOptions::default() };
+    let tunnels = Rc::new(Tunnels {
+        options: TunnelOptions { idle: relay.idle_deadline, half_closed: relay.half_closed_deadline },
+        pipes: PipePool::new(relay.splice_pipes, PIPE_SIZE),
+        limit: ClientLimit::new(relay.max_connections, relay.max_connections_per_address),
+        log: config.log.access,
+        metrics: metrics.clone(),
+    });
+    let dials = DialService::new(
+        &config.pools,
+        guard(&config),
+        Rc::clone(&resolver),
+        relay.resolve_deadline,
+        socket.clone(),
+        metrics.clone(),
+    );
+    let passthrough = PassthroughService::new(&config.pools, resolver, socket, Rc::clone(&tunnels));
+
+    let from_router = Receiver::new(ROUTER_TO_RELAY.name, context.peers(&ROUTER_TO_RELAY), {
+        move |arrival: Arrival<Passthrough, Nothing>| passthrough.take(arrival.parcel)
+    });
+    let from_filter = Receiver::new(FILTER_TO_RELAY.name, context.peers(&FILTER_TO_RELAY), {
+        let dials = Rc::clone(&dials);
+        move |arrival: Arrival<Dial, Dialed>| dials.configured(arrival.parcel, arrival.replier)
+    });
+    let from_forward = Receiver::new(FORWARD_TO_RELAY.name, context.peers(&FORWARD_TO_RELAY), {
+        move |arrival: Arrival<Outward, Dialed>| outward(&dials, &tunnels, arrival)
+    });
+    start(&from_router, router);
+    start(&from_filter, filter);
+    start(&from_forward, forward);
+
+    context.stopping().await;
+    from_router.drain();
+    from_filter.drain();
+    from_forward.drain();
+    let finished = async {
+        while metrics.connections.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if tokio::time::timeout(DRAIN, finished).await.is_err() {
+        tracing::warn!("stopping with {} tunnels open", metrics.connections.get());
+    }
+}
+
+fn start<M: common::ipc::Message, R: common::ipc::Message>(receiver: &Rc<Receiver<M, R>>, socket: Option<OwnedFd>) {
+    if let Some(socket) = socket {
+        tokio::task::spawn_local(Rc::clone(receiver).serve(socket));
+    }
+}
+
+fn outward(dials: &Rc<DialService>, tunnels: &Rc<Tunnels>, arrival: Arrival<Outward, Dialed>) -> Verdict {
+    match arrival.parcel.body {
+        Outward::Dial { host, port, deadline_ms } => dials.outward(host, port, deadline_ms, arrival.replier),
+        Outward::Splice { ends, label, user, to_server, to_client } => {
+            let sockets = arrival.parcel.descriptors;
+            let (to_server, to_client) = (to_server.into_vec(), to_client.into_vec());
+            splice::take(tunnels, Splice { ends, label, user, sockets, to_server, to_client })
+        }
+    }
+}
+
+/// What clients going out may reach: everything public, the configuration's exceptions, never this proxy itself.
+fn guard(config: &Config) -> Guard {
+    let outward = &config.passthrough_relay.outward;
+    let router = config.sni_router.listen.iter().flat_map(|listener| &listener.addresses);
+    let forward = config.forward_proxy.listen.iter().flat_map(|listener| &listener.addresses);
+    Guard {
+        allow: outward.allow.as_slice().to_vec(),
+        deny: outward.deny.as_slice().to_vec(),
+        own_listeners: router.chain(forward).copied().collect(),
+    }
+}
