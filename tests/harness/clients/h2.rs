@@ -12,6 +12,7 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
@@ -59,6 +60,23 @@ impl Connection {
         self.frame(HEADERS, flags, stream, &block)?;
         if let Some(body) = body {
             self.frame(DATA, END_STREAM, stream, body)?;
+        }
+        Ok(stream)
+    }
+
+    /// Sends a header block that is too long for one frame (HEADERS and CONTINUATION, RFC 9113 §6.10).
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn send_in_frames(&mut self, fields: &[(&[u8], &[u8])]) -> io::Result<u32> {
+        let stream = self.next;
+        self.next += 2;
+        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
+        let pieces: Vec<&[u8]> = block.chunks(16_000).collect();
+        for (number, piece) in pieces.iter().enumerate() {
+            let (kind, begin) = if number == 0 { (HEADERS, END_STREAM) } else { (CONTINUATION, 0) };
+            let end = if number + 1 == pieces.len() { END_HEADERS } else { 0 };
+            self.frame(kind, begin | end, stream, piece)?;
         }
         Ok(stream)
     }

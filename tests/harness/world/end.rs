@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use tempfile::TempDir;
+
 use super::{Descriptors, World};
 use crate::limits::forget_group;
 use crate::processes;
@@ -48,7 +50,8 @@ impl World {
     /// When one holds more, or fewer.
     pub fn assert_descriptors(&self) {
         let Some(before) = &self.before else {
-            eprintln!("NOTE {}: descriptors are not counted, only root sees them", self.name);
+            // Nothing to compare with.
+            eprintln!("NOTE {}: descriptors are not compared (only root sees them)", self.name);
             return;
         };
         let end = Instant::now() + SETTLE;
@@ -64,6 +67,18 @@ impl World {
 
     /// Stops it and asserts everything there is to assert; also done by dropping it.
     pub fn stop(mut self) {
+        self.leave();
+    }
+
+    /// The same; the folder stays until the returned value is dropped.
+    pub fn stop_keeping_folder(mut self) -> TempDir {
+        self.leave();
+        std::mem::replace(&mut self.folder, crate::folder::temporary())
+    }
+
+    /// The same while clients are still being served, so that descriptors cannot be compared.
+    pub fn stop_without_counting(mut self) {
+        self.before = None;
         self.leave();
     }
 

@@ -39,6 +39,14 @@ pub struct World {
     ended: bool,
 }
 
+/// A process that was killed and has not been waited for.
+#[derive(Debug)]
+pub struct Killed {
+    process: String,
+    pid: u32,
+    served: usize,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Ports {
     https: u16,
@@ -117,24 +125,26 @@ impl World {
         processes::descriptors(self.pid(process))
     }
 
-    /// `kill -9`. Returns the id it had.
-    pub fn kill(&self, process: &str) -> u32 {
-        let pid = self.pid(process);
-        kill(Pid::from_raw(i32::try_from(pid).expect("a pid")), Signal::SIGKILL).expect("our own process");
-        pid
+    /// `kill -9`.
+    pub fn kill(&self, process: &str) -> Killed {
+        let killed = Killed { process: process.to_owned(), pid: self.pid(process), served: self.starts_of(process) };
+        kill(Pid::from_raw(i32::try_from(killed.pid).expect("a pid")), Signal::SIGKILL).expect("our own process");
+        killed
     }
 
     /// Waits until the launcher has brought a killed process back and it serves.
-    pub fn wait_for_restart(&self, process: &str, old: u32) {
-        let tag = format!(" {process}@");
-        eventually(20, &format!("{process} is back"), || {
+    pub fn wait_for_restart(&self, killed: &Killed) {
+        let process = &killed.process;
+        eventually(20, &format!("{process} is back and serves"), || {
             let pids = self.pids(process);
-            (!pids.is_empty() && !pids.contains(&old)).then_some(())
+            let lives = !pids.is_empty() && !pids.contains(&killed.pid);
+            (lives && self.starts_of(process) > killed.served).then_some(())
         });
-        let served = |lines: &[String]| {
-            lines.iter().filter(|line| line.contains(&tag) && line.trim_end().ends_with(": serving")).count()
-        };
-        eventually(20, &format!("{process} serves again"), || (served(&self.log.lines()) >= 2).then_some(()));
+    }
+
+    /// How often instances of a process have begun to serve.
+    fn starts_of(&self, process: &str) -> usize {
+        self.log_of(process).iter().filter(|line| line.trim_end().ends_with(": serving")).count()
     }
 
     /// Everything said so far.
@@ -181,17 +191,12 @@ impl World {
         let text = String::from_utf8_lossy(&output.stdout);
         let whole: serde_json::Value = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("bulkhead status --json: {error}: {text}{}", show(&output.stderr)));
-        match whole {
-            serde_json::Value::Array(all) => all,
-            other => vec![other],
-        }
+        whole["processes"].as_array().cloned().unwrap_or_default()
     }
 }
 
 fn figure_of(status: &serde_json::Value, figure: &str) -> Option<u64> {
-    let figures = &status["figures"];
-    let listed = || figures.as_array()?.iter().find(|pair| pair[0] == figure)?[1].as_u64();
-    figures[figure].as_u64().or_else(listed)
+    status["figures"][figure].as_u64()
 }
 
 /// Bytes of a program's output, for a message.
