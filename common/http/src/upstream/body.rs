@@ -87,10 +87,7 @@ where
                 me.lease = None;
                 Poll::Ready(Some(Err(SendError::Stalled)))
             }
-            Poll::Pending => {
-                lease.connection.watched.register(cx);
-                Poll::Pending
-            }
+            Poll::Pending => Poll::Pending,
         }
     }
 

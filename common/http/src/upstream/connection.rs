@@ -1,7 +1,7 @@
 //! One HTTP/1.1 connection: hyper's request handle and its connection future, driven by whoever uses it at the moment.
 //!
-//! The future is always polled with the user's waker *before* handle or body are looked at; those are polled with a waker that does nothing,
-//! because whatever they wait for can only come from the future in the same task.
+//! The future is always polled *before* handle or body are looked at; those are polled with a waker that does nothing, because
+//! whatever they wait for can only come from the future in the same task. See [`super::inline`] for the waker of the future itself.
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::SendError;
+use super::inline::Inline;
 use super::pool::Open;
 use super::watched::{Touching, Watched};
 use super::{PoolLimits, RequestBody};
@@ -33,6 +34,7 @@ pub(super) struct Connection<B: RequestBody + Unpin> {
     sender: SendRequest<Touching<B>>,
     /// None once the connection is over (or has become something else).
     driver: Option<Driver>,
+    inline: Inline,
     pub(super) watched: Rc<Watched>,
     /// Clock moment of its birth, and of its last return to the idle list.
     pub(super) born: u64,
@@ -49,6 +51,7 @@ where
     pub(super) async fn new<Io>(
         io: Io,
         limits: &PoolLimits,
+        inline: Inline,
         watched: Rc<Watched>,
         open: Open,
         now: u64,
@@ -62,16 +65,35 @@ where
             .handshake(TokioIo::new(io));
         let (sender, connection) = handshake.await.map_err(SendError::from_hyper)?;
         let driver: Driver = Box::pin(connection.with_upgrades());
-        Ok(Connection { sender, driver: Some(driver), watched, born: now, idle_since: now, served: 0, _open: open })
+        Ok(Connection {
+            sender,
+            driver: Some(driver),
+            inline,
+            watched,
+            born: now,
+            idle_since: now,
+            served: 0,
+            _open: open,
+        })
     }
 
     /// Moves bytes both ways as far as they go.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn drive(&mut self) {
         if let Some(driver) = &mut self.driver
-            && driver.as_mut().poll(cx).is_ready()
+            && driver.as_mut().poll(&mut Context::from_waker(self.inline.waker())).is_ready()
         {
             // Its errors also come through the handle or the body, where they are answered. Dropping it hands back a request that was not sent.
             self.driver = None;
+        }
+    }
+
+    /// Its answer is complete; nobody is to be woken by it.
+    pub(super) fn rest(&mut self) {
+        self.inline.forget_user();
+        self.watched.stop();
+        if !self.is_ready() {
+            // Usually it is; what is left then is only hyper's own housekeeping.
+            self.drive();
         }
     }
 
@@ -89,19 +111,22 @@ where
     pub(super) async fn exchange(&mut self, request: Request<B>) -> Result<Response<Incoming>, Failed<B>> {
         let (parts, inner) = request.into_parts();
         let request = Request::from_parts(parts, Touching { inner, watched: Rc::clone(&self.watched) });
+        self.inline.enter();
         let answer = self.sender.try_send_request(request);
         // The answer comes from `drive` in this same task, so its waker is of no use and it must not wait for its share of the budget.
         let mut answer = pin!(tokio::task::unconstrained(answer));
         let outcome = std::future::poll_fn(|cx| {
-            self.drive(cx);
-            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(result) => Poll::Ready(Some(result)),
-                Poll::Pending if self.watched.expired() => Poll::Ready(None),
-                Poll::Pending => {
-                    self.watched.register(cx);
-                    Poll::Pending
+            let mut turn = self.inline.begin(cx);
+            let outcome = loop {
+                self.drive();
+                match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(result) => break Poll::Ready(Some(result)),
+                    Poll::Pending if self.watched.expired() => break Poll::Ready(None),
+                    Poll::Pending if turn.again() => {}
+                    Poll::Pending => break Poll::Pending,
                 }
-            }
+            };
+            turn.end(outcome, cx)
         });
         match outcome.await {
             Some(Ok(response)) => Ok(response),
@@ -124,11 +149,20 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, hyper::Error>>> {
         let mut quiet = Context::from_waker(Waker::noop());
-        // Asking first tells the connection that there is room; what it then reads is here at once.
-        if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(&mut quiet) {
-            return Poll::Ready(frame);
-        }
-        self.drive(cx);
-        Pin::new(incoming).poll_frame(&mut quiet)
+        let mut turn = self.inline.begin(cx);
+        let outcome = loop {
+            // Asking first tells the connection that there is room; what it then reads is here at once.
+            if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(&mut quiet) {
+                break Poll::Ready(frame);
+            }
+            self.drive();
+            if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(&mut quiet) {
+                break Poll::Ready(frame);
+            }
+            if !turn.again() {
+                break Poll::Pending;
+            }
+        };
+        turn.end(outcome, cx)
     }
 }

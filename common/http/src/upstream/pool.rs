@@ -15,6 +15,7 @@ use http_body::Body;
 use super::body::{Lease, ResponseBody};
 use super::connection::{Connection, Failed};
 use super::error::SendError;
+use super::inline::Inline;
 use super::watched::Watched;
 use super::{Dialer, Endpoint, RequestBody};
 use crate::guarded::{Clock, millis};
@@ -111,13 +112,9 @@ where
     pub(super) fn give_back(&self, mut connection: Box<Connection<B>>) {
         let limits = self.limits.get();
         let now = self.clock.now();
-        connection.watched.stop();
+        connection.rest();
         connection.served = connection.served.saturating_add(1);
         connection.idle_since = now;
-        if !connection.is_ready() {
-            // Usually it is; what is left then is only hyper's own housekeeping, for which nobody needs to be woken.
-            connection.drive(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-        }
         let mut idle = self.idle.borrow_mut();
         if connection.is_ready()
             && !connection.watched.expired()
@@ -142,7 +139,7 @@ where
         let limits = self.limits.get();
         self.idle.borrow_mut().retain_mut(|connection| {
             // Notices a backend that has closed.
-            connection.drive(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+            connection.drive();
             connection.is_ready()
                 && now.saturating_sub(connection.idle_since) < millis(limits.idle)
                 && now.saturating_sub(connection.born) < millis(limits.age)
@@ -161,6 +158,14 @@ struct Shared<D> {
 pub struct Pool<D: Dialer, B: RequestBody + Unpin> {
     shared: Rc<Shared<D>>,
     slots: RefCell<HashMap<Endpoint, Rc<Slot<D, B>>>>,
+}
+
+/// A request that got no answer, and the request itself if it may be sent elsewhere whatever it is.
+pub struct Unanswered<B> {
+    /// Why.
+    pub error: SendError,
+    /// Present when not a byte of it was sent.
+    pub request: Option<Box<Request<B>>>,
 }
 
 /// One backend. Keep it where the endpoint is fixed: finding it costs a look-up.
@@ -272,6 +277,14 @@ where
     /// # Errors
     /// No answer came; see [`SendError`]. After an error nothing of the request is kept.
     pub async fn send(&self, request: Request<B>) -> Result<Response<ResponseBody<B>>, SendError> {
+        self.send_or_return(request).await.map_err(|unanswered| unanswered.error)
+    }
+
+    /// Like [`Slot::send`], but a request of which not a byte was sent comes back with the error, to be sent elsewhere.
+    ///
+    /// # Errors
+    /// See [`Unanswered`].
+    pub async fn send_or_return(&self, request: Request<B>) -> Result<Response<ResponseBody<B>>, Unanswered<B>> {
         let _active = Active::new(&self.shelf.counters);
         let mut request = request;
         let mut second_try = false;
@@ -280,7 +293,11 @@ where
             let reused = used.is_some();
             let mut connection = match used {
                 Some(connection) => connection,
-                None => Box::new(self.connect().await?),
+                None => match self.connect().await {
+                    Ok(connection) => Box::new(connection),
+                    // After a second try a byte of it may have been sent before.
+                    Err(error) => return Err(Unanswered { error, request: (!second_try).then(|| Box::new(request)) }),
+                },
             };
             if reused {
                 add(&self.shelf.counters.reused);
@@ -291,14 +308,16 @@ where
                 Ok(response) => return Ok(self.receive(response, connection)),
                 // The idle list is finite and each turn takes one from it, so this ends.
                 Err(Failed::Unsent(unsent, _)) if reused => request = *unsent,
-                Err(Failed::Unsent(_, error)) => return Err(error),
+                Err(Failed::Unsent(unsent, error)) => {
+                    return Err(Unanswered { error, request: (!second_try).then_some(unsent) });
+                }
                 Err(Failed::Sent(error)) => match copy {
                     Some(copy) if matches!(error, SendError::Closed(_)) => {
                         add(&self.shelf.counters.retried);
                         second_try = true;
                         request = copy;
                     }
-                    _ => return Err(error),
+                    _ => return Err(Unanswered { error, request: None }),
                 },
             }
         }
@@ -325,12 +344,13 @@ where
         let limits = self.shared.limits.get();
         let deadline = Instant::now().checked_add(limits.connect).unwrap_or_else(Instant::now);
         let io = self.shared.dialer.dial(&self.endpoint, deadline).await.map_err(SendError::Dial)?;
-        let watched = Rc::new(Watched::new(self.shared.clock.clone()));
+        let inline = Inline::new();
+        let watched = Rc::new(Watched::new(self.shared.clock.clone(), inline.waker().clone()));
         self.shared.watched.borrow_mut().push(Rc::clone(&watched));
         add(&self.shelf.counters.dialled);
         add(&self.shelf.counters.open);
         let open = Open(Rc::clone(&self.shelf.counters));
-        Connection::new(io, &limits, watched, open, self.shared.clock.now()).await
+        Connection::new(io, &limits, inline, watched, open, self.shared.clock.now()).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The deadline of one backend connection: a stamp, a limit and a waker, looked at by [`super::Pool::sweep`].
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -17,13 +17,14 @@ pub(super) struct Watched {
     /// Milliseconds that may pass; 0 = not watched.
     limit: Cell<u64>,
     expired: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
+    /// The connection's own waker, which knows its present user.
+    waker: Waker,
 }
 
 impl Watched {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock, waker: Waker) -> Self {
         let since = Cell::new(clock.now());
-        Watched { clock, since, limit: Cell::new(0), expired: Cell::new(false), waker: RefCell::new(None) }
+        Watched { clock, since, limit: Cell::new(0), expired: Cell::new(false), waker }
     }
 
     /// From now on `limit` milliseconds may pass between signs of life.
@@ -44,13 +45,6 @@ impl Watched {
         self.expired.get()
     }
 
-    pub(super) fn register(&self, cx: &Context<'_>) {
-        let mut waker = self.waker.borrow_mut();
-        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
-    }
-
     /// Returns whether this call found the deadline missed.
     pub(super) fn sweep(&self, now: u64) -> bool {
         let limit = self.limit.get();
@@ -58,9 +52,7 @@ impl Watched {
             return false;
         }
         self.expired.set(true);
-        if let Some(waker) = self.waker.borrow().as_ref() {
-            waker.wake_by_ref();
-        }
+        self.waker.wake_by_ref();
         true
     }
 }

@@ -25,7 +25,7 @@ use link::Link;
 
 /// What travels back on a channel. `Taken` and `Returned` count parcels in the order in which they were sent.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Back<R> {
+pub(in crate::ipc) enum Back<R> {
     /// The receiver serves; nothing is sent before this.
     Ready,
     /// The next so many parcels are the receiver's.
