@@ -55,7 +55,7 @@ pub type Reply = (Target, Result<ControlReply, Silence>);
 pub struct Crew {
     /// Of the sockets.
     pub runtime_dir: PathBuf,
-    /// Those the configuration needs, then those that are there beside.
+    /// Those the configuration needs, and those that are there beside.
     pub targets: Vec<Target>,
 }
 
@@ -83,7 +83,6 @@ impl Crew {
             ));
         }
         let mut members: Vec<(Process, u32)> = needed;
-        members.sort_unstable();
         for name in found.unwrap_or_default() {
             if let Some(member) = parse(&name)
                 && !members.contains(&member)
@@ -91,6 +90,7 @@ impl Crew {
                 members.push(member);
             }
         }
+        members.sort_unstable(); // in the order in which a connection meets them
         let targets = members.into_iter().map(|(process, instance)| Target {
             process,
             instance,

@@ -12,7 +12,7 @@ use common::wiring::{EDGES, Edge};
 pub struct Plan {
     /// Who is needed and how often, receivers before senders: the order of starting.
     pub processes: Vec<(Process, u32)>,
-    /// Edges between two processes that are both needed.
+    /// Edges that this configuration uses.
     pub edges: Vec<Edge>,
     /// Every address clients connect to.
     pub listeners: Vec<Listening>,
@@ -39,8 +39,7 @@ impl Plan {
         let needed = config.needed().into_iter();
         let processes: Vec<(Process, u32)> =
             needed.filter_map(|(name, instances)| Some((name.parse().ok()?, u32::try_from(instances).ok()?))).collect();
-        let runs = |process| processes.iter().any(|(one, _)| *one == process);
-        let edges = EDGES.into_iter().filter(|edge| runs(edge.sender) && runs(edge.receiver)).collect();
+        let edges = EDGES.into_iter().filter(|edge| edge.is_used(config)).collect();
         Self { edges, listeners: listeners(config), processes }
     }
 

@@ -70,7 +70,7 @@ fn table(replies: &[Reply], all_figures: bool) -> String {
         let shown = if all_figures { 0 } else { MAIN_FIGURES };
         let figures: Vec<String> =
             status.figures.iter().take(shown).map(|(name, value)| format!("{name}={value}")).collect();
-        let uptime = span(Duration::from_secs(status.uptime));
+        let uptime = uptime(status.uptime);
         let line = format!(
             "{process:<17} {instance:>8} {:>8} {uptime:>11}  {state:<9} {walls:<8} {}",
             status.pid,
@@ -87,6 +87,11 @@ fn table(replies: &[Reply], all_figures: bool) -> String {
         text.push_str("GAPS: `bulkhead sandbox` says which wall does not hold and why\n");
     }
     text
+}
+
+/// Told in whole seconds, so no fraction is claimed.
+fn uptime(seconds: u64) -> String {
+    if seconds < 60 { format!("{seconds} s") } else { span(Duration::from_secs(seconds)) }
 }
 
 fn as_json(crew: &Crew, replies: &[Reply]) -> Value {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{Config, HttpFilter, ListenProtocol};
+use common::config::{Config, HttpFilter};
 use common::ipc::Nothing;
 use common::ipc::directory::Directory;
 use common::ipc::messages::router_to_filter::PlainHttp;
@@ -98,11 +98,13 @@ impl HasFigures<Metrics> for Opened {
 /// Takes the receiving ends of its edges, opens the sending one.
 pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     let config = opening.config.clone();
-    let plain = config.sni_router.listen.iter().any(|listener| listener.protocol == ListenProtocol::Http);
     Ok(Opened {
         relay: opening.edge_to(&FILTER_TO_RELAY)?,
-        router: plain.then(|| opening.edge_from(&ROUTER_TO_FILTER)).transpose()?,
-        terminator: config.terminates().then(|| opening.edge_from(&TERMINATOR_TO_FILTER)).transpose()?,
+        router: ROUTER_TO_FILTER.is_used(&config).then(|| opening.edge_from(&ROUTER_TO_FILTER)).transpose()?,
+        terminator: TERMINATOR_TO_FILTER
+            .is_used(&config)
+            .then(|| opening.edge_from(&TERMINATOR_TO_FILTER))
+            .transpose()?,
         config,
         metrics: Metrics::default(),
     })

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -175,9 +176,13 @@ fn place(from: &Path, to: &Path) {
 }
 
 /// The stand-in. Cargo builds examples with a full `cargo test`, not with `cargo test --test launcher`.
+/// `BULKHEAD_STAND_IN` names one that is built already, for a user who cannot build.
 fn component() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
+        if let Some(path) = std::env::var_os("BULKHEAD_STAND_IN") {
+            return path.into();
+        }
         let folder = Path::new(env!("CARGO_BIN_EXE_bulkhead")).parent().unwrap();
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--offline", "--quiet", "--package", "bulkhead", "--example", "component"]);
@@ -228,6 +233,7 @@ pub struct Launcher {
     child: Child,
     lines: Receiver<String>,
     log: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
 }
 
 impl Launcher {
@@ -237,12 +243,12 @@ impl Launcher {
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let log = Arc::new(Mutex::new(String::new()));
         let (stderr, copy) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 copy.lock().unwrap().push_str(&format!("{line}\n"));
             }
         });
-        Self { child, lines, log }
+        Self { child, lines, log, reader }
     }
 
     /// Waits for the line that says so.
@@ -288,7 +294,8 @@ impl Launcher {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                std::thread::sleep(Duration::from_millis(50)); // the last lines are still on their way to the log
+                // Standard error ends with the last process that has it: nobody may survive the launcher.
+                eventually("the end of the log", || self.reader.is_finished());
                 return status;
             }
             assert!(began.elapsed() < time, "it runs on after {time:?}; log:\n{}", self.log());

@@ -24,9 +24,6 @@ use crate::pulse::Clock;
 use crate::relay::{Relay, Relayed};
 use crate::tls_config::Sites;
 
-/// How long sent bytes may stay unacknowledged before the client counts as gone.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// What every connection needs.
 #[derive(Debug)]
 pub struct World {
@@ -42,6 +39,9 @@ pub struct World {
     pub figures: TerminatorFigures,
     /// Time for a handshake.
     pub handshake_deadline: Duration,
+    /// How long nothing may move. Also how long sent bytes may stay unacknowledged: the kernel counts the time of a client
+    /// that has merely stopped reading in (tcp(7), `TCP_USER_TIMEOUT`), so it must not be shorter.
+    pub idle_deadline: Duration,
     /// `log.access`
     pub access_log: bool,
 }
@@ -63,7 +63,7 @@ impl World {
         };
         self.figures.received.up();
         let arrived = Arrived { ends, server_name, ja4, began: Instant::now(), place };
-        match prepare(socket) {
+        match prepare(socket, self.idle_deadline) {
             Ok(client) => drop(tokio::task::spawn_local(Rc::clone(self).live(client, arrived, shaking))),
             Err(error) => tracing::error!("cannot use the socket that sni-router sent: {error}"),
         }
@@ -227,12 +227,12 @@ impl Facts {
 }
 
 /// Makes the socket ready: never blocks, sends at once, notices a client that is gone.
-fn prepare(socket: OwnedFd) -> std::io::Result<TcpStream> {
+fn prepare(socket: OwnedFd, user_timeout: Duration) -> std::io::Result<TcpStream> {
     rustix::io::ioctl_fionbio(&socket, true)?;
     let client = TcpStream::from_std(socket.into())?;
     // Not every stream a test hands over is TCP; these two only make things better.
     let _ = rustix::net::sockopt::set_tcp_nodelay(&client, true);
-    let timeout = u32::try_from(USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(&client, timeout);
+    let user_timeout = u32::try_from(user_timeout.as_millis()).unwrap_or(u32::MAX);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&client, user_timeout);
     Ok(client)
 }

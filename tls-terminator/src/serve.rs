@@ -104,6 +104,7 @@ pub async fn serve(opened: Opened, routers: PeerCheck, stopping: impl Future<Out
         filters: start_sender(filters, terminator.max_unacknowledged, &figures),
         figures,
         handshake_deadline: terminator.handshake_deadline,
+        idle_deadline: terminator.idle_deadline,
         access_log: settings.access_log,
     });
     tokio::task::spawn_local(Rc::clone(&world.clock).run());

@@ -70,3 +70,84 @@ fn send<M: Message>(channel: &Channel, question: &M) -> Result<(), AskError> {
     frame.push(1, question)?;
     Ok(channel.send(frame.bytes(), &[]).map_err(ChannelError::Io)?)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use std::cell::Cell;
+    use std::future::Future;
+    use std::os::fd::OwnedFd;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ipc::messages::control::{Control, ControlReply};
+    use crate::ipc::peer::PeerCheck;
+    use crate::ipc::receiver::{Arrival, Receiver, Verdict};
+
+    fn in_runtime(test: impl Future<Output = ()>) {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build_local(tokio::runtime::LocalOptions::default()).unwrap();
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), test).await.expect("it hangs") });
+    }
+
+    fn listener() -> (tempfile::TempDir, PathBuf, OwnedFd) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.sock");
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&socket, 8).unwrap();
+        (folder, path, socket)
+    }
+
+    #[test]
+    fn a_receiver_that_starts_late_still_answers() {
+        in_runtime(async {
+            let (_folder, path, socket) = listener();
+            let asked = std::rc::Rc::new(Cell::new(0));
+            let count = std::rc::Rc::clone(&asked);
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                let peers = PeerCheck::new([nix::unistd::geteuid().as_raw()]);
+                let receiver = Receiver::new("control", peers, move |arrival: Arrival<Control, ControlReply>| {
+                    count.set(count.get() + 1);
+                    arrival.replier.expect("it is a call").send(ControlReply::Done, Vec::new());
+                    Verdict::Taken
+                });
+                receiver.serve(socket).await
+            });
+            for _ in 0..3 {
+                let answer: ControlReply = ask(&path, &Control::Drain).await.unwrap();
+                assert!(matches!(answer, ControlReply::Done));
+            }
+            assert_eq!(asked.get(), 3);
+        });
+    }
+
+    #[test]
+    fn strangers_and_the_dead_give_errors() {
+        in_runtime(async {
+            let (folder, path, socket) = listener();
+            for said in [&b""[..], b"\xff\x01garbage", b"\x01\x01\x00\x63"] {
+                let asking = tokio::task::spawn_local({
+                    let path = path.clone();
+                    async move { ask::<Control, ControlReply>(&path, &Control::Status).await }
+                });
+                tokio::task::yield_now().await;
+                let peer = rustix::net::accept(&socket).unwrap();
+                if !said.is_empty() {
+                    rustix::net::send(&peer, said, rustix::net::SendFlags::empty()).unwrap();
+                }
+                drop(peer);
+                let error = asking.await.unwrap().unwrap_err();
+                assert!(matches!(error, AskError::Channel(_)), "{said:?}: {error}");
+            }
+            drop(socket);
+            let gone = ask::<Control, ControlReply>(&path, &Control::Status).await.unwrap_err();
+            assert!(matches!(gone, AskError::Connect(ref error) if error.kind() == io::ErrorKind::ConnectionRefused));
+            let never =
+                ask::<Control, ControlReply>(&folder.path().join("2.sock"), &Control::Status).await.unwrap_err();
+            assert!(matches!(never, AskError::Connect(ref error) if error.kind() == io::ErrorKind::NotFound));
+        });
+    }
+}

@@ -141,7 +141,8 @@ impl Config {
                 || matches!(otherwise.not_tls, NotTls::Passthrough(_)))
     }
 
-    fn listens(&self, protocol: ListenProtocol) -> bool {
+    /// Whether any listener speaks this.
+    pub fn listens(&self, protocol: ListenProtocol) -> bool {
         self.sni_router.listen.iter().any(|listener| listener.protocol == protocol)
     }
 
