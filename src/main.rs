@@ -1,2 +1,56 @@
-//! Skeleton.
-fn main() {}
+//! The front door: one verb, one file. It starts the five processes and asks them; it links none of them, and neither TLS
+//! nor HTTP, and never touches a byte of a client.
+
+#![forbid(unsafe_code)]
+
+mod ask;
+mod check;
+mod command_line;
+mod demo;
+mod explain;
+mod plan;
+mod sandbox;
+mod say;
+mod siblings;
+mod status;
+mod up;
+
+use std::process::ExitCode;
+
+use command_line::Verb;
+use say::say;
+
+/// `EX_USAGE` of sysexits.h.
+const MISUSED: u8 = 64;
+
+fn main() -> ExitCode {
+    let verb = match command_line::read(std::env::args_os().skip(1)) {
+        Ok(verb) => verb,
+        Err(complaint) => {
+            eprintln!("bulkhead: {complaint}\n\n{}", command_line::USAGE);
+            return ExitCode::from(MISUSED);
+        }
+    };
+    let outcome = match verb {
+        Verb::Up { config } => up::run(&config),
+        Verb::Check { config } => check::run(&config),
+        Verb::Status(order) => status::run(&order),
+        Verb::Sandbox { place } => sandbox::run(&place),
+        Verb::Demo { words } => demo::run(words),
+        Verb::Explain { key } => explain::run(&key),
+        Verb::Help => answer(command_line::USAGE),
+        Verb::Version => answer(concat!("bulkhead ", env!("CARGO_PKG_VERSION"))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn answer(text: &str) -> Result<(), String> {
+    say(text);
+    Ok(())
+}

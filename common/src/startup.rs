@@ -262,7 +262,7 @@ fn begin<O>(
             peers,
         }),
     };
-    Ok(Begun { opened, context, control, control_peers: PeerCheck::new([starter]) })
+    Ok(Begun { opened, context, control, control_peers: control_peers(starter) })
 }
 
 /// Everybody runs as the starter's user, or as root's choice for each process.
@@ -270,6 +270,13 @@ fn expected_peers(process: Process, starter: u32) -> Vec<(&'static str, PeerChec
     let sender = |edge: &Edge| if starter == 0 { Identity::of(edge.sender).uid } else { starter };
     let own = EDGES.iter().filter(|edge| edge.receiver == process);
     own.map(|edge| (edge.name, PeerCheck::new([sender(edge)]))).collect()
+}
+
+/// Who may ask and order: whoever started us, and root. Inside our own user namespace root has no number and appears as
+/// the overflow user; the mode of the socket, which is the first lock, keeps everybody else out.
+fn control_peers(starter: u32) -> PeerCheck {
+    const OVERFLOW: u32 = 65_534;
+    PeerCheck::new([starter, 0, OVERFLOW])
 }
 
 fn close_sandbox(

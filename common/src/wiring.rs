@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::{Config, ListenProtocol};
 use crate::process::Process;
 
 /// One direction in which one process may send to another.
@@ -77,6 +78,17 @@ impl Edge {
     /// The socket of one receiving instance.
     pub fn socket(&self, runtime_dir: &Path, instance: u32) -> PathBuf {
         self.directory(runtime_dir).join(format!("{instance}.sock"))
+    }
+
+    /// Whether this configuration sends anything over it. The launcher makes its sockets and both ends open it exactly then.
+    pub fn is_used(&self, config: &Config) -> bool {
+        let needed = |process: Process| config.needed().iter().any(|(name, _)| *name == process.name());
+        match *self {
+            ROUTER_TO_RELAY => config.passes_through(),
+            ROUTER_TO_TERMINATOR | TERMINATOR_TO_FILTER => config.terminates(),
+            ROUTER_TO_FILTER => config.listens(ListenProtocol::Http),
+            _ => needed(self.sender) && needed(self.receiver),
+        }
     }
 
     /// Name in `LISTEN_FDNAMES` of the inherited listening end.

@@ -222,19 +222,44 @@ fn talking_after_the_other_side_has_left_does_not_cost_the_answer() {
 }
 
 #[test]
+fn a_cancelled_download_is_stopped_at_once() {
+    for flood in [true, false] {
+        let World { mut client, a, b, mut upstream } = World::new();
+        let tunnel = tunnel_thread(a, b, vec![], vec![], quick(50_000, 50_000), PipePool::default());
+        client.write_all(b"GET").unwrap();
+        upstream.read_exact(&mut [0; 3]).unwrap();
+        upstream.write_all(b"event").unwrap();
+        client.read_exact(&mut [0; 5]).unwrap();
+        if !flood {
+            std::thread::sleep(Duration::from_secs(11)); // the request has long arrived
+        }
+        drop(client); // with nothing unread: an end of stream first, a reset only when more comes
+        let started = Instant::now();
+        let piece = vec![1; if flood { 100_000 } else { 10 }];
+        while upstream.write_all(&piece).is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        let end = tunnel.join().unwrap();
+        assert!(matches!(end.reason, EndReason::Write(Side::A, _)), "{end:?}");
+        assert_eq!(end.finished_first, Some(Side::A));
+    }
+}
+
+#[test]
 fn a_quiet_tunnel_ends_and_a_talking_one_does_not() {
     let World { mut client, a, b, mut upstream } = World::new();
     let started = Instant::now();
-    let tunnel = tunnel_thread(a, b, vec![], vec![], quick(300, 60_000), PipePool::default());
+    let tunnel = tunnel_thread(a, b, vec![], vec![], quick(800, 60_000), PipePool::default());
     for _ in 0..8 {
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(200));
         upstream.write_all(b"x").unwrap(); // only one direction talks: enough
         client.read_exact(&mut [0]).unwrap();
     }
     let end = tunnel.join().unwrap();
     let lived = started.elapsed();
     assert!(matches!(end.reason, EndReason::Idle), "{end:?}");
-    assert!(lived > Duration::from_millis(1_090) && lived < Duration::from_millis(1_900), "{lived:?}");
+    assert!(lived > Duration::from_millis(2_390) && lived < Duration::from_secs(10), "{lived:?}");
     let error = client.read(&mut [0]).expect_err("an unfinished stream must not look finished");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
@@ -273,9 +298,22 @@ fn a_reader_that_stops_for_ever_ends_by_the_idle_deadline() {
 }
 
 #[test]
+fn a_waiting_tunnel_is_small() {
+    runtime().block_on(async {
+        let World { client, a, b, upstream } = World::new();
+        let (options, pipes) = (TunnelOptions::default(), PipePool::default());
+        let tunnel = run(kit::ours(a), kit::ours(b), vec![], vec![], &options, &pipes);
+        let size = size_of_val(&tunnel);
+        assert!(size <= 1024, "{size} bytes for each connection");
+        println!("{size} bytes");
+        drop((client, upstream));
+    });
+}
+
+#[test]
 fn bulk_does_not_starve_a_conversation() {
     let rounds = 200;
-    let worst = runtime().block_on(async {
+    let mut times = runtime().block_on(async {
         let pipes = PipePool::default();
         let options = TunnelOptions::default();
         let mut peers = Vec::new();
@@ -293,24 +331,29 @@ fn bulk_does_not_starve_a_conversation() {
         let World { client, a, b, upstream } = World::new();
         tokio::spawn(async move { run(kit::ours(a), kit::ours(b), vec![], vec![], &options, &pipes).await });
         let talk = tokio::task::spawn_blocking(move || {
-            let mut worst = Duration::ZERO;
+            std::thread::sleep(Duration::from_millis(300)); // the others are at full speed now
+            let mut times = Vec::new();
             for _ in 0..rounds {
+                std::thread::sleep(Duration::from_millis(5));
                 let asked = Instant::now();
                 (&client).write_all(b"ping").unwrap();
                 (&upstream).read_exact(&mut [0; 4]).unwrap();
                 (&upstream).write_all(b"pong").unwrap();
                 (&client).read_exact(&mut [0; 4]).unwrap();
-                worst = worst.max(asked.elapsed());
+                times.push(asked.elapsed());
             }
-            worst
+            times
         });
-        let worst = talk.await.unwrap();
+        let times = talk.await.unwrap();
         for peer in peers {
             tokio::task::spawn_blocking(move || peer.join().unwrap()).await.unwrap();
         }
-        worst
+        times
     });
-    assert!(worst < Duration::from_millis(700), "{worst:?}");
+    times.sort_unstable();
+    let (median, worst) = (times[rounds / 2], times[rounds - 1]);
+    println!("median {median:?}, worst {worst:?}");
+    assert!(median < Duration::from_millis(100) && worst < Duration::from_secs(5), "{median:?} {worst:?}");
 }
 
 /// What a peer may do next in the random interleavings.

@@ -1,2 +1,23 @@
-//! Skeleton.
-fn main() {}
+//! tls-terminator: arguments → configuration → sockets → certificates → sandbox → serve. The order lives in `common::startup`.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use common::process::Process;
+use common::startup::{Component, run};
+use common::wiring::ROUTER_TO_TERMINATOR;
+use tls_terminator::{metrics::TerminatorFigures, sandbox, serve};
+
+const COMPONENT: Component = Component {
+    process: Process::TlsTerminator,
+    policy: &sandbox::POLICY,
+    figures: TerminatorFigures::TABLE,
+    check: serve::check,
+};
+
+fn main() -> ExitCode {
+    run(&COMPONENT, serve::open, |opened, context| async move {
+        serve::serve(opened, context.peers(&ROUTER_TO_TERMINATOR), context.stopping()).await;
+    })
+}

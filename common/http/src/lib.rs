@@ -3,7 +3,7 @@
 //! 1. [`guarded`]: the client's connection. Raw bytes pass the strict state machine of [`framing`] before hyper's lenient parser sees them; what has
 //!    two readings is refused in words, slow clients are cut off by one sweep over all connections.
 //! 2. [`h2_gate`]: the same strictness for what came by HTTP/2.
-//! 3. [`host`] and [`normalise`]: one reading of host and path, made once, used for every decision *and* sent on.
+//! 3. [`target`], with [`host`] and [`normalise`]: one reading of host and path, made once, used for every decision *and* sent on.
 //! 4. [`headers`]: who the client is behind trusted hops; what must not travel on; what the backend has to know.
 //! 5. [`access`]: ordered rules, first match decides.
 //! 6. [`upstream`]: keep-alive connections to backends over sockets that the relay dialled, driven inline by the request that uses them.
@@ -17,6 +17,7 @@ pub mod guarded;
 pub mod h2_gate;
 pub mod host;
 pub mod normalise;
+pub mod target;
 
 pub mod headers;
 

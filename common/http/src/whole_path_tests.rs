@@ -22,6 +22,8 @@ use crate::answer::Answer;
 use crate::framing::Limits;
 use crate::guarded::{Clock, Deadlines, Exchange, Guarded, HeadVerdict, Ledger, Watch};
 use crate::headers::{Connection, Direction, Forwarder, Style, Underscores, strip};
+use crate::normalise::PathPolicy;
+use crate::target::{Target, send_on};
 use crate::upstream::{DialError, Dialer, Endpoint, PassedBody, Pool, PoolLimits, ResponseBody, Slot, upgraded};
 
 struct Direct;
@@ -77,7 +79,10 @@ async fn proxy(
     let client = switching.then(|| hyper::upgrade::on(&mut request));
     strip(request.headers_mut(), Direction::Request, switching, Underscores::Drop);
     forwarder.borrow_mut().write(request.headers_mut(), &host);
-    match backend.send(request.map(PassedBody::from)).await {
+    let (mut parts, body) = request.into_parts();
+    let rewritten = Target::read(&parts, PathPolicy::Normalise).unwrap().rewritten().unwrap();
+    send_on(&mut parts, rewritten);
+    match backend.send(Request::from_parts(parts, PassedBody::from(body))).await {
         Ok(mut response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             exchange.switch_protocols();
             let mut head = Response::new(Either::Right(Full::default()));
@@ -182,6 +187,31 @@ async fn requests_arrive_clean_and_in_order_over_few_connections() {
             assert_eq!(answers.contains(text), has, "{text:?} in {answers}");
         }
         assert_eq!(w.slot.counters().dialled.get(), 1, "one connection served all");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn answers_without_body_keep_their_length_and_old_clients_get_no_chunks() {
+    let backend = async |mut stream: TcpStream| {
+        let mut bytes = vec![0; 4096];
+        while let Ok(n @ 1..) = stream.read(&mut bytes).await {
+            let head = String::from_utf8_lossy(&bytes[..n]).into_owned();
+            assert!(head.contains(" HTTP/1.1\r\n"), "{head}");
+            let answer = match head.split(' ').nth(1).unwrap() {
+                "/length" => "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n",
+                "/304" => "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\nETag: \"x\"\r\n\r\n",
+                _ => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            };
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    };
+    world(backend, async |w| {
+        let stream = "HEAD /length HTTP/1.1\r\nHost: a\r\n\r\nGET /304 HTTP/1.1\r\nHost: a\r\n\r\nGET /x/../chunked HTTP/1.0\r\nHost: a\r\n\r\n";
+        let answers = talk(w.address, stream.as_bytes()).await;
+        assert!(answers.contains("content-length: 1234\r\n") && answers.contains("304 Not Modified\r\n") && answers.contains("etag: \"x\""), "{answers}");
+        assert!(answers.ends_with("\r\n\r\nabc") && !answers.contains("chunked"), "{answers}");
+        assert_eq!(w.slot.counters().dialled.get(), 1);
     })
     .await;
 }

@@ -2,7 +2,7 @@
 //!
 //! One message type per edge (see [`crate::wiring`]), so a process cannot even encode what it has no business asking.
 //! The files stand in the order in which a message meets them: [`messages`] → [`codec`] → [`channel`] → [`sender`] →
-//! (kernel) → [`receiver`]; [`directory`] tells a sender which receivers exist.
+//! (kernel) → [`receiver`]; [`directory`] tells a sender which receivers exist. [`ask`] is a sender of one question.
 //!
 //! **Acknowledged hand-over.** A sender keeps its copy of every descriptor until the receiver says *taken*, which the
 //! receiver does at the end of the turn in which it began to serve. If the receiver dies, refuses or falls silent first,
@@ -11,6 +11,7 @@
 //!
 //! Bump [`codec::VERSION`] whenever a message changes; peers with another version are refused with a clear error.
 
+pub mod ask;
 pub mod channel;
 pub mod codec;
 pub mod directory;

@@ -9,7 +9,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use crate::sys::socket::adopt_inherited;
 
 const FIRST: i32 = 3;
-const MOST: usize = 512;
+/// Sockets that one process can be started with.
+pub const MOST: usize = 512;
 
 /// What was inherited and not yet taken, in order, by name.
 #[derive(Debug, Default)]

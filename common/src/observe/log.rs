@@ -147,7 +147,7 @@ fn escape_one(target: &mut String, character: char) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use std::sync::{Arc, Mutex};
 

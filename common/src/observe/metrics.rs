@@ -80,6 +80,7 @@ macro_rules! figures {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
 
     figures! {

@@ -57,12 +57,17 @@ pub fn with_open_descriptors<R>(use_them: impl FnOnce(&[BorrowedFd<'_>]) -> R) -
     use_them(&borrowed)
 }
 
-/// Makes `command` start with exactly these descriptors as 3, 4, 5 …, beside its standard three.
+/// Makes `command` start with exactly these descriptors as 3, 4, 5 …, beside its standard three, and be killed when the
+/// thread that starts it ends (prctl(2), `PR_SET_PDEATHSIG`), whatever ends it.
 ///
-/// They are moved out of the way first, so that none overwrites another that is still to be placed.
+/// They are moved out of the way first, so that none overwrites another that is still to be placed. The descriptors given
+/// must be fresh duplicates: they then occupy the lowest free numbers, so the pipe on which the standard library reports a
+/// failed start, made later, lies above every number that is overwritten here.
 pub fn pass_descriptors(command: &mut std::process::Command, descriptors: Vec<OwnedFd>) {
     use std::os::unix::process::CommandExt;
+    let starter = libc::pid_t::try_from(std::process::id()).unwrap_or_default();
     let place = move || -> io::Result<()> {
+        die_with(starter)?;
         let floor = 3 + libc::c_int::try_from(descriptors.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         for (target, descriptor) in (3..).zip(&descriptors) {
             let raw = descriptor.as_raw_fd();
@@ -87,9 +92,20 @@ pub fn pass_descriptors(command: &mut std::process::Command, descriptors: Vec<Ow
         static MOVED: std::cell::RefCell<Vec<(libc::c_int, libc::c_int)>> = std::cell::RefCell::new(Vec::with_capacity(1024));
     }
     MOVED.with(|list| drop(list.borrow())); // allocates before the fork, not after it
-    // SAFETY: the closure only calls fcntl and dup2 and touches memory that was allocated before the fork; the front door,
+    // SAFETY: the closure only calls prctl, getppid, fcntl and dup2 and touches memory that was allocated before the fork; the front door,
     // its only caller, has one thread.
     unsafe {
         command.pre_exec(place);
+    }
+}
+
+/// In the child between fork and exec: asks to be killed with its parent. The parent may have ended before we asked.
+fn die_with(parent: libc::pid_t) -> io::Result<()> {
+    // SAFETY: prctl takes plain numbers here; getppid takes nothing and cannot fail.
+    let (asked, now) = unsafe { (libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), libc::getppid()) };
+    match (asked, now == parent) {
+        (0, true) => Ok(()),
+        (0, false) => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+        _ => Err(io::Error::last_os_error()),
     }
 }

@@ -201,7 +201,7 @@ pub async fn connect(addresses: &[SocketAddr], options: &ConnectOptions<'_>) -> 
 
 async fn connect_one(address: SocketAddr, options: &ConnectOptions<'_>) -> Result<Connected, Cause> {
     match start(address, options)? {
-        Attempt::Established(socket) => finish(register(socket)?, address),
+        Attempt::Established(socket) => accept_as(register(socket)?, address),
         Attempt::Waiting(socket) => {
             let stream = register(socket)?;
             match timeout_at(options.deadline, stream.writable()).await {
@@ -260,6 +260,11 @@ fn finish(stream: TcpStream, address: SocketAddr) -> Result<Connected, Cause> {
     if let Some(error) = stream.take_error().map_err(Cause::Io)? {
         return Err(Cause::Io(error));
     }
+    accept_as(stream, address)
+}
+
+/// The socket has connected: to somebody else?
+fn accept_as(stream: TcpStream, address: SocketAddr) -> Result<Connected, Cause> {
     let local = stream.local_addr().map_err(Cause::Io)?;
     if local.port() == address.port() && local.ip() == address.ip().to_canonical() {
         return Err(Cause::Itself);
@@ -277,10 +282,12 @@ async fn race(addresses: &[SocketAddr], options: &ConnectOptions<'_>) -> Result<
         // Start the next one; those that fail at once cost no waiting.
         for address in queue.by_ref() {
             match start(address, options) {
-                Ok(Attempt::Established(socket)) => match register(socket).and_then(|stream| finish(stream, address)) {
-                    Ok(connected) => return Ok(connected),
-                    Err(cause) => failures.push((address, cause)),
-                },
+                Ok(Attempt::Established(socket)) => {
+                    match register(socket).and_then(|stream| accept_as(stream, address)) {
+                        Ok(connected) => return Ok(connected),
+                        Err(cause) => failures.push((address, cause)),
+                    }
+                }
                 Ok(Attempt::Waiting(socket)) => match register(socket) {
                     Ok(stream) => {
                         running.push((address, stream));

@@ -288,20 +288,23 @@ impl Flow {
     }
 }
 
-/// Reads and throws away what a peer still says after the other side stopped listening. Ready at its end of stream or failure; after one turn's
-/// worth of bytes it answers `Pending` *without* a waker and sets `tired`.
+/// Reads and throws away what a peer still says after the other side stopped listening, `budget` bytes at most. Ready with `true` at its end of
+/// stream, with `false` when it failed or said too much.
 ///
 /// Closing a socket with unread bytes makes the kernel send a reset, and that destroys what is still on its way *to* this peer.
-pub(crate) fn poll_discard(cx: &mut Context<'_>, from: &mut TcpStream, tired: &mut bool) -> Poll<()> {
+pub(crate) fn poll_discard(cx: &mut Context<'_>, from: &mut TcpStream, budget: &mut usize) -> Poll<bool> {
     SCRATCH.with_borrow_mut(|scratch| {
-        for _ in 0..ROUNDS_PER_TURN {
+        loop {
             let mut buffer = ReadBuf::new(scratch);
-            match ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {}
-                _ => return Poll::Ready(()),
+            let read = ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer));
+            let count = buffer.filled().len();
+            if read.is_err() || count == 0 {
+                return Poll::Ready(read.is_ok());
+            }
+            match budget.checked_sub(count) {
+                Some(left) => *budget = left,
+                None => return Poll::Ready(false),
             }
         }
-        *tired = true;
-        Poll::Pending
     })
 }

@@ -1,12 +1,12 @@
 //! The engine room of `passthrough-relay`: the one process that connects out. It moves bytes and never reads a meaning into them.
 //!
 //! The files in the order in which a connection meets them:
-//! [`literal`] (is this text an address or a name?) → [`pool`] (which server?) → [`resolve`] (name → addresses) → [`address_guard`] (may we connect there?)
+//! [`literal`] (is this text an address or a name?) → [`common::net::balance`] (which server?) → [`resolve`] (name → addresses) → [`address_guard`] (may we connect there?)
 //! → [`connect`] with [`socket_options`] → [`tunnel`] (both directions, deadlines) made of two [`flow`]s, which borrow [`pipes`] for bulk.
 //!
 //! On top of these stand the three services: [`passthrough`], [`dial`] and [`splice`] (both tunnels count in [`tunnels`]); [`serve`] wires them up.
 //!
-//! [`literal`], [`address_guard`] and [`pool`] are pure: no socket, no file, the clock is an argument.
+//! [`literal`] and [`address_guard`] are pure: no socket, no file, the clock is an argument.
 
 pub mod address_guard;
 pub mod connect;
@@ -16,7 +16,6 @@ pub mod literal;
 pub mod metrics;
 pub mod passthrough;
 pub mod pipes;
-pub mod pool;
 pub mod resolve;
 pub mod sandbox;
 pub mod serve;

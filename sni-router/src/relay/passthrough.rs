@@ -19,10 +19,10 @@ use tokio::time::Instant;
 
 use super::connect::{ConnectOptions, Connected, connect};
 use super::literal::Host;
-use super::pool::{Balancer, EjectionOptions, Pick, Policy};
 use super::resolve::{Purpose, Resolver};
 use super::socket_options::SocketOptions;
 use super::tunnels::{Parties, Tunnels};
+use common::net::balance::{Balancer, EjectionOptions, Pick, Policy};
 
 /// An ejected server is left out for this long at most, however often it fails.
 const LONGEST_EJECTION: Duration = Duration::from_secs(300);

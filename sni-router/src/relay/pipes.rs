@@ -5,7 +5,7 @@
 //! 64 MiB of pipe buffers in all (`pipe-user-pages-soft`).
 //!
 //! A pipe is borrowed only while it holds bytes. It must never go back to the pool with bytes in it: they would come out in another tunnel.
-//! [`HeldPipe`] therefore counts what is inside and closes the pipe instead of returning it when the count is not zero.
+//! `HeldPipe` therefore counts what is inside and closes the pipe instead of returning it when the count is not zero.
 
 use std::fmt;
 use std::io;
@@ -218,5 +218,37 @@ impl Drop for HeldPipe {
             Some(_) => state.closed_with_bytes += 1,
             None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_limit_holds_and_empty_pipes_come_back() {
+        let pool = PipePool::new(2, PIPE_SIZE);
+        let (first, second) = (pool.take().unwrap(), pool.take().unwrap());
+        assert!(pool.take().is_none());
+        assert_eq!(pool.stats(), PipeStats { idle: 0, in_use: 2, made: 2, closed_with_bytes: 0, gone_without: 1 });
+        drop((first, second));
+        let again = pool.take().unwrap();
+        assert_eq!(pool.stats(), PipeStats { idle: 1, in_use: 1, made: 2, closed_with_bytes: 0, gone_without: 1 });
+        drop(again);
+        assert!(PipePool::new(0, PIPE_SIZE).take().is_none());
+    }
+
+    /// As an ordinary user the kernel stops giving big pipes after 64 MiB; as root it does not.
+    #[test]
+    fn what_the_kernel_gives_is_enough() {
+        let pool = PipePool::new(200, PIPE_SIZE);
+        let held: Vec<_> = (0..200).filter_map(|_| pool.take()).collect();
+        let sizes: Vec<usize> = held.iter().map(|held| held.pipe.as_ref().unwrap().size).collect();
+        assert!(sizes.iter().all(|size| *size >= SMALLEST_PIPE), "{sizes:?}");
+        assert_eq!(held.len() as u64 + pool.stats().gone_without, 200);
+        let total: usize = sizes.iter().sum();
+        println!("{} pipes, {} MiB", sizes.len(), total / PIPE_SIZE);
     }
 }

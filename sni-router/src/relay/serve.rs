@@ -48,15 +48,14 @@ impl HasFigures<Metrics> for Opened {
 /// Takes the receiving ends of the edges, reads the resolver's files.
 pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     let config = opening.config.clone();
-    let needed = |name: &str| config.needed().iter().any(|(process, _)| *process == name);
     let resolver = Resolver::from_system();
     if let Some(problem) = resolver.problem() {
         tracing::warn!("names cannot be looked up: {problem}; addresses and /etc/hosts still work");
     }
     Ok(Opened {
-        router: config.passes_through().then(|| opening.edge_from(&ROUTER_TO_RELAY)).transpose()?,
-        filter: needed("http-filter").then(|| opening.edge_from(&FILTER_TO_RELAY)).transpose()?,
-        forward: needed("forward-proxy").then(|| opening.edge_from(&FORWARD_TO_RELAY)).transpose()?,
+        router: ROUTER_TO_RELAY.is_used(&config).then(|| opening.edge_from(&ROUTER_TO_RELAY)).transpose()?,
+        filter: FILTER_TO_RELAY.is_used(&config).then(|| opening.edge_from(&FILTER_TO_RELAY)).transpose()?,
+        forward: FORWARD_TO_RELAY.is_used(&config).then(|| opening.edge_from(&FORWARD_TO_RELAY)).transpose()?,
         resolver,
         config,
         metrics: Metrics::default(),

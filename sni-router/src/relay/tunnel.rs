@@ -24,6 +24,11 @@ use super::pipes::PipePool;
 /// Further away than any connection lives; stands for "never" where a duration is too long to add.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// Bytes sent this lately may not have arrived yet.
+const ON_ITS_WAY: Duration = Duration::from_secs(10);
+/// What a side may say, in bytes, after the other has left for good (acknowledgements, window updates, a goodbye) before it is told by a reset.
+const LAST_WORDS: usize = 256 * 1024;
+
 /// How long a tunnel may be quiet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelOptions {
@@ -110,6 +115,11 @@ struct Tunnel {
     b_to_a_over: Option<Over>,
     finished_first: Option<Side>,
     last_activity: Instant,
+    /// When a byte last went to B, and to A.
+    last_a_to_b: Option<Instant>,
+    last_b_to_a: Option<Instant>,
+    /// How many bytes of last words may still be thrown away.
+    last_words: usize,
     /// The alarm is set for the half-closed deadline.
     half_closed: bool,
     /// Close with a reset. False only after an end that both sides could see coming.
@@ -118,7 +128,7 @@ struct Tunnel {
 
 /// How one direction came to its end.
 enum Over {
-    /// All bytes are delivered, and the receiver was told that there will be no more.
+    /// All bytes are delivered, and the receiver was told that there will be no more (or will be, by closing at once).
     Ended,
     /// All bytes are delivered, but this is the second half of a reset, of which the receiver will be told instead.
     EndedSilently,
@@ -137,6 +147,9 @@ impl Tunnel {
             b_to_a_over: None,
             finished_first: None,
             last_activity: Instant::now(),
+            last_a_to_b: None,
+            last_b_to_a: None,
+            last_words: LAST_WORDS,
             half_closed: false,
             abort: true,
         }
@@ -157,7 +170,8 @@ impl Tunnel {
     ) -> Poll<EndReason> {
         let mut tired = false;
         if self.a_to_b_over.is_none() {
-            let pass_end = !matches!(self.b_to_a_over, Some(Over::NotTaken(_)));
+            // If the other direction is over, closing says it, or a reset is to say something else.
+            let pass_end = self.b_to_a_over.is_none();
             let turn = self.a_to_b.turn(cx, &mut self.a, &mut self.b, pipes, pass_end);
             tired |= matches!(turn, Ok(Turn::Tired));
             if let Some(reason) = self.settle(Side::A, turn) {
@@ -165,14 +179,19 @@ impl Tunnel {
             }
         }
         if self.b_to_a_over.is_none() {
-            let pass_end = !matches!(self.a_to_b_over, Some(Over::NotTaken(_)));
+            let pass_end = self.a_to_b_over.is_none();
             let turn = self.b_to_a.turn(cx, &mut self.b, &mut self.a, pipes, pass_end);
             tired |= matches!(turn, Ok(Turn::Tired));
             if let Some(reason) = self.settle(Side::B, turn) {
                 return Poll::Ready(reason);
             }
         }
-        if self.a_to_b_over.is_some() && self.b_to_a_over.is_some() && self.poll_last_words(cx, &mut tired).is_ready() {
+        self.note_progress();
+        if self.a_to_b_over.is_some()
+            && self.b_to_a_over.is_some()
+            && let Poll::Ready(clean) = self.poll_last_words(cx)
+        {
+            self.abort = !clean;
             return Poll::Ready(self.both_over());
         }
         if tired {
@@ -181,13 +200,32 @@ impl Tunnel {
         self.poll_alarm(cx, alarm, options)
     }
 
-    /// One side has finished, and then takes no more bytes from the other. The other may not have received everything yet: let it talk into the void
-    /// until it finishes too. This is no activity, so the half-closed deadline bounds it.
-    fn poll_last_words(&mut self, cx: &mut Context<'_>, tired: &mut bool) -> Poll<()> {
-        match (&self.a_to_b_over, &self.b_to_a_over) {
-            (Some(Over::NotTaken(_)), Some(Over::Ended)) => poll_discard(cx, &mut self.a, tired),
-            (Some(Over::Ended), Some(Over::NotTaken(_))) => poll_discard(cx, &mut self.b, tired),
-            _ => Poll::Ready(()),
+    /// Both directions are over: may the sockets be closed quietly?
+    ///
+    /// If one side has finished and then takes no more bytes from the other, the other may still be receiving: let it say its last words into the void.
+    /// That is no activity, so the half-closed deadline bounds it. If nothing was sent to it lately, it has nothing to lose and is told by a reset
+    /// at once: a cancelled download must not go on for a minute.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let (talker, sent_to_it) = match (&self.a_to_b_over, &self.b_to_a_over) {
+            (Some(Over::Ended), Some(Over::Ended)) => return Poll::Ready(true),
+            (Some(Over::NotTaken(_)), Some(Over::Ended)) => (&mut self.a, self.last_b_to_a),
+            (Some(Over::Ended), Some(Over::NotTaken(_))) => (&mut self.b, self.last_a_to_b),
+            _ => return Poll::Ready(false),
+        };
+        if sent_to_it.is_none_or(|at| at.elapsed() > ON_ITS_WAY) {
+            return Poll::Ready(false);
+        }
+        poll_discard(cx, talker, &mut self.last_words)
+    }
+
+    /// The clock is read once for all the bytes of a turn.
+    fn note_progress(&mut self) {
+        let (up, down) = (self.a_to_b.take_progress(), self.b_to_a.take_progress());
+        if up || down {
+            let now = Instant::now();
+            self.last_activity = now;
+            self.last_a_to_b = if up { Some(now) } else { self.last_a_to_b };
+            self.last_b_to_a = if down { Some(now) } else { self.last_b_to_a };
         }
     }
 
@@ -215,18 +253,9 @@ impl Tunnel {
 
     fn both_over(&mut self) -> EndReason {
         match (self.a_to_b_over.take(), self.b_to_a_over.take()) {
-            (Some(Over::NotTaken(error)), other) => {
-                self.abort = !matches!(other, Some(Over::Ended));
-                EndReason::Write(Side::B, error)
-            }
-            (other, Some(Over::NotTaken(error))) => {
-                self.abort = !matches!(other, Some(Over::Ended));
-                EndReason::Write(Side::A, error)
-            }
-            _ => {
-                self.abort = false;
-                EndReason::Finished
-            }
+            (Some(Over::NotTaken(error)), _) => EndReason::Write(Side::B, error),
+            (_, Some(Over::NotTaken(error))) => EndReason::Write(Side::A, error),
+            _ => EndReason::Finished,
         }
     }
 
@@ -237,9 +266,6 @@ impl Tunnel {
         mut alarm: Pin<&mut Sleep>,
         options: &TunnelOptions,
     ) -> Poll<EndReason> {
-        if self.a_to_b.take_progress() | self.b_to_a.take_progress() {
-            self.last_activity = Instant::now();
-        }
         let half_closed = self.a_to_b_over.is_some() || self.b_to_a_over.is_some();
         let limit = if half_closed { options.half_closed.min(options.idle) } else { options.idle };
         let due = later(self.last_activity, limit);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::config::{self, Config, ListenProtocol, Listener, NetworkSet};
 use common::net::client_limit::ClientLimit;
 use common::startup::{Context, HasFigures, Opening, StartError};
-use common::wiring::{ROUTER_TO_FILTER, ROUTER_TO_RELAY, ROUTER_TO_TERMINATOR};
+use common::wiring::{Edge, ROUTER_TO_FILTER, ROUTER_TO_RELAY, ROUTER_TO_TERMINATOR};
 
 use super::accept::accept;
 use super::admission::{AccessList, RateLimit};
@@ -84,17 +84,12 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
         let sockets = opening.listeners(&listener.descriptor_name())?;
         listeners.push((Rc::new(gate(&config, listener)?), sockets));
     }
-    let plain = config.sni_router.listen.iter().any(|listener| listener.protocol == ListenProtocol::Http);
-    let mut directories = Directories::default();
-    if config.passes_through() {
-        directories.relay = Some(opening.edge_to(&ROUTER_TO_RELAY)?);
-    }
-    if config.terminates() {
-        directories.terminator = Some(opening.edge_to(&ROUTER_TO_TERMINATOR)?);
-    }
-    if plain {
-        directories.filter = Some(opening.edge_to(&ROUTER_TO_FILTER)?);
-    }
+    let mut edge = |edge: &Edge| edge.is_used(&config).then(|| opening.edge_to(edge)).transpose();
+    let directories = Directories {
+        relay: edge(&ROUTER_TO_RELAY)?,
+        terminator: edge(&ROUTER_TO_TERMINATOR)?,
+        filter: edge(&ROUTER_TO_FILTER)?,
+    };
     Ok(Opened { config, listeners, directories, metrics: Metrics::default() })
 }
 

@@ -93,6 +93,8 @@ pub enum PathPattern {
     Exact(String),
     /// This path and everything below it, cut at slashes: `/admin` covers `/admin` and `/admin/x`, not `/administrator`. Kept without a final slash.
     Prefix(String),
+    /// Every path that begins with these bytes, wherever they end: `/admin*` of the configuration. Kept as normalised.
+    Begins(String),
 }
 
 impl PathPattern {
@@ -112,11 +114,20 @@ impl PathPattern {
         Ok(PathPattern::Prefix(normal(path)?.trim_end_matches('/').to_owned()))
     }
 
+    /// Paths that begin so, not cut at slashes.
+    ///
+    /// # Errors
+    /// As for [`PathPattern::exact`].
+    pub fn begins(path: &str) -> Result<Self, PatternError> {
+        Ok(PathPattern::Begins(normal(path)?))
+    }
+
     /// Whether `path`, normalised, is meant.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         match self {
             PathPattern::Exact(exact) => path == exact,
+            PathPattern::Begins(beginning) => path.starts_with(beginning.as_str()),
             PathPattern::Prefix(prefix) => {
                 path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }

@@ -160,6 +160,14 @@ pub struct Pool<D: Dialer, B: RequestBody + Unpin> {
     slots: RefCell<HashMap<Endpoint, Rc<Slot<D, B>>>>,
 }
 
+/// A request that got no answer, and the request itself if it may be sent elsewhere whatever it is.
+pub struct Unanswered<B> {
+    /// Why.
+    pub error: SendError,
+    /// Present when not a byte of it was sent.
+    pub request: Option<Box<Request<B>>>,
+}
+
 /// One backend. Keep it where the endpoint is fixed: finding it costs a look-up.
 pub struct Slot<D: Dialer, B: RequestBody + Unpin> {
     endpoint: Endpoint,
@@ -269,6 +277,14 @@ where
     /// # Errors
     /// No answer came; see [`SendError`]. After an error nothing of the request is kept.
     pub async fn send(&self, request: Request<B>) -> Result<Response<ResponseBody<B>>, SendError> {
+        self.send_or_return(request).await.map_err(|unanswered| unanswered.error)
+    }
+
+    /// Like [`Slot::send`], but a request of which not a byte was sent comes back with the error, to be sent elsewhere.
+    ///
+    /// # Errors
+    /// See [`Unanswered`].
+    pub async fn send_or_return(&self, request: Request<B>) -> Result<Response<ResponseBody<B>>, Unanswered<B>> {
         let _active = Active::new(&self.shelf.counters);
         let mut request = request;
         let mut second_try = false;
@@ -277,7 +293,11 @@ where
             let reused = used.is_some();
             let mut connection = match used {
                 Some(connection) => connection,
-                None => Box::new(self.connect().await?),
+                None => match self.connect().await {
+                    Ok(connection) => Box::new(connection),
+                    // After a second try a byte of it may have been sent before.
+                    Err(error) => return Err(Unanswered { error, request: (!second_try).then(|| Box::new(request)) }),
+                },
             };
             if reused {
                 add(&self.shelf.counters.reused);
@@ -288,14 +308,16 @@ where
                 Ok(response) => return Ok(self.receive(response, connection)),
                 // The idle list is finite and each turn takes one from it, so this ends.
                 Err(Failed::Unsent(unsent, _)) if reused => request = *unsent,
-                Err(Failed::Unsent(_, error)) => return Err(error),
+                Err(Failed::Unsent(unsent, error)) => {
+                    return Err(Unanswered { error, request: (!second_try).then_some(unsent) });
+                }
                 Err(Failed::Sent(error)) => match copy {
                     Some(copy) if matches!(error, SendError::Closed(_)) => {
                         add(&self.shelf.counters.retried);
                         second_try = true;
                         request = copy;
                     }
-                    _ => return Err(error),
+                    _ => return Err(Unanswered { error, request: None }),
                 },
             }
         }

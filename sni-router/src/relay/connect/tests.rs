@@ -29,7 +29,7 @@ fn silent() -> (SocketAddr, Vec<StdStream>, Socket) {
 }
 
 fn within(milliseconds: u64) -> ConnectOptions<'static> {
-    let stagger = Duration::from_millis(100);
+    let stagger = Duration::from_millis(400);
     ConnectOptions { stagger, ..ConnectOptions::until(Instant::now() + Duration::from_millis(milliseconds)) }
 }
 
@@ -78,9 +78,9 @@ async fn silence_ends_at_the_deadline() {
     let (address, _filler, _socket) = silent();
     for addresses in [vec![address], vec![address, address]] {
         let started = Instant::now();
-        let error = connect(&addresses, &within(300)).await.unwrap_err();
+        let error = connect(&addresses, &within(900)).await.unwrap_err();
         assert_eq!((error.kind, error.failures.len()), (ConnectErrorKind::Timeout, addresses.len()), "{error}");
-        assert!(started.elapsed() >= Duration::from_millis(290) && started.elapsed() < Duration::from_millis(1_500));
+        assert!(started.elapsed() >= Duration::from_millis(890) && started.elapsed() < Duration::from_secs(4));
     }
 }
 
@@ -92,14 +92,14 @@ async fn a_silent_address_delays_by_the_stagger_only_and_a_refusing_one_not_at_a
     let connected = connect(&[silent, good], &within(5_000)).await.unwrap();
     assert_eq!(connected.address, good);
     assert!(
-        started.elapsed() >= Duration::from_millis(95) && started.elapsed() < Duration::from_millis(1_000),
+        started.elapsed() >= Duration::from_millis(395) && started.elapsed() < Duration::from_secs(3),
         "{:?}",
         started.elapsed()
     );
     let started = Instant::now();
     let connected = connect(&[refusing(), refusing(), good, silent], &within(5_000)).await.unwrap();
     assert_eq!(connected.address, good);
-    assert!(started.elapsed() < Duration::from_millis(90), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(390), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_slow_first_address_may_still_win() {
     let (address, filler, socket) = silent();
     tokio::task::spawn_blocking(move || {
         std::thread::sleep(Duration::from_millis(200));
-        let taken = (0..filler.len()).map(|_| socket.accept().unwrap()).count();
+        let taken: Vec<_> = (0..filler.len()).map(|_| socket.accept().unwrap()).collect();
         std::thread::sleep(Duration::from_secs(3));
         taken
     });

@@ -1,0 +1,122 @@
+//! One client connection: the guard against ambiguous bytes, hyper above it, requests into the pipeline.
+//!
+//! The protocol is what ALPN says, never a guess; plain HTTP is HTTP/1. All deadlines are kept by the two sweeps of
+//! [`super::serve`], not by timers here.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use common::net::client_limit::Place;
+use common_http::guarded::{Guarded, Ledger};
+use common_http::headers::{self, Forwarder};
+use hyper::rt::Executor;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::pipeline;
+use super::receive::Client;
+use super::serve::App;
+
+/// What the requests of one connection share.
+pub struct Connection {
+    /// The client.
+    pub client: Client,
+    /// Framing verdicts and deadlines.
+    pub ledger: Arc<Ledger>,
+    /// Writes `Forwarded` and `X-Forwarded-*`.
+    pub forwarder: RefCell<Forwarder>,
+    /// HTTP/2.
+    pub h2: bool,
+}
+
+/// Serves a connection in a task of its own.
+pub fn start<S>(app: &Rc<App>, stream: S, client: Client, place: Place)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let app = Rc::clone(app);
+    tokio::task::spawn_local(async move {
+        let _place = place;
+        let _open = app.metrics.connections.hold();
+        let h2 = client.tls.as_ref().is_some_and(|tls| tls.h2);
+        let watch = if h2 { &app.watch_h2 } else { &app.watch_h1 };
+        let ledger = watch.ledger();
+        let facts =
+            headers::Connection { peer: client.ends.client, local: client.ends.local, tls: client.tls.is_some() };
+        let forwarder = Forwarder::new(app.forwarded.clone(), &facts, app.config.trusted_proxies.as_slice());
+        let connection =
+            Rc::new(Connection { client, ledger: Arc::clone(&ledger), forwarder: RefCell::new(forwarder), h2 });
+        let result = if h2 {
+            serve_h2(&app, Guarded::opaque(stream, ledger), &connection).await
+        } else {
+            serve_h1(&app, Guarded::new(stream, app.framing, ledger), &connection).await
+        };
+        if let Some(expired) = connection.ledger.expired() {
+            app.metrics.timeouts.up();
+            tracing::debug!(client = %connection.client.ends.client, "connection closed: {expired:?}");
+        } else if let Err(error) = result {
+            tracing::debug!(client = %connection.client.ends.client, "connection ended: {error}");
+        }
+    });
+}
+
+async fn serve_h1<S>(app: &Rc<App>, stream: Guarded<S>, connection: &Rc<Connection>) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(|request| pipeline::run(Rc::clone(app), Rc::clone(connection), request));
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    // The guard refuses larger heads with words; hyper's own limits only stand behind it.
+    builder.header_read_timeout(None).max_headers(app.config.max_headers + 8).max_buf_size(app.buffer_limit());
+    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut serving = pin!(serving);
+    tokio::select! {
+        biased;
+        result = &mut serving => return result,
+        () = app.draining() => serving.as_mut().graceful_shutdown(),
+    }
+    serving.await
+}
+
+async fn serve_h2<S>(app: &Rc<App>, stream: Guarded<S>, connection: &Rc<Connection>) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(|request| pipeline::run(Rc::clone(app), Rc::clone(connection), request));
+    let mut builder = hyper::server::conn::http2::Builder::new(Local);
+    builder
+        .max_concurrent_streams(app.config.max_streams)
+        .max_header_list_size(u32::try_from(app.config.max_header_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(SEND_BUFFER)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(16 * 1024);
+    let serving = builder.serve_connection(TokioIo::new(stream), service);
+    let mut serving = pin!(serving);
+    tokio::select! {
+        biased;
+        result = &mut serving => return result,
+        () = app.draining() => serving.as_mut().graceful_shutdown(),
+    }
+    serving.await
+}
+
+/// Bytes of an answer that hyper buffers per stream for a client that reads slowly.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Bytes of a request body in flight per stream.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// Bytes of request bodies in flight per connection.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Runs hyper's HTTP/2 streams on this thread.
+#[derive(Debug, Clone, Copy)]
+struct Local;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}

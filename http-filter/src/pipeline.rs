@@ -1,0 +1,99 @@
+//! THE order in which a request is judged, served and written down. Nothing else decides anything.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use common_http::guarded::{Exchange, HeadVerdict};
+use common_http::h2_gate::check_h2;
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::connection::Connection;
+use super::journey::Journey;
+use super::response::{self, FilterBody, Refusal};
+use super::route::Route;
+use super::serve::App;
+use super::stages::access_list;
+use super::{normalise, route, upgrade, upstream};
+
+/// One request, from hyper to hyper.
+pub async fn run(
+    app: Rc<App>,
+    connection: Rc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<FilterBody>, Infallible> {
+    let exchange = connection.ledger.begin();
+    let mut journey = Journey::begin(&app, &connection, &request);
+    let accept = request.headers().get(http::header::ACCEPT).cloned();
+    let answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
+        Ok(answer) => response::pass_on(answer, exchange, journey),
+        Err(refusal) => response::refuse(refusal, accept.as_ref(), exchange, journey),
+    };
+    Ok(answer)
+}
+
+async fn judge_and_serve(
+    app: &App,
+    connection: &Connection,
+    request: Request<Incoming>,
+    exchange: &Exchange,
+    journey: &mut Journey,
+) -> Result<upstream::Answer, Refusal> {
+    let (parts, body) = request.into_parts();
+    let judged = judge(app, connection, &parts, exchange, journey)?;
+    let (outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), &judged)?;
+    let answer = upstream::send(app, judged.route, outgoing, journey).await?;
+    upgrade::switch(app, answer, switching, exchange, journey)
+}
+
+/// A request that may pass: where it goes, and its target if that had to be rewritten.
+pub struct Judged<'a> {
+    /// Who serves it.
+    pub route: &'a Route,
+    /// The one form of path and query, where it is not what the client wrote.
+    pub rewritten: Option<PathAndQuery>,
+}
+
+/// Every decision, in order.
+fn judge<'a>(
+    app: &'a App,
+    connection: &Connection,
+    parts: &Parts,
+    exchange: &Exchange,
+    journey: &mut Journey,
+) -> Result<Judged<'a>, Refusal> {
+    receive(app, connection, parts, exchange)?;
+    let seen = normalise::read(app, connection, parts)?;
+    journey.saw(&seen.target);
+    access_list::judge(app, connection, &seen, parts, journey)?;
+    let route = route::choose(app, &seen.target)?;
+    journey.routed(&route.name, &route.pool.name);
+    let rewritten = seen.target.rewritten().map_err(|_| {
+        Refusal::malformed(StatusCode::BAD_REQUEST, "The target of the request is not valid.", "bad-target", false)
+    })?;
+    Ok(Judged { route, rewritten })
+}
+
+/// What the bytes themselves said: the guard's verdict for HTTP/1, the gate's for HTTP/2.
+fn receive(app: &App, connection: &Connection, parts: &Parts, exchange: &Exchange) -> Result<(), Refusal> {
+    let violation = match exchange.verdict() {
+        HeadVerdict::Refused(violation) => Some(violation),
+        HeadVerdict::Accepted if connection.h2 => check_h2(parts, &app.framing).err(),
+        HeadVerdict::Accepted => None,
+    };
+    let Some(violation) = violation else { return no_tunnels(app, connection, parts) };
+    app.metrics.malformed.up();
+    Err(Refusal::malformed(violation.status(), violation.text(), violation.label(), !connection.h2))
+}
+
+/// This is no forward proxy: a CONNECT must never reach a backend, which would read what follows as another request.
+fn no_tunnels(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
+    if parts.method != Method::CONNECT {
+        return Ok(());
+    }
+    app.metrics.malformed.up();
+    let reason = "This server is no forward proxy: it does not open tunnels (CONNECT).";
+    Err(Refusal::malformed(StatusCode::NOT_IMPLEMENTED, reason, "connect", !connection.h2))
+}

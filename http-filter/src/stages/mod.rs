@@ -1,0 +1,3 @@
+//! The stages of the pipeline, one file each, in the order in which [`crate::pipeline`] asks them.
+
+pub mod access_list;

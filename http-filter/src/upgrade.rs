@@ -1,0 +1,60 @@
+//! WebSocket over HTTP/1.1 (RFC 6455): after 101 both halves are joined, and nothing between them is read any more.
+
+use common_http::guarded::Exchange;
+use common_http::upstream::upgraded;
+use http::{Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+use super::journey::Journey;
+use super::response::Refusal;
+use super::serve::App;
+use super::upstream::pool::{Answer, Streamed};
+
+/// Bytes buffered per direction of a switched connection.
+const BUFFER: usize = 16 * 1024;
+
+/// If the answer switches protocols, joins the halves; every other answer goes through as it is. A switch that nobody asked
+/// for is the backend's fault.
+pub fn switch(
+    app: &App,
+    answer: Answer,
+    client: Option<OnUpgrade>,
+    exchange: &Exchange,
+    journey: &mut Journey,
+) -> Result<Answer, Refusal> {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(answer);
+    }
+    let (parts, streamed) = answer.into_parts();
+    let (Some(client), Streamed::Body(body, pick)) = (client, streamed) else {
+        app.metrics.upstream_failed.up();
+        return Err(Refusal {
+            status: StatusCode::BAD_GATEWAY,
+            reason: "The server behind this proxy switched protocols, which the request did not ask for.".into(),
+            rule: None,
+            decision: "unasked-switch",
+            close: false,
+        });
+    };
+    exchange.switch_protocols();
+    journey.switched();
+    app.metrics.upgrades.up();
+    let mut head = Response::new(Streamed::Switched);
+    *head.status_mut() = parts.status;
+    head.headers_mut().clone_from(&parts.headers);
+    tokio::task::spawn_local(async move {
+        let server = upgraded(Response::from_parts(parts, body));
+        match tokio::try_join!(async { server.await.map_err(|e| e.to_string()) }, async {
+            client.await.map_err(|e| e.to_string())
+        }) {
+            Ok((server, client)) => {
+                let (mut server, mut client) = (TokioIo::new(server), TokioIo::new(client));
+                let _ = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
+            }
+            Err(error) => tracing::debug!("protocol switch failed: {error}"),
+        }
+        drop(pick);
+    });
+    Ok(head)
+}

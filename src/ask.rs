@@ -1,0 +1,182 @@
+//! Asks the living processes over their control sockets: all at once, each with its own deadline.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::config::Config;
+use common::ipc::ask::{AskError, ask};
+use common::ipc::channel::ChannelError;
+use common::ipc::messages::control::{Control, ControlReply};
+use common::process::Process;
+use common::wiring::control_socket;
+
+use crate::command_line::Place;
+use crate::plan::Plan;
+
+/// How long a process may take to answer.
+pub const DEADLINE: Duration = Duration::from_secs(2);
+
+/// Somebody to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Which process.
+    pub process: Process,
+    /// Which instance of it, from 1.
+    pub instance: u32,
+    /// Its control socket.
+    pub socket: PathBuf,
+}
+
+/// Why somebody did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Silence {
+    /// No socket.
+    #[error("not running")]
+    NotRunning,
+    /// A socket, but nobody behind it.
+    #[error("dead: its socket is left over")]
+    Dead,
+    /// We are not who may ask.
+    #[error("not for you: ask as root or as the user who started it")]
+    Forbidden,
+    /// Nothing came in time: it hangs, or it is being started again.
+    #[error("no answer within {} s", DEADLINE.as_secs())]
+    NoAnswer,
+    /// Something else.
+    #[error("{0}")]
+    Other(AskError),
+}
+
+/// What came of asking one process.
+pub type Reply = (Target, Result<ControlReply, Silence>);
+
+/// Where the processes are, and who should be there.
+#[derive(Debug)]
+pub struct Crew {
+    /// Of the sockets.
+    pub runtime_dir: PathBuf,
+    /// Those the configuration needs, and those that are there beside.
+    pub targets: Vec<Target>,
+}
+
+impl Crew {
+    /// Finds out who is to be asked.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read, or when nobody is there.
+    pub fn at(place: &Place) -> Result<Self, String> {
+        let (runtime_dir, needed) = match place {
+            Place::RuntimeDir(dir) => (dir.clone(), Vec::new()),
+            Place::Config(file) => {
+                let hint = "`--runtime-dir DIR` asks without a configuration";
+                let (config, _) = Config::load(file).map_err(|errors| format!("{errors}\n{hint}"))?;
+                (config.bulkhead.runtime_dir.clone(), Plan::of(&config).instances().collect())
+            }
+        };
+        let control = runtime_dir.join("control");
+        let found = names_in(&control);
+        if let (Err(error), true) = (&found, needed.is_empty()) {
+            return Err(format!(
+                "error: no bulkhead runs in {}: {}: {error}",
+                runtime_dir.display(),
+                control.display()
+            ));
+        }
+        let mut members: Vec<(Process, u32)> = needed;
+        for name in found.unwrap_or_default() {
+            if let Some(member) = parse(&name)
+                && !members.contains(&member)
+            {
+                members.push(member);
+            }
+        }
+        members.sort_unstable(); // in the order in which a connection meets them
+        let targets = members.into_iter().map(|(process, instance)| Target {
+            process,
+            instance,
+            socket: control_socket(&runtime_dir, process, instance),
+        });
+        Ok(Self { targets: targets.collect(), runtime_dir })
+    }
+
+    /// Asks everybody the same, at once. The answers are in the order of the targets.
+    ///
+    /// # Errors
+    /// When this process cannot have an event loop.
+    pub fn ask(&self, question: Control) -> Result<Vec<Reply>, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(tokio::runtime::LocalOptions::default())
+            .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
+        Ok(runtime.block_on(async {
+            let each = |target: Target| async move {
+                let answer = one(&target.socket, question, DEADLINE).await;
+                (target, answer)
+            };
+            let all = self.targets.iter().cloned();
+            let tasks: Vec<_> = all.map(|target| tokio::task::spawn_local(each(target))).collect();
+            let mut replies = Vec::new();
+            for task in tasks {
+                replies.extend(task.await.ok());
+            }
+            replies
+        }))
+    }
+}
+
+/// Asks one process.
+///
+/// # Errors
+/// Why there is no answer.
+pub async fn one(socket: &Path, question: Control, deadline: Duration) -> Result<ControlReply, Silence> {
+    match tokio::time::timeout(deadline, ask(socket, &question)).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(error)) => Err(Silence::from(error)),
+        Err(_) => Err(Silence::NoAnswer),
+    }
+}
+
+impl From<AskError> for Silence {
+    fn from(error: AskError) -> Self {
+        use std::io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
+        match error {
+            AskError::Connect(cause) if cause.kind() == NotFound => Self::NotRunning,
+            AskError::Connect(cause) if cause.kind() == ConnectionRefused => Self::Dead,
+            AskError::Connect(cause) if cause.kind() == PermissionDenied => Self::Forbidden,
+            // A process hangs up on whoever is not its starter before it says a word.
+            AskError::Channel(ChannelError::HungUp) => Self::Forbidden,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// The sockets in the folder.
+fn names_in(control: &Path) -> std::io::Result<Vec<String>> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(control)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// `<process>-<instance>.sock`
+fn parse(name: &str) -> Option<(Process, u32)> {
+    let (process, instance) = name.strip_suffix(".sock")?.rsplit_once('-')?;
+    Some((process.parse().ok()?, instance.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_control_socket_is_read_back() {
+        for process in Process::ALL {
+            let path = control_socket(Path::new("/run/bulkhead"), process, 12);
+            assert_eq!(parse(path.file_name().unwrap().to_str().unwrap()), Some((process, 12)));
+        }
+        for name in ["sni-router.sock", "sni-router-x.sock", "other-1.sock", "sni-router-1", ""] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+    }
+}

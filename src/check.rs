@@ -1,0 +1,83 @@
+//! `bulkhead check`: the file as a whole first, then each needed component by its own binary, so that keys, certificates and
+//! rules are judged by the code that will use them. Opens no port and changes nothing.
+
+use std::path::Path;
+
+use common::config::Config;
+
+use crate::plan::Plan;
+use crate::say::{count, say};
+use crate::siblings;
+
+/// Prints warnings, errors, and an `ok:` line with what would run.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn run(file: &Path) -> Result<(), String> {
+    let (_, plan) = judge(file)?;
+    say(&format!("ok: {}: {}: {plan}", file.display(), count(plan.size(), "process", "processes")));
+    Ok(())
+}
+
+/// Loads the file and asks every component that it needs. Warnings go to standard error.
+///
+/// # Errors
+/// What is wrong with the file, in full, or which program is missing.
+pub fn judge(file: &Path) -> Result<(Config, Plan), String> {
+    let (config, warnings) = Config::load_and_check_files(file).map_err(|errors| errors.to_string())?;
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    let plan = Plan::of(&config);
+    if plan.processes.is_empty() {
+        return Err(format!(
+            "error: {} has no listener, so no process has work: add [[sni-router.listen]] or [[forward-proxy.listen]]",
+            file.display()
+        ));
+    }
+    ask_components(&plan, file, &warnings)?;
+    Ok((config, plan))
+}
+
+fn ask_components(plan: &Plan, file: &Path, warnings: &[String]) -> Result<(), String> {
+    // All at once; the threads have ended before any process is started.
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let asked =
+            plan.processes.iter().map(|(process, _)| (process, scope.spawn(|| siblings::ask_to_check(*process, file))));
+        let asked: Vec<_> = asked.collect();
+        asked.into_iter().map(|(process, thread)| (process, thread.join())).collect()
+    });
+    let mut complaints: Vec<String> = Vec::new();
+    for (process, answer) in answers {
+        match answer {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(text))) => complaints.push(format!("{process}:\n{}", without(&text, warnings))),
+            Ok(Err(error)) => complaints.push(error.to_string()),
+            Err(_) => complaints.push(format!("error: asking {process} failed inside bulkhead; please report this")),
+        }
+    }
+    if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
+}
+
+/// Each component reads the whole file and repeats its warnings, which have been shown.
+fn without<'a>(text: &'a str, warnings: &[String]) -> &'a str {
+    let mut rest = text;
+    for warning in warnings {
+        match rest.strip_prefix(warning.as_str()) {
+            Some(behind) => rest = behind.trim_start_matches('\n'),
+            None => break,
+        }
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_not_shown_twice() {
+        let warnings = ["warning: a".to_owned(), "warning: b".to_owned()];
+        assert_eq!(without("warning: a\nwarning: b\nerror: c", &warnings), "error: c");
+        assert_eq!(without("error: c", &warnings), "error: c");
+    }
+}

@@ -1,0 +1,190 @@
+//! The verbs, read by hand. Pure: words in, an order or a complaint out.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where the packages put the configuration.
+pub const DEFAULT_CONFIG: &str = "/etc/bulkhead/bulkhead.toml";
+
+/// Shown for `help` and under every complaint.
+pub const USAGE: &str = "\
+bulkhead: a reverse and forward proxy in five separate processes
+
+  bulkhead demo [--check]         try it: five processes, two backends, curl lines to paste; all in a temporary folder
+  bulkhead check CONFIG           judge a configuration with everything it names; opens no port
+  bulkhead up CONFIG              start and supervise the processes (where systemd does not), until Ctrl-C or SIGTERM
+  bulkhead status [WHERE] [--figures] [--json]
+                                  ask every running process how it is
+  bulkhead sandbox [WHERE]        which walls hold, and what happened when each process tried what it must not do
+  bulkhead explain KEY            what a key of the configuration means: bulkhead explain sni-router.listen
+  bulkhead help | version
+
+  WHERE is CONFIG or --runtime-dir DIR; without it, /etc/bulkhead/bulkhead.toml.
+  Exit codes: 0 all well; 1 something is wrong, standard error says what; 64 the command line was not understood.
+";
+
+/// Which processes are meant: those of a configuration, or those found in a runtime directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// `CONFIG`
+    Config(PathBuf),
+    /// `--runtime-dir DIR`
+    RuntimeDir(PathBuf),
+}
+
+/// `bulkhead status …`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusOrder {
+    /// Whom to ask.
+    pub place: Place,
+    /// `--figures`: all of them instead of the first few.
+    pub figures: bool,
+    /// `--json`
+    pub json: bool,
+}
+
+/// What the user asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // the usage text says it
+pub enum Verb {
+    Up { config: PathBuf },
+    Check { config: PathBuf },
+    Status(StatusOrder),
+    Sandbox { place: Place },
+    Demo { words: Vec<OsString> },
+    Explain { key: String },
+    Help,
+    Version,
+}
+
+/// Reads the words after the program's name.
+///
+/// # Errors
+/// A sentence that names what was not understood and what is expected.
+pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
+    let mut words = words.into_iter();
+    let verb = words.next().ok_or("what shall be done? A verb is missing")?;
+    match verb.to_str() {
+        Some("up") => Ok(Verb::Up { config: only_config("up", words)? }),
+        Some("check") => Ok(Verb::Check { config: only_config("check", words)? }),
+        Some("status") => {
+            let found = Found::among(words, &["--figures", "--json"])?;
+            let has = |flag| found.flags.contains(&flag);
+            Ok(Verb::Status(StatusOrder { figures: has("--figures"), json: has("--json"), place: found.place() }))
+        }
+        Some("sandbox") => Ok(Verb::Sandbox { place: Found::among(words, &[])?.place() }),
+        Some("demo") => Ok(Verb::Demo { words: words.collect() }),
+        Some("explain") => {
+            let key = words.next().ok_or("`explain` needs a key, such as sni-router.listen.address")?;
+            nothing_more(words)?;
+            Ok(Verb::Explain { key: key.to_string_lossy().into_owned() })
+        }
+        Some("help" | "--help" | "-h") => Ok(Verb::Help),
+        Some("version" | "--version" | "-V") => Ok(Verb::Version),
+        _ => Err(format!("there is no verb `{}`", verb.to_string_lossy())),
+    }
+}
+
+fn only_config(verb: &str, words: impl Iterator<Item = OsString>) -> Result<PathBuf, String> {
+    match Found::among(words, &[])? {
+        Found { config: Some(config), runtime_dir: None, .. } => Ok(config),
+        _ => Err(format!("`{verb}` needs the path of a configuration: bulkhead {verb} {DEFAULT_CONFIG}")),
+    }
+}
+
+fn nothing_more(mut words: impl Iterator<Item = OsString>) -> Result<(), String> {
+    match words.next() {
+        Some(word) => Err(format!("`{}` is one word too many", word.to_string_lossy())),
+        None => Ok(()),
+    }
+}
+
+/// The words behind a verb, sorted.
+#[derive(Default)]
+struct Found {
+    config: Option<PathBuf>,
+    runtime_dir: Option<PathBuf>,
+    flags: Vec<&'static str>,
+}
+
+impl Found {
+    fn among(mut words: impl Iterator<Item = OsString>, allowed: &[&'static str]) -> Result<Self, String> {
+        let mut found = Self::default();
+        while let Some(word) = words.next() {
+            let text = word.to_string_lossy();
+            if let Some(flag) = allowed.iter().find(|flag| **flag == text) {
+                found.flags.push(flag);
+            } else if text == "--runtime-dir" {
+                let dir = words.next().filter(|dir| !dir.is_empty()).ok_or("--runtime-dir needs a folder after it")?;
+                found.runtime_dir = Some(dir.into());
+            } else if text.starts_with('-') {
+                return Err(format!("there is no flag `{text}` here"));
+            } else if found.config.is_some() {
+                return Err(format!("`{text}` is one word too many"));
+            } else {
+                found.config = Some(word.into());
+            }
+        }
+        match (&found.config, &found.runtime_dir) {
+            (Some(_), Some(_)) => Err("give either CONFIG or --runtime-dir DIR, not both".to_owned()),
+            _ => Ok(found),
+        }
+    }
+
+    fn place(self) -> Place {
+        match (self.runtime_dir, self.config) {
+            (Some(dir), _) => Place::RuntimeDir(dir),
+            (None, config) => Place::Config(config.unwrap_or_else(|| DEFAULT_CONFIG.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn order(line: &str) -> Result<Verb, String> {
+        read(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn every_verb_of_the_usage_is_understood() {
+        assert_eq!(order("up a.toml"), Ok(Verb::Up { config: "a.toml".into() }));
+        assert_eq!(order("check a.toml"), Ok(Verb::Check { config: "a.toml".into() }));
+        assert_eq!(order("sandbox"), Ok(Verb::Sandbox { place: Place::Config(DEFAULT_CONFIG.into()) }));
+        assert_eq!(order("demo --check x"), Ok(Verb::Demo { words: vec!["--check".into(), "x".into()] }));
+        assert_eq!(order("explain log.level"), Ok(Verb::Explain { key: "log.level".into() }));
+        for word in ["help", "--help", "-h"] {
+            assert_eq!(order(word), Ok(Verb::Help));
+        }
+        for word in ["version", "--version", "-V"] {
+            assert_eq!(order(word), Ok(Verb::Version));
+        }
+        let asked = order("status --json --runtime-dir /run/b --figures").unwrap();
+        let place = Place::RuntimeDir("/run/b".into());
+        assert_eq!(asked, Verb::Status(StatusOrder { place, figures: true, json: true }));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        for (line, part) in [
+            ("", "verb is missing"),
+            ("upp a.toml", "`upp`"),
+            ("up", "needs the path"),
+            ("up --runtime-dir d", "needs the path"),
+            ("up a b", "`b`"),
+            ("up --fast a", "`--fast`"),
+            ("check", "needs the path"),
+            ("status --jsom", "`--jsom`"),
+            ("sandbox --json", "`--json`"),
+            ("status --runtime-dir", "needs a folder"),
+            ("status a --runtime-dir b", "not both"),
+            ("explain", "needs a key"),
+            ("explain a b", "`b`"),
+        ] {
+            let complaint = order(line).unwrap_err();
+            assert!(complaint.contains(part), "{line}: {complaint}");
+        }
+    }
+}

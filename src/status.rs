@@ -1,0 +1,165 @@
+//! `bulkhead status`: asks every process how it is and prints a table, or JSON for machines.
+
+use std::time::Duration;
+
+use common::ipc::messages::control::{Control, ControlReply, Status};
+use serde_json::{Value, json};
+
+use crate::ask::{Crew, Reply, Silence, Target};
+use crate::command_line::StatusOrder;
+use crate::say::{say, span};
+
+/// Figures in the table without `--figures`: each process's own table begins with what matters most.
+const MAIN_FIGURES: usize = 4;
+
+/// Prints how everybody is.
+///
+/// # Errors
+/// When somebody who is needed does not answer.
+pub fn run(order: &StatusOrder) -> Result<(), String> {
+    let crew = Crew::at(&order.place)?;
+    let replies = crew.ask(Control::Status)?;
+    if order.json {
+        say(&format!("{:#}", as_json(&crew, &replies)));
+    } else {
+        say(&table(&replies, order.figures));
+    }
+    let silent: Vec<String> = replies.iter().filter(|reply| status_of(reply).is_none()).map(name).collect();
+    match (replies.is_empty(), silent.is_empty()) {
+        (true, _) => Err(format!("error: no bulkhead runs in {}", crew.runtime_dir.display())),
+        (false, true) => Ok(()),
+        (false, false) => Err(format!("error: no answer from {}", silent.join(", "))),
+    }
+}
+
+fn name((Target { process, instance, .. }, _): &Reply) -> String {
+    format!("{process}@{instance}")
+}
+
+fn status_of((_, answer): &Reply) -> Option<&Status> {
+    match answer {
+        Ok(ControlReply::Status(status)) => Some(status),
+        _ => None,
+    }
+}
+
+/// Why there is no status, in a few words.
+fn trouble((_, answer): &Reply) -> String {
+    match answer {
+        Err(silence) => silence.to_string(),
+        Ok(_) => "answered something else: another release?".to_owned(),
+    }
+}
+
+fn table(replies: &[Reply], all_figures: bool) -> String {
+    let mut text = format!(
+        "{:<17} {:>8} {:>8} {:>11}  {:<9} {:<8} {}\n",
+        "PROCESS", "INSTANCE", "PID", "UPTIME", "STATE", "SANDBOX", "FIGURES"
+    );
+    for reply in replies {
+        let (Target { process, instance, .. }, _) = reply;
+        let Some(status) = status_of(reply) else {
+            let state = if matches!(reply.1, Err(Silence::NotRunning)) { "missing" } else { "SILENT" };
+            let line =
+                format!("{process:<17} {instance:>8} {:>8} {:>11}  {state:<9} {:<8} {}", "-", "-", "-", trouble(reply));
+            text.push_str(&format!("{line}\n"));
+            continue;
+        };
+        let state = if status.draining { "draining" } else { "serving" };
+        let walls = if status.sandboxed { "holds" } else { "GAPS" };
+        let shown = if all_figures { 0 } else { MAIN_FIGURES };
+        let figures: Vec<String> =
+            status.figures.iter().take(shown).map(|(name, value)| format!("{name}={value}")).collect();
+        let uptime = uptime(status.uptime);
+        let line = format!(
+            "{process:<17} {instance:>8} {:>8} {uptime:>11}  {state:<9} {walls:<8} {}",
+            status.pid,
+            figures.join(" ")
+        );
+        text.push_str(&format!("{}\n", line.trim_end()));
+        if all_figures {
+            for (name, value) in &status.figures {
+                text.push_str(&format!("    {name:<40} {value:>12}\n"));
+            }
+        }
+    }
+    if replies.iter().filter_map(status_of).any(|status| !status.sandboxed) {
+        text.push_str("GAPS: `bulkhead sandbox` says which wall does not hold and why\n");
+    }
+    text
+}
+
+/// Told in whole seconds, so no fraction is claimed.
+fn uptime(seconds: u64) -> String {
+    if seconds < 60 { format!("{seconds} s") } else { span(Duration::from_secs(seconds)) }
+}
+
+fn as_json(crew: &Crew, replies: &[Reply]) -> Value {
+    let processes = replies.iter().map(|reply| {
+        let (Target { process, instance, .. }, _) = reply;
+        match status_of(reply) {
+            Some(status) => json!({
+                "process": process.name(),
+                "instance": instance,
+                "pid": status.pid,
+                "version": status.version,
+                "uptime": status.uptime,
+                "state": if status.draining { "draining" } else { "serving" },
+                "sandboxed": status.sandboxed,
+                "figures": status.figures.iter().map(|(name, value)| (name.to_string(), json!(value)))
+                    .collect::<serde_json::Map<String, Value>>(),
+            }),
+            None => {
+                json!({ "process": process.name(), "instance": instance, "state": "silent", "error": trouble(reply) })
+            }
+        }
+    });
+    json!({ "runtime_dir": crew.runtime_dir, "processes": processes.collect::<Vec<Value>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+    use common::process::Process;
+
+    fn target(process: Process) -> Target {
+        Target { process, instance: 1, socket: "/x".into() }
+    }
+
+    fn replies() -> Vec<Reply> {
+        let status = Status {
+            process: Process::SniRouter,
+            instance: 1,
+            pid: 77,
+            version: "0.1.0".into(),
+            uptime: 61,
+            draining: false,
+            sandboxed: false,
+            figures: (0..6).map(|number| (format!("figure_{number}").into(), number)).collect(),
+        };
+        vec![
+            (target(Process::SniRouter), Ok(ControlReply::Status(Box::new(status)))),
+            (target(Process::HttpFilter), Err(Silence::NoAnswer)),
+            (target(Process::ForwardProxy), Err(Silence::NotRunning)),
+        ]
+    }
+
+    #[test]
+    fn the_table_shows_the_first_figures_and_who_is_silent() {
+        let short = table(&replies(), false);
+        assert!(short.contains("figure_3=3") && !short.contains("figure_4"), "{short}");
+        assert!(short.contains("SILENT") && short.contains("no answer within 2 s"), "{short}");
+        assert!(short.contains("missing") && short.contains("GAPS: `bulkhead sandbox`"), "{short}");
+        assert!(table(&replies(), true).lines().any(|line| line.trim_start().starts_with("figure_5 ")));
+    }
+
+    #[test]
+    fn machines_get_the_same() {
+        let crew = Crew { runtime_dir: "/run/bulkhead".into(), targets: Vec::new() };
+        let value = as_json(&crew, &replies());
+        assert_eq!(value["processes"][0]["figures"]["figure_5"], 5);
+        assert_eq!(value["processes"][0]["state"], "serving");
+        assert_eq!(value["processes"][1]["state"], "silent");
+    }
+}

@@ -1,0 +1,62 @@
+//! How long to wait before a process that ended is started again. Pure: times in, times out.
+
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(10);
+/// Who has lived so long has proved that it can.
+const PROVED: Duration = Duration::from_secs(30);
+
+/// Counts the early deaths of one process.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    in_a_row: u32,
+}
+
+/// What to do now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Early deaths without a long life between them, this one included.
+    pub in_a_row: u32,
+    /// How long to wait: not at all the first time, then 100 ms, doubling to 10 s.
+    pub pause: Duration,
+}
+
+impl Backoff {
+    /// The process has ended after this life.
+    pub fn ended(&mut self, lived: Duration) -> Next {
+        if lived >= PROVED {
+            self.in_a_row = 0;
+        }
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let pause = match self.in_a_row.checked_sub(2) {
+            None => Duration::ZERO,
+            Some(doublings) => FIRST.saturating_mul(2u32.saturating_pow(doublings)).min(LONGEST),
+        };
+        Next { in_a_row: self.in_a_row, pause }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_once_then_doubling_to_ten_seconds() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<u128> = (0..10).map(|_| backoff.ended(Duration::from_millis(5)).pause.as_millis()).collect();
+        assert_eq!(pauses, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+        backoff.in_a_row = u32::MAX;
+        assert_eq!(backoff.ended(Duration::ZERO).pause, LONGEST);
+    }
+
+    #[test]
+    fn a_long_life_wipes_the_slate() {
+        let mut backoff = Backoff::default();
+        for _ in 0..5 {
+            backoff.ended(Duration::from_secs(29));
+        }
+        assert_eq!(backoff.ended(Duration::from_secs(30)), Next { in_a_row: 1, pause: Duration::ZERO });
+        assert_eq!(backoff.ended(Duration::ZERO).pause, FIRST);
+    }
+}

@@ -1,0 +1,279 @@
+//! One keeper per process instance: starts it, notices when it serves, starts it again when it ends.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use common::ipc::messages::control::Control;
+use common::process::Process;
+use common::sandbox::LAUNCHER_VARIABLE;
+use common::sys::socket::pass_descriptors;
+use common::wiring::control_socket;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+
+use super::backoff::{Backoff, Next};
+use super::sockets::Sockets;
+use crate::plan::Plan;
+use crate::say::span;
+use crate::{ask, siblings};
+
+/// A process that ends so often without ever having served is not going to: its own lines say why.
+const START_ATTEMPTS: u32 = 3;
+/// From here on it is called a crash loop.
+const LOOP: u32 = 3;
+/// How long one question "do you serve?" waits, and the pause between two.
+const QUESTION: Duration = Duration::from_secs(1);
+const QUESTION_PAUSE: Duration = Duration::from_millis(20);
+
+/// All that is needed to start an instance, as often as it takes.
+#[derive(Debug)]
+pub struct Recipe {
+    process: Process,
+    instance: u32,
+    program: PathBuf,
+    config: PathBuf,
+    control: PathBuf,
+    sockets: Vec<(String, Rc<OwnedFd>)>,
+}
+
+/// One recipe per instance, in the order of starting.
+///
+/// # Errors
+/// When a program is not there.
+pub fn recipes(plan: &Plan, config: &Path, runtime_dir: &Path, sockets: &Sockets) -> Result<Vec<Recipe>, String> {
+    let recipe = |(process, instance): (Process, u32)| {
+        Ok(Recipe {
+            process,
+            instance,
+            program: siblings::find(process.name()).map_err(|error| error.to_string())?,
+            config: config.to_owned(),
+            control: control_socket(runtime_dir, process, instance),
+            sockets: sockets.of(process, instance),
+        })
+    };
+    plan.instances().map(recipe).collect()
+}
+
+/// Cares for one instance until told to stop.
+#[derive(Debug)]
+pub struct Keeper {
+    recipe: RefCell<Recipe>,
+    process: Process,
+    instance: u32,
+    control: PathBuf,
+    pid: Cell<Option<u32>>,
+    served: Cell<bool>,
+    stopping: Cell<bool>,
+    gone: Cell<bool>,
+    given_up: RefCell<Option<String>>,
+    stop: Notify,
+    /// Shared by all keepers; told when one of the cells above has changed.
+    changed: Rc<Notify>,
+}
+
+/// How a life ended.
+enum Ending {
+    NotStarted(io::Error),
+    Ended(ExitStatus),
+    Lost(io::Error),
+}
+
+impl Keeper {
+    /// Begins to care. Call inside the runtime.
+    pub fn start(recipe: Recipe, changed: &Rc<Notify>) -> Rc<Self> {
+        let keeper = Rc::new(Self {
+            process: recipe.process,
+            instance: recipe.instance,
+            control: recipe.control.clone(),
+            recipe: RefCell::new(recipe),
+            pid: Cell::new(None),
+            served: Cell::new(false),
+            stopping: Cell::new(false),
+            gone: Cell::new(false),
+            given_up: RefCell::new(None),
+            stop: Notify::new(),
+            changed: Rc::clone(changed),
+        });
+        tokio::task::spawn_local(Rc::clone(&keeper).care());
+        keeper
+    }
+
+    /// Which process.
+    pub fn process(&self) -> Process {
+        self.process
+    }
+
+    /// `sni-router@1`, as in the log lines of the process itself.
+    pub fn name(&self) -> String {
+        format!("{}@{}", self.process, self.instance)
+    }
+
+    /// Whether it has answered at least once.
+    pub fn served(&self) -> bool {
+        self.served.get()
+    }
+
+    /// Why it will not be started again although nobody has told us to stop.
+    pub fn given_up(&self) -> Option<String> {
+        self.given_up.borrow().clone()
+    }
+
+    /// Whether it has ended for good.
+    pub fn gone(&self) -> bool {
+        self.gone.get()
+    }
+
+    /// From here on it is not started again, and our copies of its sockets are closed: when it closes a listener, the
+    /// listener is closed.
+    pub fn let_go(&self) {
+        self.stopping.set(true);
+        self.stop.notify_one();
+        self.recipe.borrow_mut().sockets.clear();
+    }
+
+    /// Asks it to finish.
+    pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Ends it.
+    pub fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// The number stays its own until we have waited for it, which happens in the turn that clears the cell.
+    fn signal(&self, signal: Signal) {
+        let Some(pid) = self.pid.get().and_then(|pid| i32::try_from(pid).ok()) else { return };
+        if let Err(error) = kill(Pid::from_raw(pid), signal) {
+            tracing::warn!("{} (pid {pid}) cannot be sent {signal}: {error}", self.name());
+        }
+    }
+
+    async fn care(self: Rc<Self>) {
+        let mut backoff = Backoff::default();
+        while !self.stopping.get() {
+            let begun = Instant::now();
+            let (pid, ending) = self.one_life().await;
+            let lived = begun.elapsed();
+            if self.stopping.get() {
+                tracing::info!("{} finished: {ending}", self.name());
+                break;
+            }
+            let next = backoff.ended(lived);
+            if !self.served.get() && next.in_a_row >= START_ATTEMPTS {
+                self.give_up(&ending);
+                break;
+            }
+            self.tell(pid, &ending, lived, &next);
+            tokio::select! {
+                () = tokio::time::sleep(next.pause) => {}
+                () = self.stop.notified() => {}
+            }
+        }
+        self.gone.set(true);
+        self.changed.notify_one();
+    }
+
+    async fn one_life(&self) -> (u32, Ending) {
+        let mut child = match self.recipe.borrow().start() {
+            Ok(child) => child,
+            Err(error) => return (0, Ending::NotStarted(error)),
+        };
+        let pid = child.id().unwrap_or_default();
+        self.pid.set(child.id());
+        let ended = tokio::select! {
+            ended = child.wait() => ended,
+            ended = async { self.wait_until_it_serves().await; std::future::pending().await } => ended,
+        };
+        self.pid.set(None);
+        (pid, ended.map_or_else(Ending::Lost, Ending::Ended))
+    }
+
+    async fn wait_until_it_serves(&self) {
+        let begun = Instant::now();
+        while ask::one(&self.control, Control::Status, QUESTION).await.is_err() {
+            tokio::time::sleep(QUESTION_PAUSE).await;
+        }
+        if self.served.replace(true) {
+            tracing::info!("{} serves again after {}", self.name(), span(begun.elapsed()));
+        }
+        self.changed.notify_one();
+    }
+
+    fn give_up(&self, ending: &Ending) {
+        let name = self.name();
+        *self.given_up.borrow_mut() = Some(format!(
+            "error: {name} ended {START_ATTEMPTS} times before it served, the last time with {ending}; the lines of {name} \
+             above say why"
+        ));
+    }
+
+    fn tell(&self, pid: u32, ending: &Ending, lived: Duration, next: &Next) {
+        let (name, lived) = (self.name(), span(lived));
+        if next.in_a_row < LOOP {
+            tracing::warn!(pid, "{name} ended with {ending} after {lived}; starting it again");
+            return;
+        }
+        tracing::error!(
+            pid,
+            "{name} keeps ending: {} times in a row, now with {ending} after {lived}; next try in {}. Its own lines say \
+             why. Its sockets stay open, so clients wait",
+            next.in_a_row,
+            span(next.pause)
+        );
+    }
+}
+
+impl Recipe {
+    /// Starts it with duplicates of its sockets, in a process group of its own, so that Ctrl-C reaches the launcher alone
+    /// and the order of stopping is kept.
+    fn start(&self) -> io::Result<Child> {
+        let names: Vec<&str> = self.sockets.iter().map(|(name, _)| name.as_str()).collect();
+        let mut command = std::process::Command::new(&self.program);
+        command.arg("--config").arg(&self.config).arg("--instance").arg(self.instance.to_string());
+        command.env_clear().envs(siblings::passed_environment());
+        command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
+        command.env(LAUNCHER_VARIABLE, std::process::id().to_string());
+        command.stdin(Stdio::null()).process_group(0);
+        let duplicates: io::Result<Vec<OwnedFd>> = self.sockets.iter().map(|(_, socket)| socket.try_clone()).collect();
+        pass_descriptors(&mut command, duplicates?);
+        Command::from(command).spawn()
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted(error) => write!(f, "an error before it began ({error})"),
+            Self::Lost(error) => write!(f, "an unknown result ({error})"),
+            Self::Ended(status) => match (status.code(), status.signal()) {
+                (Some(code), _) => write!(f, "exit code {code}"),
+                (None, Some(number)) => match Signal::try_from(number) {
+                    Ok(signal) => write!(f, "signal {number} ({signal})"),
+                    Err(_) => write!(f, "signal {number}"),
+                },
+                (None, None) => write!(f, "{status}"),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_are_told_in_words() {
+        assert_eq!(Ending::Ended(ExitStatus::from_raw(9)).to_string(), "signal 9 (SIGKILL)");
+        assert_eq!(Ending::Ended(ExitStatus::from_raw(1 << 8)).to_string(), "exit code 1");
+    }
+}

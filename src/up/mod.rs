@@ -1,0 +1,105 @@
+//! `bulkhead up`: the launcher for machines without systemd. It speaks the same protocol, so the processes cannot tell the
+//! difference: inherited sockets, one directory per edge, one control socket each.
+//!
+//! [`run`] is the whole story. The launcher keeps every socket it made for as long as it lives, so a process that dies takes
+//! no listener with it: clients wait in the kernel's queue until the next incarnation accepts them. It never accepts or
+//! reads a client's connection itself, and while there are children it has one thread, because the kernel ties "be killed
+//! with your parent" to the thread that started you.
+
+mod backoff;
+mod children;
+mod port_owner;
+mod runtime_dir;
+mod signals;
+mod sockets;
+mod stop;
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::fs::Mode;
+use tokio::sync::Notify;
+
+use crate::check;
+use crate::say::{count, say, span};
+use children::{Keeper, Recipe};
+use runtime_dir::RuntimeDir;
+use signals::Signals;
+use sockets::Sockets;
+
+/// How long it may take until every process serves.
+const READY_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Starts everything, supervises it, and stops it in order when told to.
+///
+/// # Errors
+/// Why nothing was started, or why what was started had to be stopped again. Nothing is left behind in either case.
+pub fn run(file: &Path) -> Result<(), String> {
+    let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
+    let (config, plan) = check::judge(&file)?;
+    common::observe::log::start("bulkhead".to_owned(), &config.log);
+    rustix::process::umask(Mode::from_raw_mode(0o077)); // what we make is for its owner alone; the processes inherit it
+    raise_open_files();
+    let mut home = RuntimeDir::claim(&config.bulkhead.runtime_dir)?;
+    let sockets = Sockets::open(&plan, &mut home)?;
+    let recipes = children::recipes(&plan, &file, home.path(), &sockets)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
+    let listening = sockets.listening().join(", ");
+    drop(sockets); // the recipes hold what the processes need
+    runtime.block_on(supervise(recipes, &listening))
+    // `home` goes last and takes the names of the sockets with it
+}
+
+async fn supervise(recipes: Vec<Recipe>, listening: &str) -> Result<(), String> {
+    let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
+    let begun = Instant::now();
+    let changed = Rc::new(Notify::new());
+    let keepers: Vec<Rc<Keeper>> = recipes.into_iter().map(|recipe| Keeper::start(recipe, &changed)).collect();
+    let outcome = tokio::select! {
+        outcome = everybody_serves(&keepers, &changed) => outcome,
+        signal = signals.next() => {
+            tracing::info!("{signal}: stopping before everybody served");
+            stop::in_order(&keepers, &changed, &mut signals).await;
+            return Ok(());
+        }
+    };
+    if outcome.is_ok() {
+        let many = count(keepers.len(), "process serves", "processes serve");
+        say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
+        let signal = signals.next().await;
+        tracing::info!("{signal}: stopping");
+    }
+    stop::in_order(&keepers, &changed, &mut signals).await;
+    outcome
+}
+
+/// Waits until every process has answered once, or until one of them has proved unable to start.
+async fn everybody_serves(keepers: &[Rc<Keeper>], changed: &Notify) -> Result<(), String> {
+    let deadline = Instant::now() + READY_DEADLINE;
+    loop {
+        if let Some(why) = keepers.iter().find_map(|keeper| keeper.given_up()) {
+            return Err(why);
+        }
+        let late: Vec<String> = keepers.iter().filter(|keeper| !keeper.served()).map(|keeper| keeper.name()).collect();
+        if late.is_empty() {
+            return Ok(());
+        }
+        if tokio::time::timeout_at(deadline.into(), changed.notified()).await.is_err() {
+            return Err(format!("error: not serving after {}: {}", span(READY_DEADLINE), late.join(", ")));
+        }
+    }
+}
+
+/// Every connection costs a few descriptors, and the processes inherit our limit.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(soft, hard)| if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) });
+    if let Err(error) = raised {
+        tracing::warn!("the limit of open files stays as it is: {error}");
+    }
+}

@@ -1,0 +1,38 @@
+//! tls-terminator: private keys live here and nowhere else, in a process that can neither listen nor connect.
+//!
+//! sni-router hands over a client's socket with the ClientHello unread; this process shakes hands and gives http-filter the
+//! plaintext. The modules stand in the order in which a connection meets them.
+//!
+//! Before the sandbox closes: [`settings`] → [`certificates`] (with [`judge_chain`]) → [`tls_config`] (with
+//! [`choose_certificate`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake`] → [`relay`] →
+//! [`ending`]; [`records`] drives rustls, [`filter_end`] is the stream to http-filter, [`scratch`] and [`pulse`] are the
+//! buffers and the clock that all connections share.
+//!
+//! What it must never do: open a file, socket or process after its sandbox is closed; write a byte of a key or of plaintext to a
+//! log; accept early data; keep serving a connection whose two name parsers disagree.
+
+#![forbid(unsafe_code)]
+
+pub mod settings;
+
+pub mod certificates;
+pub mod choose_certificate;
+pub mod judge_chain;
+pub mod tls_config;
+
+pub mod receive;
+
+pub mod admission;
+pub mod handshake;
+pub mod relay;
+
+pub mod ending;
+pub mod filter_end;
+pub mod pulse;
+pub mod records;
+pub mod scratch;
+pub mod seldom;
+
+pub mod metrics;
+pub mod sandbox;
+pub mod serve;

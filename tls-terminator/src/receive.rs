@@ -1,0 +1,238 @@
+//! Takes client sockets from sni-router and leads each through its life: admission → certificate → handshake → hand-over →
+//! relay → one log line.
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::ipc::Nothing;
+use common::ipc::messages::router_to_terminator::Terminate;
+use common::ipc::messages::terminator_to_filter::{Decrypted, Kind};
+use common::ipc::receiver::{Arrival, Verdict};
+use common::ipc::sender::Sender;
+use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig};
+use tokio::net::TcpStream;
+
+use crate::admission::{Admission, Full, HandshakePlace, Place};
+use crate::ending::{Ending, Failure};
+use crate::filter_end::FilterEnd;
+use crate::handshake::{self, Shaken};
+use crate::metrics::TerminatorFigures;
+use crate::pulse::Clock;
+use crate::relay::{Relay, Relayed};
+use crate::tls_config::Sites;
+
+/// What every connection needs.
+#[derive(Debug)]
+pub struct World {
+    /// Certificates and configurations.
+    pub sites: Sites,
+    /// Who may come in.
+    pub admission: Rc<Admission>,
+    /// Coarse time.
+    pub clock: Rc<Clock>,
+    /// Towards http-filter.
+    pub filters: Sender<Decrypted, Nothing>,
+    /// The figures.
+    pub figures: TerminatorFigures,
+    /// Time for a handshake.
+    pub handshake_deadline: Duration,
+    /// How long nothing may move. Also how long sent bytes may stay unacknowledged: the kernel counts the time of a client
+    /// that has merely stopped reading in (tcp(7), `TCP_USER_TIMEOUT`), so it must not be shorter.
+    pub idle_deadline: Duration,
+    /// `log.access`
+    pub access_log: bool,
+}
+
+impl World {
+    /// Begins to serve a socket, or gives it back. Called by the edge's receiver; never waits.
+    pub fn receive(self: &Rc<Self>, arrival: Arrival<Terminate, Nothing>) -> Verdict {
+        let Terminate { ends, server_name, ja4 } = arrival.parcel.body;
+        let Some(socket) = arrival.parcel.descriptors.into_iter().next() else {
+            return Verdict::Taken; // the receiver has checked the number; nothing came, nothing is lost
+        };
+        let (place, shaking) = match self.admission.admit(ends.client.ip()) {
+            Ok(places) => places,
+            Err(Full::Process) => {
+                self.figures.returned.up();
+                return Verdict::Full;
+            }
+            Err(Full::Address) => return self.refuse_address(ends.client.ip()),
+        };
+        self.figures.received.up();
+        let arrived = Arrived { ends, server_name, ja4, began: Instant::now(), place };
+        match prepare(socket, self.idle_deadline) {
+            Ok(client) => drop(tokio::task::spawn_local(Rc::clone(self).live(client, arrived, shaking))),
+            Err(error) => tracing::error!("cannot use the socket that sni-router sent: {error}"),
+        }
+        Verdict::Taken
+    }
+
+    fn refuse_address(&self, client: IpAddr) -> Verdict {
+        self.figures.refused_address.up();
+        tracing::debug!(%client, "refused: max_connections_per_address");
+        Verdict::Taken
+    }
+
+    async fn live(self: Rc<Self>, mut client: TcpStream, arrived: Arrived, shaking: HandshakePlace) {
+        let _open = self.figures.connections.hold();
+        let Some(config) = self.sites.for_name(arrived.server_name.as_deref()) else {
+            self.figures.refused_name.up();
+            tracing::debug!(client = %arrived.ends.client, server_name = arrived.server_name, "refused: no site has this name");
+            return handshake::refuse_name(&mut client).await;
+        };
+        let shaken = match self.shake(&mut client, config, &arrived).await {
+            Ok(shaken) => shaken,
+            Err(failure) => {
+                failure.figure(&self.figures).up();
+                tracing::debug!(client = %arrived.ends.client, server_name = arrived.server_name, "handshake failed: {failure}");
+                drop(shaking);
+                if matches!(failure, Failure::Tls(_)) {
+                    handshake::farewell(&mut client).await;
+                }
+                return;
+            }
+        };
+        drop(shaking);
+        let facts = Facts::of(&shaken);
+        facts.count(&self.figures);
+        let Some(filter) = self.hand_over(&arrived, &facts) else { return };
+        let relay = Relay::new(&mut client, filter, shaken, self.clock.join(), &self.figures);
+        let relayed = relay.run().await;
+        relayed.ending.figure(&self.figures).up();
+        self.log(&arrived, &facts, relayed);
+        if relayed.ending == Ending::Faulty {
+            handshake::farewell(&mut client).await;
+        }
+    }
+
+    async fn shake(
+        &self,
+        client: &mut TcpStream,
+        config: Arc<ServerConfig>,
+        arrived: &Arrived,
+    ) -> Result<Shaken, Failure> {
+        let _shaking = self.figures.handshakes.hold();
+        let shake = handshake::shake(client, config, arrived.server_name.as_deref());
+        tokio::time::timeout(self.handshake_deadline, shake).await.unwrap_or(Err(Failure::Late))
+    }
+
+    /// Gives http-filter its end of a new stream. `None`: it could not be made, or too many wait already.
+    fn hand_over(&self, arrived: &Arrived, facts: &Facts) -> Option<FilterEnd> {
+        let (ours, theirs): (FilterEnd, OwnedFd) = match FilterEnd::pair() {
+            Ok(pair) => pair,
+            Err(error) => {
+                tracing::error!("cannot make a stream to http-filter: {error}");
+                self.figures.undelivered.up();
+                return None;
+            }
+        };
+        let message = Decrypted {
+            kind: Kind::Relay,
+            ends: arrived.ends,
+            server_name: arrived.server_name.clone(),
+            alpn: facts.alpn.clone(),
+            version: facts.version.into(),
+            suite: facts.suite.clone(),
+            ja4: arrived.ja4.clone(),
+        };
+        match self.filters.hand_over(message, vec![theirs]) {
+            Ok(()) => Some(ours),
+            // The end is dropped with the parcel, so the relay meets its end of file at once and says goodbye properly.
+            Err(_parcel) => {
+                self.figures.undelivered.up();
+                Some(ours)
+            }
+        }
+    }
+
+    fn log(&self, arrived: &Arrived, facts: &Facts, relayed: Relayed) {
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    client = %arrived.ends.client,
+                    server_name = arrived.server_name.as_deref(),
+                    version = facts.version,
+                    suite = &*facts.suite,
+                    alpn = facts.alpn.as_deref().map(|alpn| String::from_utf8_lossy(alpn)).as_deref(),
+                    resumed = facts.resumed,
+                    bytes_in = relayed.from_client,
+                    bytes_out = relayed.from_filter,
+                    ms = u64::try_from(arrived.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    end = relayed.ending.as_str(),
+                    "connection ended"
+                )
+            };
+        }
+        if self.access_log {
+            line!(info);
+        } else {
+            line!(debug);
+        }
+    }
+}
+
+/// A connection as it came.
+#[derive(Debug)]
+struct Arrived {
+    ends: common::ipc::messages::Ends,
+    server_name: Option<Box<str>>,
+    ja4: Box<str>,
+    began: Instant,
+    #[allow(dead_code)] // held for as long as the connection lives
+    place: Place,
+}
+
+/// What a handshake agreed on.
+#[derive(Debug)]
+struct Facts {
+    version: &'static str,
+    suite: Box<str>,
+    alpn: Option<Box<[u8]>>,
+    resumed: bool,
+    post_quantum: bool,
+}
+
+impl Facts {
+    fn of(shaken: &Shaken) -> Self {
+        let tls = &shaken.tls;
+        let version = match tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "TLSv1.2",
+        };
+        let suite = tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
+        let group = tls.negotiated_key_exchange_group().map(|group| group.name());
+        Self {
+            version,
+            // rustls says TLS13_, the registry (RFC 8446 §B.4) TLS_.
+            suite: suite.replacen("TLS13_", "TLS_", 1).into(),
+            alpn: tls.alpn_protocol().map(Into::into),
+            resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
+            post_quantum: matches!(
+                group,
+                Some(NamedGroup::X25519MLKEM768 | NamedGroup::secp256r1MLKEM768 | NamedGroup::MLKEM1024)
+            ),
+        }
+    }
+
+    fn count(&self, figures: &TerminatorFigures) {
+        if self.resumed { &figures.handshakes_resumed } else { &figures.handshakes_full }.up();
+        if self.version == "TLSv1.3" { &figures.tls13 } else { &figures.tls12 }.up();
+        if self.post_quantum {
+            figures.post_quantum.up();
+        }
+    }
+}
+
+/// Makes the socket ready: never blocks, sends at once, notices a client that is gone.
+fn prepare(socket: OwnedFd, user_timeout: Duration) -> std::io::Result<TcpStream> {
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    let client = TcpStream::from_std(socket.into())?;
+    // Not every stream a test hands over is TCP; these two only make things better.
+    let _ = rustix::net::sockopt::set_tcp_nodelay(&client, true);
+    let user_timeout = u32::try_from(user_timeout.as_millis()).unwrap_or(u32::MAX);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&client, user_timeout);
+    Ok(client)
+}

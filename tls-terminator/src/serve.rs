@@ -1,0 +1,150 @@
+//! The process as a whole: what it opens before the sandbox closes, what runs afterwards, how it ends.
+
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use common::config::Config;
+use common::ipc::directory::Directory;
+use common::ipc::peer::PeerCheck;
+use common::ipc::receiver::Receiver;
+use common::ipc::sender::{Parcel, Sender, SenderLimits, Undelivered};
+use common::startup::{HasFigures, Opening, StartError};
+use common::wiring::{ROUTER_TO_TERMINATOR, TERMINATOR_TO_FILTER};
+
+use crate::admission::{Admission, Limits};
+use crate::certificates;
+use crate::metrics::TerminatorFigures;
+use crate::pulse::Clock;
+use crate::receive::World;
+use crate::seldom::Seldom;
+use crate::settings::Settings;
+use crate::tls_config::{Sites, provider};
+
+/// How long connections may go on after the order to stop.
+pub const DRAIN: Duration = Duration::from_secs(5);
+/// After that, how long their last words may take.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// The same complaint at most so often.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
+/// Freed memory that the allocator keeps instead of giving it back to the kernel and fetching it again, per burst of records.
+const WARM_MEMORY: usize = 2 << 20;
+
+/// What is open when the sandbox closes.
+#[derive(Debug)]
+pub struct Opened {
+    /// The configuration of this process.
+    pub settings: Settings,
+    /// Certificates and keys.
+    pub sites: Sites,
+    /// Where sni-router connects.
+    pub from_router: OwnedFd,
+    /// Where the instances of http-filter listen.
+    pub filters: Directory,
+    /// The figures.
+    pub figures: TerminatorFigures,
+}
+
+impl HasFigures<TerminatorFigures> for Opened {
+    fn figures(&self) -> TerminatorFigures {
+        self.figures.clone()
+    }
+}
+
+/// Reads the certificates and takes the sockets.
+pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
+    let settings = Settings::of(&opening.config);
+    let figures = TerminatorFigures::default();
+    let sites = load_sites(&settings, &figures)?;
+    Ok(Opened {
+        sites,
+        from_router: opening.edge_from(&ROUTER_TO_TERMINATOR)?,
+        filters: opening.edge_to(&TERMINATOR_TO_FILTER)?,
+        settings,
+        figures,
+    })
+}
+
+/// Certificates and keys of all sites, or all that is wrong with them.
+pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Sites, StartError> {
+    let loaded = certificates::load(&settings.sites, &provider());
+    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    figures.certificate_warnings.set(u64::try_from(loaded.warnings.len()).unwrap_or(u64::MAX));
+    if !loaded.errors.is_empty() {
+        return Err(StartError::Other(loaded.errors.join("; ")));
+    }
+    Sites::new(settings, loaded.sites).map_err(StartError::Other)
+}
+
+/// `--check`: everything that [`open`] would do without sockets.
+pub fn check(config: &Config) -> Result<(), Vec<String>> {
+    let settings = Settings::of(config);
+    let loaded = certificates::load(&settings.sites, &provider());
+    loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    if !loaded.errors.is_empty() {
+        return Err(loaded.errors);
+    }
+    Sites::new(&settings, loaded.sites).map(drop).map_err(|error| vec![error])
+}
+
+/// Serves until `stopping` is done, then lets connections finish for [`DRAIN`].
+pub async fn serve(opened: Opened, routers: PeerCheck, stopping: impl Future<Output = ()>) {
+    let Opened { settings, sites, from_router, filters, figures } = opened;
+    let terminator = &settings.terminator;
+    keep_memory_warm();
+    let world = Rc::new(World {
+        sites,
+        admission: Admission::new(Limits {
+            handshakes: terminator.max_handshakes,
+            connections: terminator.max_connections,
+            per_address: terminator.max_connections_per_address,
+        }),
+        clock: Clock::new(terminator.idle_deadline),
+        filters: start_sender(filters, terminator.max_unacknowledged, &figures),
+        figures,
+        handshake_deadline: terminator.handshake_deadline,
+        idle_deadline: terminator.idle_deadline,
+        access_log: settings.access_log,
+    });
+    tokio::task::spawn_local(Rc::clone(&world.clock).run());
+    let receiving = Rc::clone(&world);
+    let receiver = Receiver::new(ROUTER_TO_TERMINATOR.name, routers, move |arrival| receiving.receive(arrival));
+    let accepting = tokio::task::spawn_local(Rc::clone(&receiver).serve(from_router));
+
+    tokio::select! {
+        () = stopping => {}
+        ended = accepting => {
+            tracing::error!("cannot accept from sni-router any more: {ended:?}");
+        }
+    }
+    receiver.drain();
+    if tokio::time::timeout(DRAIN, world.admission.empty()).await.is_err() {
+        world.clock.stop_all();
+        let _ = tokio::time::timeout(LAST_WORDS, world.admission.empty()).await;
+    }
+}
+
+fn start_sender(
+    filters: Directory,
+    max_unacknowledged: usize,
+    figures: &TerminatorFigures,
+) -> Sender<common::ipc::messages::terminator_to_filter::Decrypted, common::ipc::Nothing> {
+    let limits = SenderLimits { max_unacknowledged, ..SenderLimits::default() };
+    let undelivered = figures.undelivered.clone();
+    let complaint = Seldom::new(COMPLAINT_PAUSE);
+    let edge = TERMINATOR_TO_FILTER.name;
+    Sender::start(edge, filters, limits, move |parcel: Parcel<_>, why: Undelivered| {
+        undelivered.up();
+        if let Some(left_out) = complaint.now() {
+            tracing::warn!(edge, left_out, "a client is closed after its handshake: {why}");
+        }
+        drop(parcel); // closes the stream; the relay then says goodbye to the client
+    })
+}
+
+/// Records of a burst are allocated and freed together. glibc would give that memory back to the kernel and fetch it again,
+/// page by page, for every burst; once a larger block has been freed it does not (mallopt(3), "dynamic mmap threshold").
+fn keep_memory_warm() {
+    drop(std::hint::black_box(vec![1u8; WARM_MEMORY]));
+}

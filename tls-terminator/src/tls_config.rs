@@ -1,0 +1,112 @@
+//! How rustls is set up: the provider in one function, one `ServerConfig` per list of protocols, certificates by name.
+//!
+//! TLS 1.2 and 1.3, X25519MLKEM768 preferred (rustls's default order with `prefer-post-quantum`), the server's order of
+//! suites, tickets with keys of this process. Early data stays off: it can be replayed, and nobody behind this process could
+//! tell. Client certificates are not asked for yet.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use common::config::{SiteAlpn, TlsVersion};
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::certificates::SiteKeys;
+use crate::choose_certificate::{Names, SiteIndex, choose_key};
+use crate::settings::Settings;
+
+/// The one place that says which cryptography is used.
+pub fn provider() -> CryptoProvider {
+    aws_lc_rs::default_provider()
+}
+
+/// Everything a handshake needs, by site.
+#[derive(Debug)]
+pub struct Sites {
+    resolver: Arc<Resolver>,
+    /// By site; sites with the same protocols share one.
+    configs: Vec<Arc<ServerConfig>>,
+}
+
+impl Sites {
+    /// Builds the configurations. `Err` is one sentence for the log.
+    pub fn new(settings: &Settings, keys: Vec<SiteKeys>) -> Result<Self, String> {
+        let names = Names::new(&settings.sites, settings.strangers)?;
+        let resolver = Arc::new(Resolver { names, keys });
+        let provider = Arc::new(provider());
+        let ticketer = aws_lc_rs::Ticketer::new().map_err(|error| format!("cannot make ticket keys: {error}"))?;
+        let versions: &[&rustls::SupportedProtocolVersion] = match settings.terminator.min_version {
+            TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+            TlsVersion::Tls13 => &[&rustls::version::TLS13],
+        };
+        let mut made: Vec<(&[SiteAlpn], Arc<ServerConfig>)> = Vec::new();
+        let mut configs = Vec::with_capacity(settings.sites.len());
+        for site in &settings.sites {
+            if let Some((_, config)) = made.iter().find(|(alpn, _)| *alpn == site.alpn) {
+                configs.push(Arc::clone(config));
+                continue;
+            }
+            let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+            let builder = builder.with_protocol_versions(versions).map_err(|error| error.to_string())?;
+            let mut config =
+                builder.with_no_client_auth().with_cert_resolver(Arc::clone(&resolver) as Arc<dyn ResolvesServerCert>);
+            config.alpn_protocols = site.alpn.iter().map(|protocol| protocol.as_str().into()).collect();
+            config.ticketer = Arc::clone(&ticketer);
+            config.session_storage = Arc::new(NoServerSessionStorage {}); // tickets serve every client of today
+            config.max_early_data_size = 0;
+            let config = Arc::new(config);
+            made.push((&site.alpn, Arc::clone(&config)));
+            configs.push(config);
+        }
+        Ok(Self { resolver, configs })
+    }
+
+    /// The configuration for the name that the router read; `None`: no site serves it.
+    pub fn for_name(&self, name: Option<&str>) -> Option<Arc<ServerConfig>> {
+        let site = self.resolver.names.choose(name)?;
+        self.configs.get(site).cloned()
+    }
+}
+
+thread_local! {
+    /// The name that the router read in the hello that rustls reads now.
+    static EXPECTED: RefCell<Option<Box<str>>> = const { RefCell::new(None) };
+}
+
+/// Runs one step of a handshake during which a certificate is given out only if rustls reads the same name in the hello as
+/// the router did. Two parsers that disagree would let a client be routed by one name and served under another.
+pub fn expecting<R>(name: Option<&str>, step: impl FnOnce() -> R) -> R {
+    EXPECTED.with_borrow_mut(|expected| {
+        if expected.as_deref() != name {
+            *expected = name.map(Into::into);
+        }
+    });
+    step()
+}
+
+#[derive(Debug)]
+struct Resolver {
+    names: Names,
+    keys: Vec<SiteKeys>,
+}
+
+impl Resolver {
+    fn key(&self, site: SiteIndex, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let can_sign = |pair: &Arc<CertifiedKey>, offered: &[_]| pair.key.choose_scheme(offered).is_some();
+        choose_key(self.keys.get(site)?, can_sign, hello.signature_schemes()).cloned()
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // rustls gives the name in lower case; the router drops a trailing dot.
+        let name = hello.server_name().map(|name| name.strip_suffix('.').unwrap_or(name));
+        if EXPECTED.with_borrow(|expected| expected.as_deref() != name) {
+            tracing::debug!(server_name = name, "the router read another name in this hello");
+            return None;
+        }
+        self.key(self.names.choose(name)?, &hello)
+    }
+}

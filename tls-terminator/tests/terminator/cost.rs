@@ -1,0 +1,112 @@
+//! What serving costs: processor time of the serving thread per operation. Not a test of anything but the eye; run it alone:
+//! `cargo test --release -p tls-terminator --test terminator -- --ignored cost --nocapture`
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, TLS13, config};
+use crate::world::{Plan, World};
+
+/// Processor time of the serving thread so far, microseconds (schedstat, first field, is in nanoseconds).
+fn spent(world: &World) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", world.thread_id)).unwrap();
+    text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1000.0
+}
+
+fn pin(thread: Option<i32>, cpu: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu);
+    let thread = thread.and_then(rustix::thread::Pid::from_raw);
+    let _ = rustix::thread::sched_setaffinity(thread, &set);
+}
+
+fn plan() -> Plan {
+    let mut plan = Plan::default();
+    plan.terminator.max_connections_per_address = 10_000;
+    plan.terminator.max_connections = 10_000;
+    plan
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn cost_per_request() {
+    pin(None, 0);
+    let world = World::start(plan());
+    pin(Some(world.thread_id), 1);
+    println!("serving thread: {}", world.thread_id);
+    let config = Arc::new(config(&world, TLS13, &["http/1.1"]));
+    for (name, request, answer, clients, rounds) in [
+        ("1 KiB echo, 1 client", 1024, 1024, 1, 20_000),
+        ("1 KiB answer, 32 clients", 100, 1024, 32, 600),
+        ("1 MiB answer, 1 client", 100, 1 << 20, 1, 300),
+        ("1 MiB answer, 8 clients", 100, 1 << 20, 8, 40),
+        ("1 MiB upload, 1 client", 1 << 20, 1 << 20, 1, 200),
+    ] {
+        let mut all: Vec<Client> = (0..clients).map(|_| Client::shared(&world, &config, "shop.example")).collect();
+        let echo = request >= 1024;
+        let mut bytes = if echo { vec![b'x'; request] } else { format!("!get {answer:07} ").into_bytes() };
+        bytes.resize(request, b' ');
+        let run = |all: &mut Vec<Client>, rounds: usize| {
+            for _ in 0..rounds {
+                if echo && request > 100_000 {
+                    assert!(all[0].duplex(&bytes, false).1);
+                    continue;
+                }
+                all.iter_mut().for_each(|client| client.send(&bytes).unwrap());
+                all.iter_mut().for_each(|client| drop(client.receive(answer).unwrap()));
+            }
+        };
+        run(&mut all, rounds / 10);
+        let (before, began) = (spent(&world), Instant::now());
+        run(&mut all, rounds);
+        let operations = f64::from(u32::try_from(rounds * clients).unwrap());
+        let cost = (spent(&world) - before) / operations;
+        let rate = operations / began.elapsed().as_secs_f64();
+        println!("{name}: {cost:.1} us of processor time each, {rate:.0} per second");
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn cost_per_handshake() {
+    pin(None, 0);
+    let world = World::start(plan());
+    pin(Some(world.thread_id), 1);
+    for (name, resumed) in [("full", false), ("resumed", true)] {
+        let shared = Arc::new(config(&world, TLS13, &["http/1.1"]));
+        let connect = || {
+            let config = if resumed { Arc::clone(&shared) } else { Arc::new(config(&world, TLS13, &["http/1.1"])) };
+            let mut client = Client::shared(&world, &config, "shop.example");
+            client.echo(b"x");
+            client.goodbye();
+            client.rest().unwrap();
+        };
+        (0..50).for_each(|_| connect());
+        let before = spent(&world);
+        (0..1000).for_each(|_| connect());
+        println!("{name} handshake, one byte, goodbye: {:.1} us", (spent(&world) - before) / 1000.0);
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_idle_connections() {
+    let world = World::start(plan());
+    let config = Arc::new(config(&world, TLS13, &["http/1.1"]));
+    let connect = |count: usize| -> Vec<Client> {
+        let mut clients: Vec<Client> = (0..count).map(|_| Client::shared(&world, &config, "shop.example")).collect();
+        clients.iter_mut().for_each(|client| client.echo(b"x"));
+        clients
+    };
+    let resident = || -> f64 {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find(|line| line.starts_with("RssAnon:")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let _warm = connect(50);
+    let before = resident();
+    let clients = connect(400);
+    std::thread::sleep(Duration::from_millis(100));
+    println!("client, terminator and filter together: {:.1} KiB per idle connection", (resident() - before) / 400.0);
+    println!("of which one rustls server connection: {} bytes on the heap as such", size_of_val(&clients[0].tls));
+}

@@ -1,0 +1,11 @@
+//! tls-terminator over real sockets, with real clients: what it agrees on, what it refuses, how bytes and ends travel.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod client;
+mod cost;
+mod ends;
+mod limits;
+mod negotiation;
+mod programs;
+mod transfer;
+mod world;
