@@ -33,6 +33,8 @@ const BODY_IDLE: Duration = Duration::from_secs(300);
 /// Idle connections kept per server, and servers remembered.
 const IDLE_PER_SERVER: usize = 16;
 const MAX_SERVERS: usize = 1024;
+/// An idle connection to a server is kept for `idle_deadline`, but never longer: strangers' servers end theirs early.
+const LONGEST_IDLE: Duration = Duration::from_secs(30);
 /// Read buffer of a connection to a server, in bytes.
 const SERVER_BUFFER: usize = 64 * 1024;
 /// What hyper's read buffer must have beyond the largest head that the framing lets pass.
@@ -106,6 +108,7 @@ impl Proxy {
         let clock = Clock::new();
         let limits = PoolLimits {
             idle_per_endpoint: IDLE_PER_SERVER,
+            idle: config.idle_deadline.min(LONGEST_IDLE),
             endpoints: MAX_SERVERS,
             connect: config.connect_deadline,
             first_byte: FIRST_BYTE,

@@ -131,11 +131,11 @@ impl Builder {
         self
     }
 
-    /// A forward proxy listens.
+    /// A forward proxy listens; connections that are kept alive are let go after a second, as those of pools.
     #[must_use]
     pub fn forwards(mut self) -> Self {
         self.forwards = true;
-        self
+        self.set("forward-proxy", "idle_deadline", "\"1s\"")
     }
 
     /// A forward proxy listens and may reach these servers, although they are inside.
