@@ -315,8 +315,11 @@ fn a_body_cut_short_by_the_backend_is_cut_short_for_the_client() {
         let mut stream = raw::connect(world.http());
         stream.write_all(b"GET / HTTP/1.1\r\nHost: www.test\r\n\r\n").unwrap();
         let (bytes, end) = raw::how_it_ends(&mut stream);
+        // As much as had come, or nothing, or a gateway error: never something that looks whole.
         let text = String::from_utf8_lossy(&bytes);
-        assert!(text.ends_with("only this") || text.starts_with("HTTP/1.1 502"), "{text}");
+        let partial =
+            text.ends_with("only this") && text.to_lowercase().contains("content-length: 1000") || text.is_empty();
+        assert!(partial || text.starts_with("HTTP/1.1 502"), "{text}");
         assert_ne!(end, raw::End::Open);
     });
 }

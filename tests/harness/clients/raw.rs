@@ -1,7 +1,7 @@
 //! TCP, byte by byte.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -72,10 +72,24 @@ pub fn how_it_ends(stream: &mut TcpStream) -> (Vec<u8>, End) {
     }
 }
 
-/// Sends everything, ends our direction, reads the answer.
+/// How long after an answer's last byte another one may still begin.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// Sends everything and reads what comes: until the other side ends, or has answered and is quiet. Our own direction stays
+/// open, because HTTP servers may take its end for a client that has gone (RFC 9112 §9.6 leaves it to them).
 pub fn ask(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = connect(address);
     let _ = stream.write_all(bytes);
-    let _ = stream.shutdown(Shutdown::Write);
-    read_to_end(&mut stream)
+    read_answers(&mut stream, |stream| stream)
+}
+
+/// Reads until the other side ends, or has said something and is quiet. `socket` finds the TCP socket below.
+pub fn read_answers<S: Read>(stream: &mut S, socket: impl Fn(&mut S) -> &mut TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        all.extend_from_slice(&buffer[..count]);
+        let _ = socket(stream).set_read_timeout(Some(QUIET));
+    }
+    all
 }
