@@ -28,7 +28,7 @@ use rustls_pki_types::CertificateDer;
 use tls_terminator::metrics::TerminatorFigures;
 use tls_terminator::serve::{Opened, load_sites, serve};
 use tls_terminator::settings::{Settings, Strangers};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -395,12 +395,18 @@ thread_local! {
 /// send and drops the stream, `!refuse` answers `no` and closes without reading on. A chunk that begins with `!get NNNNNNN` is
 /// answered with so many bytes.
 async fn converse(mut stream: UnixStream) -> u64 {
-    let mut buffer = BUFFER.take();
-    buffer.resize(128 * 1024, 0);
     let (mut bytes, mut half) = (0, false);
-    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-        bytes += u64::try_from(read).unwrap();
-        let chunk = &buffer[..read];
+    loop {
+        stream.readable().await.unwrap();
+        // The chunk is copied so that an idle stream holds nothing.
+        let chunk = BUFFER.with_borrow_mut(|buffer| stream.try_read(buffer).map(|read| buffer[..read].to_vec()));
+        let chunk = match chunk {
+            Ok(chunk) if chunk.is_empty() => return bytes,
+            Ok(chunk) => chunk,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(_) => return bytes,
+        };
+        bytes += u64::try_from(chunk.len()).unwrap();
         if chunk.ends_with(b"!die") {
             return bytes;
         } else if chunk.ends_with(b"!half") {
@@ -415,9 +421,8 @@ async fn converse(mut stream: UnixStream) -> u64 {
         } else if chunk.starts_with(b"!get ") {
             let wanted = std::str::from_utf8(&chunk[5..12]).unwrap().parse().unwrap();
             stream.write_all(&vec![b'r'; wanted]).await.unwrap();
-        } else if !half && stream.write_all(chunk).await.is_err() {
+        } else if !half && stream.write_all(&chunk).await.is_err() {
             return bytes;
         }
     }
-    bytes
 }
