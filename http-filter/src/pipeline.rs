@@ -7,7 +7,7 @@ use common_http::guarded::{Exchange, HeadVerdict};
 use common_http::h2_gate::check_h2;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::connection::Connection;
@@ -83,7 +83,17 @@ fn receive(app: &App, connection: &Connection, parts: &Parts, exchange: &Exchang
         HeadVerdict::Accepted if connection.h2 => check_h2(parts, &app.framing).err(),
         HeadVerdict::Accepted => None,
     };
-    let Some(violation) = violation else { return Ok(()) };
+    let Some(violation) = violation else { return no_tunnels(app, connection, parts) };
     app.metrics.malformed.up();
     Err(Refusal::malformed(violation.status(), violation.text(), violation.label(), !connection.h2))
+}
+
+/// This is no forward proxy: a CONNECT must never reach a backend, which would read what follows as another request.
+fn no_tunnels(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
+    if parts.method != Method::CONNECT {
+        return Ok(());
+    }
+    app.metrics.malformed.up();
+    let reason = "This server is no forward proxy: it does not open tunnels (CONNECT).";
+    Err(Refusal::malformed(StatusCode::NOT_IMPLEMENTED, reason, "connect", !connection.h2))
 }

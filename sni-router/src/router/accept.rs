@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,7 @@ enum Verdict {
 pub async fn accept(router: Rc<Router>, gate: Rc<Gate>, listener: OwnedFd) -> io::Result<()> {
     rustix::io::ioctl_fionbio(&listener, true)?;
     let listener = pipe::Receiver::from_owned_fd_unchecked(listener)?;
+    let bound = local_address(&listener).filter(|address| !address.ip().is_unspecified());
     let mut spare = Some(rustix::io::fcntl_dupfd_cloexec(&listener, 3)?);
     loop {
         router.hand_over.room().await;
@@ -43,10 +44,14 @@ pub async fn accept(router: Rc<Router>, gate: Rc<Gate>, listener: OwnedFd) -> io
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let accepted = listener.try_io(|| Ok(rustix::net::acceptfrom_with(&listener, flags)?));
             match accepted {
-                Ok((socket, Some(peer))) => match SocketAddr::try_from(peer) {
-                    Ok(peer) => admit(&router, &gate, socket, peer),
-                    Err(_) => tracing::error!("accepted a connection that is not TCP"),
-                },
+                Ok((socket, Some(peer))) => {
+                    // Only a wildcard listener has to ask which of the machine's addresses was meant.
+                    let local = bound.or_else(|| local_address(&socket));
+                    if let (Ok(client), Some(local)) = (SocketAddr::try_from(peer), local) {
+                        let ends = Ends { client: canonical(client), local: canonical(local) };
+                        admit(&router, &gate, socket, ends);
+                    }
+                }
                 Ok((_, None)) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
@@ -80,16 +85,16 @@ async fn survive(router: &Router, listener: &pipe::Receiver, spare: &mut Option<
     }
 }
 
-fn admit(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, peer: SocketAddr) {
+fn local_address(socket: impl AsFd) -> Option<SocketAddr> {
+    SocketAddr::try_from(rustix::net::getsockname(socket).ok()?).ok()
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+fn admit(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends) {
     router.metrics.accepted.up();
-    let Ok(local) = rustix::net::getsockname(&socket)
-        .map_err(io::Error::from)
-        .and_then(|address| SocketAddr::try_from(address).map_err(io::Error::from))
-    else {
-        return;
-    };
-    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-    let ends = Ends { client: canonical(peer), local: canonical(local) };
     if gate.proxy_from.contains(ends.client.ip()) {
         return wait(router, gate, socket, ends, true);
     }

@@ -66,7 +66,7 @@ impl HeadScan {
                     self.request = Some(request_line(line, start, limits)?);
                 }
             } else if line.is_empty() {
-                return Ok(Some((next, self.finish(input)?)));
+                return Ok(Some((next, self.finish(input, limits)?)));
             } else {
                 self.field(line, start, limits)?;
             }
@@ -157,7 +157,7 @@ impl HeadScan {
     }
 
     /// All lines are there: what do they say together?
-    fn finish(&self, input: &[u8]) -> Result<Head, Violation> {
+    fn finish(&self, input: &[u8], limits: &Limits) -> Result<Head, Violation> {
         let request = self.request.ok_or(Violation::BadRequestLine)?;
         if self.encoding && self.length.is_some() {
             return Err(Violation::LengthAndEncoding);
@@ -168,7 +168,7 @@ impl HeadScan {
         if request.connect && (self.encoding || self.length.is_some_and(|n| n > 0)) {
             return Err(Violation::ConnectWithBody);
         }
-        self.check_host(&request, input)?;
+        self.check_host(&request, input, limits)?;
         let body = match self.length {
             _ if self.encoding => Body::Chunked,
             None | Some(0) => Body::None,
@@ -179,12 +179,14 @@ impl HeadScan {
         Ok(Head { body, keep_alive, may_switch })
     }
 
-    fn check_host(&self, request: &Request, input: &[u8]) -> Result<(), Violation> {
+    fn check_host(&self, request: &Request, input: &[u8], limits: &Limits) -> Result<(), Violation> {
         let Some((from, to)) = self.host else {
             return if request.http_11 { Err(Violation::MissingHost) } else { Ok(()) };
         };
         let host = authority(input.get(from..to).unwrap_or_default()).map_err(|e| e.unwrap_or(Violation::BadHost))?;
-        if let Some((from, to, default_port)) = request.authority {
+        if let Some((from, to, default_port)) = request.authority
+            && (request.connect || !limits.target_wins)
+        {
             let target = authority(input.get(from..to).unwrap_or_default()).map_err(|_| Violation::BadTarget)?;
             // CONNECT must name a port in its target, and clients differ in whether Host repeats it.
             let default_port = if request.connect { target.port } else { default_port };

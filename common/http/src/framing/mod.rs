@@ -37,6 +37,9 @@ pub struct Limits {
     pub chunk_extensions_total: usize,
     /// Whole trailer section.
     pub trailers: usize,
+    /// A Host that differs from an absolute-form target is ignored instead of refused: what RFC 9112 §3.2.2 asks of a forward proxy,
+    /// which writes Host anew from the target. Never for a reverse proxy.
+    pub target_wins: bool,
 }
 
 impl Limits {
@@ -48,6 +51,7 @@ impl Limits {
         chunk_extension: 256,
         chunk_extensions_total: 8 * 1024,
         trailers: 8 * 1024,
+        target_wins: false,
     };
 }
 

@@ -289,6 +289,15 @@ fn limits_hold_at_the_byte() {
 }
 
 #[test]
+fn for_a_forward_proxy_an_absolute_target_wins_over_host() {
+    let limits = Limits { target_wins: true, ..Limits::DEFAULT };
+    let refused = |head: &str| run([format!("{head}\r\n\r\n").as_bytes()], limits).refused;
+    assert_eq!(refused("GET http://b/x HTTP/1.1\r\nHost: a"), None);
+    assert_eq!(refused("GET http://b/x HTTP/1.1\r\nHost: a b"), Some(Violation::BadHost));
+    assert_eq!(refused("CONNECT b:80 HTTP/1.1\r\nHost: a"), Some(Violation::HostMismatch));
+}
+
+#[test]
 fn nothing_follows_the_last_request() {
     for head in ["GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
         let out = whole(format!("{head}GET /evil HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());

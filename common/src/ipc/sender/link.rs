@@ -21,6 +21,7 @@ pub(super) struct Link<M, R> {
     draining: Cell<bool>,
     broken: Cell<bool>,
     paused_until: Cell<Option<Instant>>,
+    turn: Cell<u64>,
     sent: RefCell<VecDeque<Item<M, R>>>,
     answers: RefCell<HashMap<u64, Item<M, R>>>,
 }
@@ -40,6 +41,7 @@ impl<M: Message, R: Message> Link<M, R> {
             draining: Cell::new(false),
             broken: Cell::new(false),
             paused_until: Cell::new(None),
+            turn: Cell::new(0),
             sent: RefCell::default(),
             answers: RefCell::default(),
         }
@@ -68,6 +70,17 @@ impl<M: Message, R: Message> Link<M, R> {
 
     pub(super) fn unacknowledged(&self) -> usize {
         self.sent.borrow().len()
+    }
+
+    /// Orders instances: the fewest unacknowledged parcels first, among equals the one whose turn is longest ago.
+    /// Without the second part all long-lived connections of a quiet hour would end up with the first instance.
+    pub(super) fn load(&self) -> (usize, u64) {
+        (self.unacknowledged(), self.turn.get())
+    }
+
+    /// It is chosen now; turns are numbered upwards.
+    pub(super) fn take_turn(&self, number: u64) {
+        self.turn.set(number);
     }
 
     /// When the oldest unacknowledged parcel left.

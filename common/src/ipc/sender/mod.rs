@@ -1,7 +1,7 @@
 //! The sending end of an edge: one queue, one persistent channel to each receiving instance.
 //!
 //! Parcels are flushed once per turn of the event loop, up to 32 per frame, to the instance with the fewest
-//! unacknowledged ones. Nothing is forgotten before the receiver has said *taken*: what a dead, silent or refusing
+//! unacknowledged ones, equals in turn. Nothing is forgotten before the receiver has said *taken*: what a dead, silent or refusing
 //! instance still owed goes to another one, in the old order. When none can take it in time, the owner is told.
 //!
 //! Files: this one is the interface; `link.rs` is one channel and what it owes; `tasks.rs` connects, reads and watches.
@@ -129,6 +129,7 @@ struct Shared<M, R> {
     reconnect: Notify,
     room: Notify,
     ids: Cell<u64>,
+    turns: Cell<u64>,
     counts: Cell<EdgeCounts>,
     undelivered: Box<dyn Fn(Parcel<M>, Undelivered)>,
 }
@@ -168,6 +169,7 @@ impl<M: Message, R: Message> Sender<M, R> {
             reconnect: Notify::new(),
             room: Notify::new(),
             ids: Cell::new(1),
+            turns: Cell::new(1),
             counts: Cell::default(),
             undelivered: Box::new(undelivered),
         });
@@ -260,7 +262,9 @@ impl<M: Message, R: Message> Shared<M, R> {
     fn least_loaded(&self) -> Option<Rc<Link<M, R>>> {
         let links = self.links.borrow();
         let with_room = links.iter().filter(|link| link.has_room(self.limits.max_unacknowledged));
-        with_room.min_by_key(|link| link.unacknowledged()).cloned()
+        let chosen = with_room.min_by_key(|link| link.load()).cloned()?;
+        chosen.take_turn(self.turns.replace(self.turns.get() + 1));
+        Some(chosen)
     }
 
     fn send_frame(&self, link: &Rc<Link<M, R>>) {

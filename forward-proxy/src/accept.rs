@@ -1,0 +1,223 @@
+//! The accept loop, and the first request of every connection.
+//!
+//! The first head is read by hand: nearly always it is there in one piece, and if it is CONNECT (most of what a forward
+//! proxy sees) the connection never becomes part of an HTTP server or, if its bytes are there already, of the event loop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::ipc::messages::Ends;
+use common::net::client_limit::{ClientKey, NoPlace, Place};
+use common_http::framing::{Framing, Step, Violation};
+use rustix::net::{RecvFlags, SocketFlags};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::net::unix::pipe;
+
+use crate::access_log::Record;
+use crate::connect_tunnel;
+use crate::head::RequestHead;
+use crate::plain_forward;
+use crate::refuse::{Refusal, part};
+use crate::serve::Proxy;
+
+/// Connections accepted in one turn, so that a flood keeps nobody else waiting.
+const PER_TURN: usize = 64;
+/// Bytes read at a time while a first head is not whole; also the most that can be read behind it.
+const FIRST_READ: usize = 4096;
+
+/// Accepts on one socket until the process is told to stop.
+///
+/// # Errors
+/// The listening socket itself fails.
+pub async fn accept(proxy: Rc<Proxy>, listener: Arc<str>, socket: OwnedFd) -> io::Result<()> {
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    let socket = pipe::Receiver::from_owned_fd_unchecked(socket)?;
+    let mut spare = Some(rustix::io::fcntl_dupfd_cloexec(&socket, 3)?);
+    loop {
+        proxy.way_out.room().await;
+        socket.readable().await?;
+        for _ in 0..PER_TURN {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            match socket.try_io(|| Ok(rustix::net::acceptfrom_with(&socket, flags)?)) {
+                Ok((client, Some(peer))) => match SocketAddr::try_from(peer) {
+                    Ok(peer) => admit(&proxy, client, peer),
+                    Err(_) => tracing::error!(listener = &*listener, "accepted a connection that is not TCP"),
+                },
+                Ok((_, None)) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    survive(&proxy, &socket, &mut spare, &error).await;
+                    break;
+                }
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Out of descriptors: the reserve one is spent to take a client off the queue and close it, so that the queue moves on and
+/// the client learns at once. Other errors concern one connection only (accept(2)).
+async fn survive(proxy: &Proxy, listener: &pipe::Receiver, spare: &mut Option<OwnedFd>, error: &io::Error) {
+    use rustix::io::Errno;
+    let exhausted = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    if !exhausted.contains(&error.raw_os_error()) {
+        return tracing::debug!("accept: {error}");
+    }
+    drop(spare.take());
+    if let Ok(client) = rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+        drop(client);
+        if proxy.metrics.out_of_descriptors.get().is_multiple_of(1000) {
+            tracing::error!("out of descriptors: clients are turned away; raise LimitNOFILE or lower max_connections");
+        }
+        proxy.metrics.out_of_descriptors.up();
+    }
+    *spare = rustix::io::fcntl_dupfd_cloexec(listener, 3).ok();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+}
+
+/// Counts the connection and gives it a task of its own.
+fn admit(proxy: &Rc<Proxy>, client: OwnedFd, peer: SocketAddr) {
+    proxy.metrics.accepted.up();
+    let local = rustix::net::getsockname(&client).map_err(io::Error::from);
+    let Ok(local) = local.and_then(|address| SocketAddr::try_from(address).map_err(io::Error::from)) else { return };
+    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let ends = Ends { client: canonical(peer), local: canonical(local) };
+    match proxy.places.enter(ClientKey::from(ends.client.ip())) {
+        Ok(place) => drop(tokio::task::spawn_local(first_request(Rc::clone(proxy), client, ends, place))),
+        Err(why) => {
+            proxy.metrics.refused_full.up();
+            let rule = match why {
+                NoPlace::Full => "max_connections",
+                NoPlace::ClientFull => "max_connections_per_address",
+            };
+            refuse(proxy, client, ends, &Refusal::too_many_connections(rule));
+        }
+    }
+}
+
+/// How the reading of a first head ended.
+enum First {
+    /// The first so many bytes are a whole, valid head.
+    Whole(usize),
+    Refused(Violation),
+    Gone,
+}
+
+async fn first_request(proxy: Rc<Proxy>, client: OwnedFd, ends: Ends, place: Place) {
+    let _held = proxy.metrics.connections.hold();
+    let mut client = Client::New(client);
+    let mut bytes = Vec::with_capacity(FIRST_READ);
+    let reading = first_head(&proxy, &mut client, &mut bytes);
+    let first = tokio::time::timeout(proxy.header_deadline, reading).await;
+    let refusal = match first {
+        Ok(First::Whole(length)) => {
+            let (head, early) = bytes.split_at_checked(length).unwrap_or((&bytes, &[]));
+            match RequestHead::read(head) {
+                Some(head) if head.method == "CONNECT" => {
+                    let Ok(client) = client.release() else { return };
+                    return connect_tunnel::serve(&proxy, client, ends, &head, early).await;
+                }
+                Some(_) => {
+                    let Ok(stream) = client.stream() else { return };
+                    return plain_forward::serve(Rc::clone(&proxy), stream, bytes, ends, place).await;
+                }
+                None => Refusal::violation(Violation::BadRequestLine),
+            }
+        }
+        Ok(First::Refused(violation)) => {
+            proxy.metrics.malformed.up();
+            Refusal::violation(violation)
+        }
+        Ok(First::Gone) => return proxy.metrics.vanished.up(),
+        Err(_) => {
+            proxy.metrics.head_timeouts.up();
+            Refusal::violation(Violation::HeadTimeout)
+        }
+    };
+    if let Ok(client) = client.release() {
+        refuse(&proxy, client, ends, &refusal);
+    }
+}
+
+/// Refuses a connection of which no request was understood.
+fn refuse(proxy: &Proxy, client: OwnedFd, ends: Ends, refusal: &Refusal) {
+    let mut record = Record::new(ends.client, "");
+    record.refuse(refusal);
+    proxy.log(&record);
+    part(client, &refusal.bytes(&proxy.realm), &proxy.metrics.lingering);
+}
+
+async fn first_head(proxy: &Proxy, client: &mut Client, bytes: &mut Vec<u8>) -> First {
+    let mut framing = Framing::new(proxy.framing);
+    loop {
+        // A client that has said nothing yet loses nothing when we stop.
+        let silent = bytes.is_empty();
+        let read = tokio::select! {
+            biased;
+            read = client.read(bytes) => read,
+            () = proxy.stop.stopping(), if silent => return First::Gone,
+        };
+        if !matches!(read, Ok(1..)) {
+            return First::Gone;
+        }
+        match framing.feed(bytes) {
+            Step::Head { len, .. } => return First::Whole(len),
+            Step::Partial => {}
+            Step::Refused(violation) => return First::Refused(violation),
+            // Nothing else can come before a head.
+            Step::Body { .. } | Step::Hold | Step::Discard { .. } => return First::Gone,
+        }
+    }
+}
+
+/// A client's socket, part of the event loop only if it had to be waited for.
+enum Client {
+    New(OwnedFd),
+    Awaited(TcpStream),
+    Gone,
+}
+
+impl Client {
+    /// Reads what is there behind `bytes`, or waits for it. 0: the client has ended.
+    async fn read(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        bytes.reserve(FIRST_READ);
+        if let Client::New(socket) = self {
+            match receive(socket, bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            let stream = std::mem::replace(self, Client::Gone).stream()?;
+            *self = Client::Awaited(stream);
+        }
+        let Client::Awaited(stream) = self else { return Ok(0) };
+        stream.async_io(Interest::READABLE, || receive(&*stream, bytes)).await
+    }
+
+    /// As part of the event loop.
+    fn stream(self) -> io::Result<TcpStream> {
+        match self {
+            Client::New(socket) => TcpStream::from_std(socket.into()),
+            Client::Awaited(stream) => Ok(stream),
+            Client::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// As a descriptor that no event loop knows.
+    fn release(self) -> io::Result<OwnedFd> {
+        match self {
+            Client::New(socket) => Ok(socket),
+            Client::Awaited(stream) => Ok(stream.into_std()?.into()),
+            Client::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+fn receive(socket: impl std::os::fd::AsFd, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let buffer = rustix::buffer::spare_capacity(bytes);
+    Ok(rustix::net::recv(socket, buffer, RecvFlags::DONTWAIT)?.1)
+}

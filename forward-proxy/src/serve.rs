@@ -1,0 +1,271 @@
+//! The process as a whole: what it opens before its sandbox closes, and what it does until it is told to stop.
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::config::{Config, ForwardProxy, UserPattern};
+use common::ipc::directory::Directory;
+use common::net::client_limit::ClientLimit;
+use common::startup::{Context, HasFigures, Opening, StartError};
+use common::wiring::FORWARD_TO_RELAY;
+use common_http::framing::Limits;
+use common_http::guarded::{Clock, Deadlines, SWEEP_INTERVAL, Watch};
+use common_http::upstream::{DialError, PassedBody, Pool, PoolLimits};
+use tokio::sync::Notify;
+
+use crate::accept::accept;
+use crate::access_log::Record;
+use crate::authenticate::Authenticator;
+use crate::authenticate::users::Users;
+use crate::decide::Policy;
+use crate::metrics::Metrics;
+use crate::outward::WayOut;
+
+/// How long requests under way may take when the process is told to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long a server may think about a request: a forward proxy does not know what its clients wait for.
+const FIRST_BYTE: Duration = Duration::from_secs(300);
+/// How long an answer may pause (long polling, event streams without keep-alive comments).
+const BODY_IDLE: Duration = Duration::from_secs(300);
+/// Idle connections kept per server, and servers remembered.
+const IDLE_PER_SERVER: usize = 16;
+const MAX_SERVERS: usize = 1024;
+/// Read buffer of a connection to a server, in bytes.
+const SERVER_BUFFER: usize = 64 * 1024;
+/// What hyper's read buffer must have beyond the largest head that the framing lets pass.
+const BUFFER_SLACK: usize = 8 * 1024;
+
+/// What all connections share.
+pub struct Proxy {
+    /// Who may go where.
+    pub policy: Policy,
+    /// Who is who.
+    pub authenticator: Rc<Authenticator>,
+    /// Nobody may go anywhere without a user.
+    pub require_user: bool,
+    /// What a password is wanted for.
+    pub realm: Arc<str>,
+    /// To passthrough-relay.
+    pub way_out: WayOut,
+    /// Connections to servers, for requests in absolute form.
+    pub pool: Pool<WayOut, PassedBody>,
+    /// Deadlines of connections in hyper.
+    pub watch: Watch,
+    /// Limits on heads.
+    pub framing: Limits,
+    /// For the first head.
+    pub header_deadline: Duration,
+    /// hyper's read buffer, in bytes.
+    pub buffer: usize,
+    /// Places for connections.
+    pub places: ClientLimit,
+    /// Figures.
+    pub metrics: Metrics,
+    /// Whether a line per request is written.
+    pub log: bool,
+    /// The end.
+    pub stop: Stop,
+}
+
+/// Tells every connection that the process is to finish.
+#[derive(Debug, Default)]
+pub struct Stop {
+    stopping: Cell<bool>,
+    told: Notify,
+}
+
+impl Stop {
+    /// Tells them.
+    pub fn stop(&self) {
+        self.stopping.set(true);
+        self.told.notify_waiters();
+    }
+
+    /// Waits for it.
+    pub async fn stopping(&self) {
+        while !self.stopping.get() {
+            self.told.notified().await;
+        }
+    }
+}
+
+impl Proxy {
+    /// Starts the way out and the sweep of deadlines; inside the runtime.
+    #[must_use]
+    pub fn start(
+        config: &ForwardProxy,
+        log: bool,
+        authenticator: Rc<Authenticator>,
+        directory: Directory,
+        metrics: Metrics,
+    ) -> Rc<Self> {
+        let way_out = WayOut::start(directory, config, &metrics);
+        let clock = Clock::new();
+        let limits = PoolLimits {
+            idle_per_endpoint: IDLE_PER_SERVER,
+            endpoints: MAX_SERVERS,
+            connect: config.connect_deadline,
+            first_byte: FIRST_BYTE,
+            body_idle: BODY_IDLE,
+            buffer: SERVER_BUFFER,
+            ..PoolLimits::default()
+        };
+        let deadlines = Deadlines {
+            first_byte: config.header_deadline,
+            head: config.header_deadline,
+            keep_alive: config.idle_deadline,
+            ..Deadlines::default()
+        };
+        let proxy = Rc::new(Self {
+            policy: Policy::new(config),
+            authenticator,
+            require_user: config.require_user,
+            realm: Arc::clone(&config.realm),
+            pool: Pool::new(way_out.clone(), limits, clock.clone()),
+            way_out,
+            watch: Watch::new(clock.clone(), deadlines),
+            framing: Limits {
+                head: config.max_header_bytes,
+                request_line: config.max_header_bytes,
+                headers: config.max_headers,
+                target_wins: true,
+                ..Limits::DEFAULT
+            },
+            header_deadline: config.header_deadline,
+            buffer: config.max_header_bytes.saturating_add(BUFFER_SLACK),
+            places: ClientLimit::new(config.max_connections, config.max_connections_per_address),
+            metrics,
+            log,
+            stop: Stop::default(),
+        });
+        tokio::task::spawn_local(sweep(Rc::clone(&proxy), clock));
+        proxy
+    }
+
+    /// Writes a line, if lines are wanted.
+    pub fn log(&self, record: &Record) {
+        if self.log {
+            record.write();
+        }
+    }
+
+    /// Counts a destination that was not connected.
+    pub fn count_dial(&self, error: &DialError) {
+        match error {
+            DialError::Denied(_) => self.metrics.guarded.up(),
+            _ => self.metrics.dials_failed.up(),
+        }
+    }
+
+    /// Lets go of idle connections and waits for the others, [`DRAIN`] at most.
+    pub async fn drain(&self) {
+        self.stop.stop();
+        self.watch.expire_idle();
+        let finished = async {
+            while self.places.taken() > 0 || self.way_out.pending() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN, finished).await.is_err() {
+            tracing::warn!("stopping with {} connections open", self.places.taken());
+        }
+    }
+}
+
+/// All deadlines of all connections, looked at together.
+async fn sweep(proxy: Rc<Proxy>, clock: Clock) {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        clock.advance();
+        proxy.watch.sweep();
+        proxy.pool.sweep();
+    }
+}
+
+/// Everything that was opened before the sandbox closed.
+#[derive(Debug)]
+pub struct Opened {
+    config: Config,
+    listeners: Vec<(Arc<str>, OwnedFd)>,
+    directory: Directory,
+    authenticator: Rc<Authenticator>,
+    metrics: Metrics,
+}
+
+impl HasFigures<Metrics> for Opened {
+    fn figures(&self) -> Metrics {
+        self.metrics.clone()
+    }
+}
+
+/// What `--check` judges beyond the configuration: the users file.
+///
+/// # Errors
+/// Everything that is wrong, with file and line.
+pub fn check(config: &Config) -> Result<(), Vec<String>> {
+    match &config.forward_proxy.users_file {
+        Some(path) => Users::read(path).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Takes the listening sockets, opens the edge, reads the users.
+///
+/// # Errors
+/// What is missing, and who can help.
+pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
+    let config = opening.config.clone();
+    let mut listeners = Vec::new();
+    for listener in &config.forward_proxy.listen {
+        for socket in opening.listeners(&listener.descriptor_name())? {
+            listeners.push((Arc::clone(&listener.name), socket));
+        }
+    }
+    let directory = opening.edge_to(&FORWARD_TO_RELAY)?;
+    let users = config.forward_proxy.users_file.as_deref().map(Users::read).transpose();
+    let users = users.map_err(|errors| StartError::Other(errors.join("\n")))?;
+    if let Some(users) = &users {
+        warn_of_strangers(&config.forward_proxy, users);
+    }
+    let metrics = Metrics::default();
+    let authenticator = Authenticator::new(users, metrics.clone());
+    let authenticator = authenticator.map_err(|error| StartError::Other(format!("no random bytes: {error}")))?;
+    Ok(Opened { config, listeners, directory, authenticator, metrics })
+}
+
+/// Rules about users that the file does not have match nobody: most often a slip of the pen.
+fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
+    if users.is_empty() {
+        tracing::warn!("the users file names nobody");
+    }
+    for rule in &config.access {
+        for pattern in &rule.users {
+            if let UserPattern::Named(name) = pattern
+                && !users.has(name)
+            {
+                tracing::warn!(rule = &*rule.name, user = &**name, "a rule names a user who is not in the users file");
+            }
+        }
+    }
+}
+
+/// Accepts until told to stop, then finishes what is under way.
+pub async fn serve(opened: Opened, context: Context) {
+    let Opened { config, listeners, directory, authenticator, metrics } = opened;
+    let proxy = Proxy::start(&config.forward_proxy, config.log.access, authenticator, directory, metrics);
+    let mut accepting = Vec::new();
+    for (name, socket) in listeners {
+        let proxy = Rc::clone(&proxy);
+        accepting.push(tokio::task::spawn_local(async move {
+            if let Err(error) = accept(proxy, Arc::clone(&name), socket).await {
+                tracing::error!(listener = &*name, "cannot accept any more: {error}");
+            }
+        }));
+    }
+    context.stopping().await;
+    accepting.iter().for_each(tokio::task::JoinHandle::abort);
+    proxy.drain().await;
+}

@@ -1,0 +1,22 @@
+//! End-to-end tests: the real binaries under `bulkhead up`, real sockets, real clients, a real nginx. One test binary.
+//!
+//! Each test describes a world (see `harness/`), talks to it and looks at what its backend received. When the world goes, it
+//! asserts by itself that no descriptor leaked, nothing panicked and everything stopped. A client address of its own keeps
+//! tests apart where limits per address matter; nothing here depends on another test.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+mod drip;
+mod filtering;
+mod forwarding;
+mod hand_over;
+mod launcher;
+mod limits;
+mod passthrough;
+mod recordings;
+mod restart;
+mod routing;
+mod sandbox_holds;
+mod smuggling;
+mod ssrf;
+mod termination;

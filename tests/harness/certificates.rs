@@ -1,0 +1,58 @@
+//! A certificate authority that lives as long as the test program, and leaves signed by it on demand.
+
+use std::sync::OnceLock;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+/// A certificate and the key to it.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// As text.
+    pub pem: String,
+    /// PKCS #8, as text.
+    pub key_pem: String,
+    /// As it travels in a handshake.
+    pub der: CertificateDer<'static>,
+}
+
+impl Signed {
+    /// The key for rustls.
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).expect("rcgen writes PEM")
+    }
+}
+
+fn authority() -> &'static CertifiedIssuer<'static, KeyPair> {
+    static AUTHORITY: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
+    AUTHORITY.get_or_init(|| {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, "Bulkhead test CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("randomness");
+        CertifiedIssuer::self_signed(params, key).expect("a plain certificate")
+    })
+}
+
+/// The authority as text, for `curl --cacert`.
+pub fn authority_pem() -> String {
+    authority().pem()
+}
+
+/// The authority for rustls.
+pub fn authority_der() -> CertificateDer<'static> {
+    authority().der().clone()
+}
+
+/// A certificate for these names.
+pub fn sign(names: &[&str]) -> Signed {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let params = CertificateParams::new(names).expect("names are names");
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("randomness");
+    let certificate = params.signed_by(&key, authority()).expect("a plain certificate");
+    Signed { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone() }
+}

@@ -1,0 +1,26 @@
+//! Starts a world, talks to it, reads its logs: what every end-to-end test of Bulkhead stands on.
+//!
+//! A test reads like a sentence: `World::new("x").terminates("www.test").pool("app", &backend).start()`, then a client of
+//! [`clients`], then an assertion on what the backend of [`backends`] saw. Everything is real: the binaries of this workspace
+//! under `bulkhead up`, sockets of the kernel, curl, openssl, nginx. When a [`World`] is dropped it asserts what every test
+//! must leave behind: as many open descriptors as before, no panic in a log, a clean stop, no process left.
+//!
+//! [`binaries`] → [`folder`], [`certificates`], [`ports`] → [`world`] (with [`processes`]) → [`backends`], [`clients`];
+//! [`limits`] and [`needs`] guard each test.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+pub mod backends;
+pub mod binaries;
+pub mod certificates;
+pub mod clients;
+pub mod folder;
+pub mod limits;
+pub mod needs;
+pub mod ports;
+pub mod processes;
+pub mod world;
+
+pub use limits::{eventually, within};
+pub use needs::need;
+pub use world::World;
