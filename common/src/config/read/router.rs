@@ -57,6 +57,7 @@ fn listener(section: &Section<'_>) -> Option<Listener> {
         proxy_protocol_from: proxy_protocol_from?,
         proxy_protocol_deadline,
         backlog,
+        defer_accept: section.duration("defer_accept"),
     })
 }
 
