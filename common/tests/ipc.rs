@@ -440,16 +440,20 @@ fn hostile_senders_are_cut_off_and_leave_no_descriptor() {
 #[test]
 fn a_parcel_read_together_with_the_end_of_its_channel_is_not_served() {
     run(async {
-        let edge = Edge::new();
-        let served = Rc::new(Cell::new(0));
-        let listener = listen(edge.path(), "1");
-        let peer = RawPeer::connect(&edge.socket("1"));
-        peer.send(&job_frame(), &[connection().1.as_fd()]);
-        drop(peer); // before the receiver has even accepted, as after a long SIGSTOP
-        let receiver = worker(listener, Rc::clone(&served));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(served.get(), 0);
-        assert_eq!(receiver.refused(), 0);
+        for frames in [1, 7, 8, 9, 40] {
+            let edge = Edge::new();
+            let served = Rc::new(Cell::new(0));
+            let listener = listen(edge.path(), "1");
+            let peer = RawPeer::connect(&edge.socket("1"));
+            for _ in 0..frames {
+                peer.send(&job_frame(), &[connection().1.as_fd()]);
+            }
+            drop(peer); // before the receiver has even accepted, as after a long SIGSTOP
+            let receiver = worker(listener, Rc::clone(&served));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert_eq!(served.get(), 0, "{frames} frames");
+            assert_eq!(receiver.refused(), 0);
+        }
     });
 }
 

@@ -46,7 +46,7 @@ where
         let ledger = watch.ledger();
         let facts =
             headers::Connection { peer: client.ends.client, local: client.ends.local, tls: client.tls.is_some() };
-        let forwarder = Forwarder::new(headers::Style::default(), &facts, app.config.trusted_proxies.as_slice());
+        let forwarder = Forwarder::new(app.forwarded.clone(), &facts, app.config.trusted_proxies.as_slice());
         let connection =
             Rc::new(Connection { client, ledger: Arc::clone(&ledger), forwarder: RefCell::new(forwarder), h2 });
         let result = if h2 {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use common::config::PathPolicy;
+use common::config::{PathPolicy, UnderscoreHeaders};
 use common_http::headers::{AddressSource, client_address};
 use common_http::normalise;
 use common_http::target::Target;
@@ -28,6 +28,7 @@ pub fn read<'a>(app: &App, connection: &Connection, parts: &'a Parts) -> Result<
         PathPolicy::Normalise => normalise::PathPolicy::Normalise,
         PathPolicy::RejectAmbiguous => normalise::PathPolicy::RejectAmbiguous,
     };
+    refuse_underscores(app, parts)?;
     let target = Target::read(parts, policy).map_err(|error| {
         app.metrics.malformed.up();
         let reason = error.to_string().into();
@@ -52,4 +53,15 @@ pub fn read<'a>(app: &App, connection: &Connection, parts: &'a Parts) -> Result<
         peer
     };
     Ok(Seen { client, target })
+}
+
+/// `underscore_headers = "refuse"`: many backends read `X_Forwarded_For` and `X-Forwarded-For` as one.
+fn refuse_underscores(app: &App, parts: &Parts) -> Result<(), Refusal> {
+    let refuse = app.config.underscore_headers == UnderscoreHeaders::Refuse;
+    if !refuse || !parts.headers.keys().any(|name| name.as_str().contains('_')) {
+        return Ok(());
+    }
+    app.metrics.malformed.up();
+    let reason = "The request has a header name with an underscore, which this server does not accept.";
+    Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason, "underscore-header", false))
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{Config, HttpFilter};
+use common::config::{Config, ForwardedHeaders, HttpFilter};
 use common::ipc::Nothing;
 use common::ipc::directory::Directory;
 use common::ipc::messages::router_to_filter::PlainHttp;
@@ -19,7 +19,7 @@ use common::wiring::{FILTER_TO_RELAY, ROUTER_TO_FILTER, TERMINATOR_TO_FILTER};
 use common_http::access::RuleSet;
 use common_http::framing::Limits;
 use common_http::guarded::{Clock, Deadlines, SWEEP_INTERVAL, Watch};
-use common_http::headers::Underscores;
+use common_http::headers::{Style, Underscores};
 use tokio::sync::Notify;
 
 use super::metrics::Metrics;
@@ -43,6 +43,8 @@ pub struct App {
     pub framing: Limits,
     /// Policy on header names with `_`.
     pub underscores: Underscores,
+    /// What the backend is told about the client.
+    pub forwarded: Style,
     /// Access rules.
     pub access: RuleSet,
     /// Routes with their pools.
@@ -171,6 +173,7 @@ fn app(
         watch_h1: Watch::new(clock.clone(), deadlines(filter, filter.tunnel_idle_deadline)),
         watch_h2: Watch::new(clock.clone(), deadlines(filter, filter.idle_deadline)),
         underscores: underscores(filter.underscore_headers),
+        forwarded: style(filter.forwarded),
         framing,
         log: config.log.access,
         config: filter.clone(),
@@ -178,6 +181,16 @@ fn app(
         draining: Cell::new(false),
         drain: Notify::new(),
     })
+}
+
+fn style(choice: ForwardedHeaders) -> Style {
+    let (x_forwarded, forwarded) = match choice {
+        ForwardedHeaders::Both => (true, true),
+        ForwardedHeaders::XForwarded => (true, false),
+        ForwardedHeaders::Forwarded => (false, true),
+        ForwardedHeaders::None => (false, false),
+    };
+    Style { x_forwarded, forwarded, ..Style::default() }
 }
 
 fn deadlines(filter: &HttpFilter, opaque_idle: Duration) -> Deadlines {

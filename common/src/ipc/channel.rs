@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, Shutdown,
@@ -120,6 +121,15 @@ impl Channel {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether the peer has ended the channel, even though frames that it sent before may still wait to be read
+    /// (`POLLRDHUP`, poll(2)).
+    pub fn has_ended(&self) -> bool {
+        let ends = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        let mut watched = [PollFd::new(&self.pipe, PollFlags::RDHUP)];
+        let asked = rustix::event::poll(&mut watched, Some(&Timespec::default()));
+        asked.is_ok() && watched.iter().any(|seen| seen.revents().intersects(ends))
     }
 
     /// Ends both directions at once: from here on the peer can neither send nor be sent to. What the peer had sent

@@ -159,9 +159,15 @@ impl<M: Message, R: Message> Receiver<M, R> {
     /// this turn has read: the sender has it still and knows that we did not acknowledge.
     async fn turn(&self, channel: &Rc<Channel>, buffer: &mut [u8]) -> Result<(), ChannelError> {
         let mut arrived = Vec::new();
-        for _ in 0..FRAMES_PER_TURN {
+        let mut frames = 0;
+        while frames < FRAMES_PER_TURN {
             let Some((length, descriptors)) = channel.receive(buffer)? else { break };
             read_items(channel, buffer.get(..length).unwrap_or_default(), descriptors, &mut arrived)?;
+            frames += 1;
+        }
+        // Frames are read before the end that stands behind them: who slept through a long queue must look for it.
+        if frames == FRAMES_PER_TURN && channel.has_ended() {
+            return Err(ChannelError::HungUp);
         }
         if arrived.is_empty() {
             return Ok(());

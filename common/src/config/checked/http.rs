@@ -46,6 +46,8 @@ pub struct HttpFilter {
     pub path: PathPolicy,
     /// What happens to header names with an underscore.
     pub underscore_headers: UnderscoreHeaders,
+    /// Which headers tell the backend about the client.
+    pub forwarded: ForwardedHeaders,
     /// `[[http-filter.access]]` in order; first match decides.
     pub access: Vec<HttpRule>,
     /// When no access rule matches.
@@ -72,6 +74,19 @@ pub enum UnderscoreHeaders {
     Keep,
     /// Answer 400.
     Refuse,
+}
+
+/// `http-filter.forwarded`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedHeaders {
+    /// Both vocabularies.
+    Both,
+    /// `X-Forwarded-*` only.
+    XForwarded,
+    /// `Forwarded` only.
+    Forwarded,
+    /// Neither.
+    None,
 }
 
 /// `[[http-filter.access]]`. Every condition that is given must hold; within a list any entry may.

@@ -11,7 +11,7 @@ mod router;
 mod terminator;
 
 pub use forward::{Destination, ForwardListener, ForwardProxy, ForwardRule, UserPattern};
-pub use http::{HostHeader, HttpFilter, HttpRoute, HttpRule, PathPolicy, UnderscoreHeaders};
+pub use http::{ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, HttpRule, PathPolicy, UnderscoreHeaders};
 pub use relay::{Balance, Ejection, Outward, Pool, Relay, SendProxy};
 pub use router::{
     ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, RouterRule,

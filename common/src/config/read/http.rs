@@ -1,7 +1,9 @@
 //! `[http-filter]`, its access rules and routes.
 
 use super::{ACTIONS, methods, name, networks, reference, values};
-use crate::config::checked::{Action, HostHeader, HttpFilter, HttpRoute, HttpRule, PathPolicy, UnderscoreHeaders};
+use crate::config::checked::{
+    Action, ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, HttpRule, PathPolicy, UnderscoreHeaders,
+};
 use crate::config::diagnostic::Span;
 use crate::config::ledger::Names;
 use crate::config::pattern::{HeaderPattern, HeaderValuePattern, NamePattern, PathPattern};
@@ -24,6 +26,12 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
     let paths = [("normalise", PathPolicy::Normalise), ("reject-ambiguous", PathPolicy::RejectAmbiguous)];
     let underscores =
         [("drop", UnderscoreHeaders::Drop), ("keep", UnderscoreHeaders::Keep), ("refuse", UnderscoreHeaders::Refuse)];
+    let forwarded = [
+        ("both", ForwardedHeaders::Both),
+        ("x-forwarded", ForwardedHeaders::XForwarded),
+        ("forwarded", ForwardedHeaders::Forwarded),
+        ("none", ForwardedHeaders::None),
+    ];
     let max_body = section.amount("max_body").value;
     HttpFilter {
         instances: section.count("instances"),
@@ -47,6 +55,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
         underscore_headers: section
             .choice("underscore_headers", &underscores)
             .map_or(UnderscoreHeaders::Refuse, |placed| placed.value),
+        forwarded: section.choice("forwarded", &forwarded).map_or(ForwardedHeaders::Both, |placed| placed.value),
         access: section.tables("access").iter().filter_map(rule).collect(),
         access_default: section.choice("access_default", &ACTIONS).map_or(Action::Deny, |placed| placed.value),
         routes,

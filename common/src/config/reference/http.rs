@@ -114,6 +114,14 @@ pub(super) const KEYS: &[Key] = &[
         "`drop` removes the field, `keep` forwards it, `refuse` answers 400.",
     ),
     key(
+        "http-filter.forwarded",
+        Kind::Choice(&["both", "x-forwarded", "forwarded", "none"]),
+        value("\"both\""),
+        "Which headers tell the backend about the client.",
+        "`x-forwarded`: X-Forwarded-For, -Proto, -Host and -Port; `forwarded`: Forwarded (RFC 7239). What a client outside \
+         `trusted_proxies` sends of them is dropped whatever stands here.",
+    ),
+    key(
         "http-filter.access_default",
         Kind::Choice(&["allow", "deny"]),
         value("\"allow\""),
