@@ -1,8 +1,9 @@
 //! Which site answers a client, and with which of its keys. Pure: names and signature schemes in, indices out.
 //!
-//! The exact name decides before the wildcard. A wildcard of a *site* stands for exactly one label, as the certificate behind
-//! it does (RFC 9525 §6.3, formerly RFC 6125): `*.example.org` serves `a.example.org`, not `b.a.example.org`. So at most one
-//! wildcard can match, and both look-ups are one hash each, however many names there are.
+//! The exact name decides before wildcards, and of these the longest. `*.example.org` in a site stands for one label or more,
+//! as it does in a route ([`NamePattern::matches`]), so what `bulkhead check` calls covered is served. A *certificate's*
+//! wildcard stands for one label only (RFC 9525 §6.3): where that is not enough, the start warns and the client decides.
+//! Every look-up is one hash per label of the name, however many sites there are.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,7 +20,7 @@ pub type SiteIndex = usize;
 #[derive(Debug, Default)]
 pub struct Names {
     exact: HashMap<Box<str>, SiteIndex>,
-    /// By what follows the first label: `example.org` for `*.example.org`.
+    /// By what follows the asterisk's label: `example.org` for `*.example.org`.
     wildcard: HashMap<Box<str>, SiteIndex>,
     strangers: Strangers,
     any: bool,
@@ -49,10 +50,16 @@ impl Names {
         let Some(name) = name else {
             return (self.any && self.strangers.without_name).then_some(0);
         };
-        let by_wildcard = || self.wildcard.get(name.split_once('.')?.1);
-        let named = self.exact.get(name).or_else(by_wildcard).copied();
+        let longest =
+            || std::iter::successors(parent(name), |rest| parent(rest)).find_map(|rest| self.wildcard.get(rest));
+        let named = self.exact.get(name).or_else(longest).copied();
         named.or_else(|| (self.any && self.strangers.unknown_name).then_some(0))
     }
+}
+
+/// The name without its first label.
+fn parent(name: &str) -> Option<&str> {
+    name.split_once('.').map(|(_, rest)| rest)
 }
 
 /// Which of a site's keys to use: the first, in the site's order of preference, that can sign with a scheme the client
@@ -78,7 +85,7 @@ mod tests {
     const BOTH: Strangers = Strangers { without_name: true, unknown_name: true };
 
     #[test]
-    fn exact_before_wildcard_and_a_wildcard_is_one_label() {
+    fn exact_before_wildcard_and_the_longest_wildcard_first() {
         let sites = [site(&["*.shop.example", "shop.example"]), site(&["a.shop.example", "*.a.shop.example"])];
         let names = Names::new(&sites, Strangers::default()).unwrap();
         for (name, expected) in [
@@ -86,7 +93,10 @@ mod tests {
             ("b.shop.example", Some(0)),
             ("a.shop.example", Some(1)),
             ("x.a.shop.example", Some(1)),
-            ("x.b.shop.example", None),
+            ("y.x.a.shop.example", Some(1)),
+            ("x.b.shop.example", Some(0)),
+            ("shop.example.org", None),
+            ("myshop.example", None),
             ("example", None),
             ("", None),
             (".shop.example", Some(0)), // the router lets no such name through; no harm here

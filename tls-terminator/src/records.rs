@@ -187,3 +187,7 @@ fn sending(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "records/tests.rs"]
+mod tests;

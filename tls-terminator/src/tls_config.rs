@@ -1,8 +1,8 @@
 //! How rustls is set up: the provider in one function, one `ServerConfig` per list of protocols, certificates by name.
 //!
-//! TLS 1.2 and 1.3, X25519MLKEM768 preferred (rustls's default order with `prefer-post-quantum`), the server's order of
-//! suites, tickets with keys of this process. Early data stays off: it can be replayed, and nobody behind this process could
-//! tell. Client certificates are not asked for yet.
+//! TLS 1.2 and 1.3; X25519MLKEM768 preferred (the order that `prefer-post-quantum` gives); of the suites the one that the
+//! client prefers, since only the client knows whether it has AES in hardware; tickets with keys of this process. Early data
+//! stays off: it can be replayed, and nobody behind this process could tell. Client certificates are not asked for yet.
 
 use std::cell::RefCell;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //! `cargo test --release -p tls-terminator --test terminator -- --ignored cost --nocapture`
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::client::{Client, TLS13, config};
 use crate::world::{Plan, World};
@@ -86,27 +86,4 @@ fn cost_per_handshake() {
         (0..1000).for_each(|_| connect());
         println!("{name} handshake, one byte, goodbye: {:.1} us", (spent(&world) - before) / 1000.0);
     }
-}
-
-#[test]
-#[ignore = "a measurement"]
-fn cost_of_idle_connections() {
-    let world = World::start(plan());
-    let config = Arc::new(config(&world, TLS13, &["http/1.1"]));
-    let connect = |count: usize| -> Vec<Client> {
-        let mut clients: Vec<Client> = (0..count).map(|_| Client::shared(&world, &config, "shop.example")).collect();
-        clients.iter_mut().for_each(|client| client.echo(b"x"));
-        clients
-    };
-    let resident = || -> f64 {
-        let text = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = text.lines().find(|line| line.starts_with("RssAnon:")).unwrap().to_owned();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    };
-    let _warm = connect(50);
-    let before = resident();
-    let clients = connect(400);
-    std::thread::sleep(Duration::from_millis(100));
-    println!("client, terminator and filter together: {:.1} KiB per idle connection", (resident() - before) / 400.0);
-    println!("of which one rustls server connection: {} bytes on the heap as such", size_of_val(&clients[0].tls));
 }

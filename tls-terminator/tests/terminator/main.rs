@@ -6,6 +6,7 @@ mod cost;
 mod ends;
 mod limits;
 mod negotiation;
+mod process;
 mod programs;
 mod transfer;
 mod world;

@@ -68,7 +68,7 @@ fn the_name_chooses_the_certificate() {
 #[test]
 fn an_unknown_name_is_refused_unless_the_configuration_lets_strangers_in() {
     let world = World::start(Plan::default());
-    for name in ["other.example", "a.b.shop.example", "127.0.0.1"] {
+    for name in ["other.example", "myshop.example", "127.0.0.1"] {
         let mut client = Client::new(&world, config(&world, TLS13, &[]), name);
         refused(&mut client, AlertDescription::UnrecognisedName);
     }

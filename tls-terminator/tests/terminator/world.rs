@@ -2,9 +2,11 @@
 //! real sockets, each in a thread of its own; clients live in the test's threads.
 
 use std::cell::RefCell;
+use std::fs::Permissions;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -20,6 +22,8 @@ use common::ipc::peer::PeerCheck;
 use common::ipc::receiver::{Arrival, Receiver, Verdict};
 use common::ipc::sender::{Sender, SenderLimits};
 use common::observe::metrics::Figures;
+use common::process::Process;
+use common::sandbox::Identity;
 use common::wiring::{ROUTER_TO_TERMINATOR, TERMINATOR_TO_FILTER};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -28,7 +32,7 @@ use rustls_pki_types::CertificateDer;
 use tls_terminator::metrics::TerminatorFigures;
 use tls_terminator::serve::{Opened, load_sites, serve};
 use tls_terminator::settings::{Settings, Strangers};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -123,7 +127,8 @@ pub struct World {
     /// By site: the leaf of the ECDSA pair, and of the RSA pair.
     pub leaves: Vec<(CertificateDer<'static>, Option<CertificateDer<'static>>)>,
     pub seen: mpsc::Receiver<Seen>,
-    questions: UnboundedSender<mpsc::Sender<Vec<Figure>>>,
+    settings: Settings,
+    questions: Option<UnboundedSender<mpsc::Sender<Vec<Figure>>>>,
     /// The kernel's id of the thread that serves.
     pub thread_id: i32,
     terminator: Option<Thread>,
@@ -134,15 +139,27 @@ pub struct World {
 
 impl World {
     pub fn start(plan: Plan) -> Self {
+        let (mut world, from_router) = Self::around(plan);
+        let settings = world.settings.clone();
+        let path = world.folder.clone();
+        let (questions, incoming) = unbounded_channel();
+        let (up, is_up) = mpsc::channel();
+        world.terminator = Some(Thread::start(|stopped| terminate(path, settings, from_router, incoming, up, stopped)));
+        world.thread_id = is_up.recv_timeout(Duration::from_secs(10)).expect("the world came up");
+        world.questions = Some(questions);
+        world
+    }
+
+    /// Everything around the terminator, and the socket it shall listen on.
+    pub fn around(plan: Plan) -> (Self, OwnedFd) {
         let one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let (authority, sites, leaves) = certify(folder.path(), &plan.sites);
         let mut terminator = plan.terminator.clone();
         terminator.min_version = plan.min_version;
         let settings = Settings { terminator, sites, strangers: plan.strangers, access_log: true };
-        let (questions, incoming) = unbounded_channel();
         let (tell, seen) = mpsc::channel();
-        let (up, is_up) = mpsc::channel();
         for edge in [ROUTER_TO_TERMINATOR, TERMINATOR_TO_FILTER] {
             std::fs::create_dir_all(edge.directory(folder.path())).unwrap();
         }
@@ -159,30 +176,30 @@ impl World {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         threads.push(Thread::start(move |stopped| async move {
+            become_router();
             tokio::task::spawn_local(play_router(listener, directory, plan.blind));
             let _ = stopped.await;
         }));
-        let path = folder.path().to_owned();
-        let terminator = Thread::start(|stopped| terminate(path, settings, from_router, incoming, up, stopped));
-        let thread_id = is_up.recv_timeout(Duration::from_secs(10)).expect("the world came up");
-        Self {
+        let world = Self {
             address,
             folder: folder.path().to_owned(),
             authority,
             leaves,
             seen,
-            questions,
-            thread_id,
-            terminator: Some(terminator),
+            settings,
+            questions: None,
+            thread_id: 0,
+            terminator: None,
             _others: threads,
             _folder: folder,
             _one: one,
-        }
+        };
+        (world, from_router)
     }
 
     pub fn figure(&self, name: &str) -> u64 {
         let (reply, answer) = mpsc::channel();
-        self.questions.send(reply).expect("the world lives");
+        self.questions.as_ref().expect("a terminator in this process").send(reply).expect("the world lives");
         let figures = answer.recv_timeout(Duration::from_secs(5)).unwrap();
         figures.iter().find(|(own, _)| **own == *name).unwrap_or_else(|| panic!("no figure {name}")).1
     }
@@ -290,16 +307,26 @@ fn certify(folder: &Path, plan: &[(Vec<&'static str>, Vec<SiteAlpn>)]) -> (Certi
 }
 
 /// A socket file that receivers listen on, as `bulkhead up` makes it.
-fn listen(path: &Path) -> OwnedFd {
+pub fn listen(path: &Path) -> OwnedFd {
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
     let socket = socket.unwrap();
     rustix::net::bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
     rustix::net::listen(&socket, 64).unwrap();
     socket
 }
 
+/// Everybody who plays a part: this process, and where it is root the users that the real processes become.
 fn peers() -> PeerCheck {
-    PeerCheck::new([rustix::process::getuid().as_raw()])
+    let parts = [Process::SniRouter, Process::TlsTerminator].map(|process| Identity::of(process).uid);
+    PeerCheck::new(parts.into_iter().chain([rustix::process::getuid().as_raw()]))
+}
+
+/// A thread of root's becomes the user that sni-router would be: the real terminator lets nobody else hand it anything.
+fn become_router() {
+    if rustix::process::getuid().is_root() {
+        rustix::thread::set_thread_uid(rustix::thread::Uid::from_raw(Identity::of(Process::SniRouter).uid)).unwrap();
+    }
 }
 
 async fn terminate(
@@ -395,12 +422,18 @@ thread_local! {
 /// send and drops the stream, `!refuse` answers `no` and closes without reading on. A chunk that begins with `!get NNNNNNN` is
 /// answered with so many bytes.
 async fn converse(mut stream: UnixStream) -> u64 {
-    let mut buffer = BUFFER.take();
-    buffer.resize(128 * 1024, 0);
     let (mut bytes, mut half) = (0, false);
-    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-        bytes += u64::try_from(read).unwrap();
-        let chunk = &buffer[..read];
+    loop {
+        stream.readable().await.unwrap();
+        // The chunk is copied so that an idle stream holds nothing.
+        let chunk = BUFFER.with_borrow_mut(|buffer| stream.try_read(buffer).map(|read| buffer[..read].to_vec()));
+        let chunk = match chunk {
+            Ok(chunk) if chunk.is_empty() => return bytes,
+            Ok(chunk) => chunk,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(_) => return bytes,
+        };
+        bytes += u64::try_from(chunk.len()).unwrap();
         if chunk.ends_with(b"!die") {
             return bytes;
         } else if chunk.ends_with(b"!half") {
@@ -415,9 +448,8 @@ async fn converse(mut stream: UnixStream) -> u64 {
         } else if chunk.starts_with(b"!get ") {
             let wanted = std::str::from_utf8(&chunk[5..12]).unwrap().parse().unwrap();
             stream.write_all(&vec![b'r'; wanted]).await.unwrap();
-        } else if !half && stream.write_all(chunk).await.is_err() {
+        } else if !half && stream.write_all(&chunk).await.is_err() {
             return bytes;
         }
     }
-    bytes
 }
