@@ -1,7 +1,6 @@
 //! Connections come in over IPC: plain HTTP from sni-router, plaintext of TLS from tls-terminator.
 
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use common::ipc::messages::Ends;
@@ -10,7 +9,8 @@ use common::ipc::messages::terminator_to_filter::{Decrypted, Kind};
 use common::ipc::receiver::Verdict;
 use common::ipc::sender::Parcel;
 use common::net::client_limit::{ClientKey, NoPlace, Place};
-use tokio::net::{TcpStream, UnixStream};
+use common::net::quiet_stream::QuietStream;
+use tokio::net::TcpStream;
 
 use super::connection;
 use super::serve::App;
@@ -69,16 +69,11 @@ pub fn decrypted(app: &Rc<App>, parcel: Parcel<Decrypted>) -> Verdict {
     };
     app.metrics.connections_tls.up();
     let h2 = alpn.as_deref() == Some(b"h2");
-    if let Some(stream) = parcel.descriptors.into_iter().next().and_then(unix_stream) {
+    let stream = parcel.descriptors.into_iter().next().map(QuietStream::from_handed_over);
+    if let Some(Ok(stream)) = stream {
         connection::start(app, stream, Client { ends, tls: Some(Tls { server_name, version, ja4, h2 }) }, place);
     }
     Verdict::Taken
-}
-
-fn unix_stream(socket: OwnedFd) -> Option<UnixStream> {
-    let stream = std::os::unix::net::UnixStream::from(socket);
-    stream.set_nonblocking(true).ok()?;
-    UnixStream::from_std(stream).ok()
 }
 
 fn enter(app: &App, client: IpAddr) -> Result<Place, Verdict> {

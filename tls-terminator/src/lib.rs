@@ -5,7 +5,7 @@
 //!
 //! Before the sandbox closes: [`settings`] → [`certificates`] (with [`judge_chain`]) → [`tls_config`] (with
 //! [`choose_certificate`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake`] → [`relay`] →
-//! [`ending`]; [`records`] drives rustls, [`filter_end`] is the stream to http-filter, [`scratch`] and [`pulse`] are the
+//! [`ending`]; [`records`] drives rustls, [`common::net::quiet_stream`] is the stream to http-filter, [`scratch`] and [`pulse`] are the
 //! buffers and the clock that all connections share.
 //!
 //! What it must never do: open a file, socket or process after its sandbox is closed; write a byte of a key or of plaintext to a
@@ -27,7 +27,6 @@ pub mod handshake;
 pub mod relay;
 
 pub mod ending;
-pub mod filter_end;
 pub mod pulse;
 pub mod records;
 pub mod scratch;

@@ -17,12 +17,12 @@ use tokio::net::TcpStream;
 
 use crate::admission::{Admission, Full, HandshakePlace, Place};
 use crate::ending::{Ending, Failure};
-use crate::filter_end::FilterEnd;
 use crate::handshake::{self, Shaken};
 use crate::metrics::TerminatorFigures;
 use crate::pulse::Clock;
 use crate::relay::{Relay, Relayed};
 use crate::tls_config::Sites;
+use common::net::quiet_stream::QuietStream;
 
 /// What every connection needs.
 #[derive(Debug)]
@@ -120,8 +120,8 @@ impl World {
     }
 
     /// Gives http-filter its end of a new stream. `None`: it could not be made, or too many wait already.
-    fn hand_over(&self, arrived: &Arrived, facts: &Facts) -> Option<FilterEnd> {
-        let (ours, theirs): (FilterEnd, OwnedFd) = match FilterEnd::pair() {
+    fn hand_over(&self, arrived: &Arrived, facts: &Facts) -> Option<QuietStream> {
+        let (ours, theirs): (QuietStream, OwnedFd) = match QuietStream::pair() {
             Ok(pair) => pair,
             Err(error) => {
                 tracing::error!("cannot make a stream to http-filter: {error}");

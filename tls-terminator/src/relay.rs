@@ -19,12 +19,12 @@ use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use crate::ending::Ending;
-use crate::filter_end::FilterEnd;
 use crate::handshake::{Shaken, poll_receive};
 use crate::metrics::TerminatorFigures;
 use crate::pulse::{Order, Pulse};
 use crate::records;
 use crate::scratch::{self, MAX_HELD, Scratch};
+use common::net::quiet_stream::QuietStream;
 
 /// Rounds of reading and sending before other connections get their turn.
 const ROUNDS: usize = 16;
@@ -77,7 +77,7 @@ enum First {
 /// A connection at work. [`Relay::run`] ends with it.
 pub struct Relay<'a> {
     client: &'a mut TcpStream,
-    filter: FilterEnd,
+    filter: QuietStream,
     tls: Box<UnbufferedServerConnection>,
     held: Vec<u8>,
     to_filter: Unsent,
@@ -110,7 +110,7 @@ impl<'a> Relay<'a> {
     /// Takes over after a handshake.
     pub fn new(
         client: &'a mut TcpStream,
-        filter: FilterEnd,
+        filter: QuietStream,
         shaken: Shaken,
         pulse: Pulse,
         figures: &'a TerminatorFigures,

@@ -4,3 +4,4 @@ pub mod balance;
 pub mod client_limit;
 pub mod listen_fds;
 pub mod proxy_protocol;
+pub mod quiet_stream;

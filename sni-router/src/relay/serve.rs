@@ -67,7 +67,9 @@ pub async fn serve(opened: Opened, context: Context) {
     let Opened { config, resolver, router, filter, forward, metrics } = opened;
     let resolver = Rc::new(resolver);
     let relay = &config.passthrough_relay;
-    let socket = SocketOptions { user_timeout: Some(relay.user_timeout), ..SocketOptions::default() };
+    // No keep-alive probes (two system calls per connection): every idle connection has a deadline of its own, in a tunnel
+    // as in the pools, and user_timeout finds a peer that is gone while bytes wait for it.
+    let socket = SocketOptions { user_timeout: Some(relay.user_timeout), keepalive: None, ..SocketOptions::default() };
     let tunnels = Rc::new(Tunnels {
         options: TunnelOptions { idle: relay.idle_deadline, half_closed: relay.half_closed_deadline },
         pipes: PipePool::new(relay.splice_pipes, PIPE_SIZE),
