@@ -175,6 +175,7 @@ fn the_counting_counts() {
         let echo = Backend::echo();
         let world = World::new("counting").pool("echo", &[echo.address()]).passes("echo.test", "echo").start();
         let held = sent(world.https(), &tls::client("echo.test").hello().0);
+        echo.wait_for_bytes(100);
         let count = || std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.assert_descriptors()));
         assert!(count().is_err(), "an open tunnel is two descriptors more");
         drop(held);
