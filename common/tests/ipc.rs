@@ -1,4 +1,5 @@
 //! The promises of `common::ipc`, with real sockets: acknowledged hand-over, hostile peers, nothing leaked.
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::cell::{Cell, RefCell};

@@ -1,4 +1,5 @@
 //! The tunnel over real sockets: every byte, both ways; half-close, resets, deadlines, buffered bytes, fairness.
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod kit;

@@ -1,4 +1,5 @@
 //! What tunnels hold of the process: descriptors, pipes. One test in a process of its own, because it counts `/proc/self/fd`.
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod kit;

@@ -1,6 +1,7 @@
 //! Programs a test needs that a machine may lack. A missing one skips the test and says so; where the environment says
 //! `CI=true` a skip is a failure, so that nobody can lose a test without noticing.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Where programs are looked for: `PATH`, and the folders of system programs that an ordinary user's `PATH` leaves out.
@@ -16,12 +17,22 @@ pub fn need(test: &str, program: &str) -> bool {
 }
 
 /// Skips for another reason. Returns `false`, for use beside [`need`].
+///
+/// # Panics
+/// With `CI=true`.
 pub fn skip(test: &str, why: &str) -> bool {
-    println!("SKIP {test}: {why}");
-    eprintln!("SKIP {test}: {why}");
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "{test} was skipped ({why}), and with CI=true a skip is a failure"
-    );
+    say(&format!("SKIP {test}: {why}"));
+    let ci = std::env::var("CI").as_deref() == Ok("true");
+    assert!(!ci, "{test} was skipped ({why}), and with CI=true a skip is a failure");
     false
+}
+
+/// Says that a part of a test could not be looked at by this user; no program would change that.
+pub fn note(test: &str, what: &str) {
+    say(&format!("NOTE {test}: {what}"));
+}
+
+/// Past the test runner, which shows only what failing tests print.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -48,6 +48,11 @@ impl Connection {
         connection
     }
 
+    /// The TCP socket below, for ending it rudely.
+    pub fn into_socket(self) -> std::net::TcpStream {
+        self.stream.sock
+    }
+
     /// Sends a header block with these fields and, if there is one, a body; returns the stream's number.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
 //! tls-terminator over real sockets, with real clients: what it agrees on, what it refuses, how bytes and ends travel.
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod client;

@@ -1,3 +1,5 @@
+//! Every way to write an inward address, the exceptions, and the figures of the registries.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use AddressClass::*;

@@ -1,3 +1,5 @@
+//! Happy eyeballs and deadlines against real sockets on loopback addresses.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::net::{TcpListener, TcpStream as StdStream};

@@ -1,3 +1,5 @@
+//! The resolver against a name server of our own on loopback, and against hosts files.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
