@@ -4,19 +4,16 @@
 //! proxy sees) the connection never becomes part of an HTTP server or, if its bytes are there already, of the event loop.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
 use common::ipc::messages::Ends;
+use common::net::accept::Acceptor;
 use common::net::client_limit::{ClientKey, NoPlace, Place};
 use common_http::framing::{Framing, Step, Violation};
-use rustix::net::{RecvFlags, SocketFlags};
+use rustix::net::RecvFlags;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::net::unix::pipe;
 
 use crate::access_log::Record;
 use crate::connect_tunnel;
@@ -25,8 +22,6 @@ use crate::plain_forward;
 use crate::refuse::{Refusal, part};
 use crate::serve::Proxy;
 
-/// Connections accepted in one turn, so that a flood keeps nobody else waiting.
-const PER_TURN: usize = 64;
 /// Bytes read at a time while a first head is not whole; also the most that can be read behind it.
 const FIRST_READ: usize = 4096;
 
@@ -34,59 +29,17 @@ const FIRST_READ: usize = 4096;
 ///
 /// # Errors
 /// The listening socket itself fails.
-pub async fn accept(proxy: Rc<Proxy>, listener: Arc<str>, socket: OwnedFd) -> io::Result<()> {
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    let socket = pipe::Receiver::from_owned_fd_unchecked(socket)?;
-    let mut spare = Some(rustix::io::fcntl_dupfd_cloexec(&socket, 3)?);
+pub async fn accept(proxy: Rc<Proxy>, socket: OwnedFd) -> io::Result<()> {
+    let mut acceptor = Acceptor::new(socket, proxy.metrics.out_of_descriptors.clone())?;
     loop {
         proxy.way_out.room().await;
-        socket.readable().await?;
-        for _ in 0..PER_TURN {
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            match socket.try_io(|| Ok(rustix::net::acceptfrom_with(&socket, flags)?)) {
-                Ok((client, Some(peer))) => match SocketAddr::try_from(peer) {
-                    Ok(peer) => admit(&proxy, client, peer),
-                    Err(_) => tracing::error!(listener = &*listener, "accepted a connection that is not TCP"),
-                },
-                Ok((_, None)) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    survive(&proxy, &socket, &mut spare, &error).await;
-                    break;
-                }
-            }
-        }
-        tokio::task::yield_now().await;
+        acceptor.turn(|client, ends| admit(&proxy, client, ends)).await?;
     }
-}
-
-/// Out of descriptors: the reserve one is spent to take a client off the queue and close it, so that the queue moves on and
-/// the client learns at once. Other errors concern one connection only (accept(2)).
-async fn survive(proxy: &Proxy, listener: &pipe::Receiver, spare: &mut Option<OwnedFd>, error: &io::Error) {
-    use rustix::io::Errno;
-    let exhausted = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
-    if !exhausted.contains(&error.raw_os_error()) {
-        return tracing::debug!("accept: {error}");
-    }
-    drop(spare.take());
-    if let Ok(client) = rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-        drop(client);
-        if proxy.metrics.out_of_descriptors.get().is_multiple_of(1000) {
-            tracing::error!("out of descriptors: clients are turned away; raise LimitNOFILE or lower max_connections");
-        }
-        proxy.metrics.out_of_descriptors.up();
-    }
-    *spare = rustix::io::fcntl_dupfd_cloexec(listener, 3).ok();
-    tokio::time::sleep(Duration::from_millis(5)).await;
 }
 
 /// Counts the connection and gives it a task of its own.
-fn admit(proxy: &Rc<Proxy>, client: OwnedFd, peer: SocketAddr) {
+fn admit(proxy: &Rc<Proxy>, client: OwnedFd, ends: Ends) {
     proxy.metrics.accepted.up();
-    let local = rustix::net::getsockname(&client).map_err(io::Error::from);
-    let Ok(local) = local.and_then(|address| SocketAddr::try_from(address).map_err(io::Error::from)) else { return };
-    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-    let ends = Ends { client: canonical(peer), local: canonical(local) };
     match proxy.places.enter(ClientKey::from(ends.client.ip())) {
         Ok(place) => drop(tokio::task::spawn_local(first_request(Rc::clone(proxy), client, ends, place))),
         Err(why) => {

@@ -263,7 +263,7 @@ pub async fn serve(opened: Opened, context: Context) {
     for (name, socket) in listeners {
         let proxy = Rc::clone(&proxy);
         accepting.push(tokio::task::spawn_local(async move {
-            if let Err(error) = accept(proxy, Arc::clone(&name), socket).await {
+            if let Err(error) = accept(proxy, socket).await {
                 tracing::error!(listener = &*name, "cannot accept any more: {error}");
             }
         }));

@@ -1,5 +1,6 @@
 //! Sockets and addresses, one file per idea.
 
+pub mod accept;
 pub mod balance;
 pub mod client_limit;
 pub mod listen_fds;

@@ -116,7 +116,7 @@ impl World {
         let proxy = Proxy::start(&config, true, authenticator, directory, metrics.clone());
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::task::spawn_local(accept(Rc::clone(&proxy), "proxy".into(), listener.into()));
+        tokio::task::spawn_local(accept(Rc::clone(&proxy), listener.into()));
         Rc::new(World { address, proxy, metrics, backend, relay })
     }
 

@@ -286,6 +286,16 @@ impl Guard {
         if self.allow.iter().any(|network| network.contains(&ip)) { Ok(()) } else { refused(Why::Class) }
     }
 
+    /// Whether [`Guard::check_source`] could still say no to an address that [`Guard::check`] has let through: not when its
+    /// network is open and no wildcard listener of ours has that port.
+    #[must_use]
+    pub fn source_matters(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        let hidden_listener =
+            |own: &SocketAddr| own.ip().to_canonical().is_unspecified() && own.port() == address.port();
+        !self.allow.iter().any(|network| network.contains(&ip)) || self.own_listeners.iter().any(hidden_listener)
+    }
+
     fn denied(&self, ip: IpAddr) -> Option<IpNet> {
         let inner = match ip {
             IpAddr::V6(ip) => embedded_v4(ip).map(|(_, inner)| IpAddr::V4(inner)),

@@ -9,12 +9,13 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -47,11 +48,54 @@ impl ConnectOptions<'_> {
     }
 }
 
+/// A connected, non-blocking socket. Only one that had to be waited for is part of the event loop already: who hands a
+/// socket to another process should not pay for that twice.
+#[derive(Debug)]
+pub enum Stream {
+    /// Connected at once.
+    Plain(std::net::TcpStream),
+    /// Was waited for.
+    Registered(TcpStream),
+}
+
+impl Stream {
+    /// For use here.
+    ///
+    /// # Errors
+    /// The event loop does not take it.
+    pub fn into_registered(self) -> io::Result<TcpStream> {
+        match self {
+            Self::Plain(stream) => TcpStream::from_std(stream),
+            Self::Registered(stream) => Ok(stream),
+        }
+    }
+
+    /// For handing over.
+    ///
+    /// # Errors
+    /// The event loop does not give it back.
+    pub fn into_descriptor(self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Plain(stream) => Ok(stream.into()),
+            Self::Registered(stream) => stream.into_std().map(OwnedFd::from),
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Plain(stream) => stream.as_fd(),
+            Self::Registered(stream) => stream.as_fd(),
+        }
+    }
+}
+
 /// A connection that stands.
 #[derive(Debug)]
 pub struct Connected {
-    /// The socket, non-blocking and registered with the current runtime.
-    pub stream: TcpStream,
+    /// The socket.
+    pub stream: Stream,
     /// The address that answered.
     pub address: SocketAddr,
     /// Our end.
@@ -201,7 +245,7 @@ pub async fn connect(addresses: &[SocketAddr], options: &ConnectOptions<'_>) -> 
 
 async fn connect_one(address: SocketAddr, options: &ConnectOptions<'_>) -> Result<Connected, Cause> {
     match start(address, options)? {
-        Attempt::Established(socket) => accept_as(register(socket)?, address),
+        Attempt::Established(socket) => accept_as(Stream::Plain(socket.into()), address),
         Attempt::Waiting(socket) => {
             let stream = register(socket)?;
             match timeout_at(options.deadline, stream.writable()).await {
@@ -225,7 +269,9 @@ fn start(address: SocketAddr, options: &ConnectOptions<'_>) -> Result<Attempt, C
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
     if let Some(guard) = options.guard {
         guard.check(address).map_err(Cause::Guard)?;
-        guard.check_source(address, source_for(address).map_err(Cause::Io)?).map_err(Cause::Guard)?;
+        if guard.source_matters(address) {
+            guard.check_source(address, source_for(address).map_err(Cause::Io)?).map_err(Cause::Guard)?;
+        }
     }
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP)).map_err(Cause::Io)?;
@@ -260,12 +306,13 @@ fn finish(stream: TcpStream, address: SocketAddr) -> Result<Connected, Cause> {
     if let Some(error) = stream.take_error().map_err(Cause::Io)? {
         return Err(Cause::Io(error));
     }
-    accept_as(stream, address)
+    accept_as(Stream::Registered(stream), address)
 }
 
 /// The socket has connected: to somebody else?
-fn accept_as(stream: TcpStream, address: SocketAddr) -> Result<Connected, Cause> {
-    let local = stream.local_addr().map_err(Cause::Io)?;
+fn accept_as(stream: Stream, address: SocketAddr) -> Result<Connected, Cause> {
+    let local = SockRef::from(&stream).local_addr().map_err(Cause::Io)?;
+    let local = local.as_socket().ok_or_else(|| Cause::Io(io::ErrorKind::Unsupported.into()))?;
     if local.port() == address.port() && local.ip() == address.ip().to_canonical() {
         return Err(Cause::Itself);
     }
@@ -282,12 +329,10 @@ async fn race(addresses: &[SocketAddr], options: &ConnectOptions<'_>) -> Result<
         // Start the next one; those that fail at once cost no waiting.
         for address in queue.by_ref() {
             match start(address, options) {
-                Ok(Attempt::Established(socket)) => {
-                    match register(socket).and_then(|stream| accept_as(stream, address)) {
-                        Ok(connected) => return Ok(connected),
-                        Err(cause) => failures.push((address, cause)),
-                    }
-                }
+                Ok(Attempt::Established(socket)) => match accept_as(Stream::Plain(socket.into()), address) {
+                    Ok(connected) => return Ok(connected),
+                    Err(cause) => failures.push((address, cause)),
+                },
                 Ok(Attempt::Waiting(socket)) => match register(socket) {
                     Ok(stream) => {
                         running.push((address, stream));

@@ -132,8 +132,9 @@ impl DialService {
         let addresses = self.resolver.resolve(host, port, purpose, until.into_std()).await.map_err(unresolved)?;
         let options = ConnectOptions { socket: self.socket.clone(), guard, ..ConnectOptions::until(deadline) };
         let connected = connect(&addresses, &options).await.map_err(|error| unconnected(&error))?;
-        let socket = connected.stream.into_std().map_err(|error| Refusal(DialRefusal::Connect, error.to_string()))?;
-        Ok((Dialed::Connected { address: connected.address }, socket.into()))
+        let socket = connected.stream.into_descriptor();
+        let socket = socket.map_err(|error| Refusal(DialRefusal::Connect, error.to_string()))?;
+        Ok((Dialed::Connected { address: connected.address }, socket))
     }
 }
 

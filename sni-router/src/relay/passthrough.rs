@@ -140,7 +140,8 @@ impl PassthroughService {
             pool: Some(&pool.name),
             user: None,
         };
-        self.tunnels.join(client, connected.stream, greeting, Vec::new(), parties).await;
+        let Ok(stream) = connected.stream.into_registered() else { return };
+        self.tunnels.join(client, stream, greeting, Vec::new(), parties).await;
         drop(pick); // the connection counts for the balancer until here
     }
 

@@ -2,26 +2,21 @@
 //! without ever being part of the event loop; only a client whose ClientHello is not whole yet gets a task of its own.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use common::client_hello::{self, ClientHello, NotTls, Reading};
 use common::config::{self, ListenProtocol};
 use common::ipc::messages::Ends;
+use common::net::accept::Acceptor;
 use common::net::client_limit::ClientKey;
-use rustix::net::SocketFlags;
-use tokio::net::unix::pipe;
 
 use super::announce::{self, NoHeader};
 use super::peek::{Look, Watched, look};
 use super::refuse::{self, alert, http_on_tls_port, redirect};
 use super::route::{Decider, Target};
 use super::serve::{Gate, Router};
-
-/// Connections accepted in one turn, so that hand-overs and control are never kept waiting by a flood.
-const PER_TURN: usize = 64;
 
 /// What the peeked bytes are, for a TLS listener.
 enum Verdict {
@@ -33,64 +28,11 @@ enum Verdict {
 
 /// Accepts on one socket until the process is told to stop.
 pub async fn accept(router: Rc<Router>, gate: Rc<Gate>, listener: OwnedFd) -> io::Result<()> {
-    rustix::io::ioctl_fionbio(&listener, true)?;
-    let listener = pipe::Receiver::from_owned_fd_unchecked(listener)?;
-    let bound = local_address(&listener).filter(|address| !address.ip().is_unspecified());
-    let mut spare = Some(rustix::io::fcntl_dupfd_cloexec(&listener, 3)?);
+    let mut acceptor = Acceptor::new(listener, router.metrics.out_of_descriptors.clone())?;
     loop {
         router.hand_over.room().await;
-        listener.readable().await?;
-        for _ in 0..PER_TURN {
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let accepted = listener.try_io(|| Ok(rustix::net::acceptfrom_with(&listener, flags)?));
-            match accepted {
-                Ok((socket, Some(peer))) => {
-                    // Only a wildcard listener has to ask which of the machine's addresses was meant.
-                    let local = bound.or_else(|| local_address(&socket));
-                    if let (Ok(client), Some(local)) = (SocketAddr::try_from(peer), local) {
-                        let ends = Ends { client: canonical(client), local: canonical(local) };
-                        admit(&router, &gate, socket, ends);
-                    }
-                }
-                Ok((_, None)) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    survive(&router, &listener, &mut spare, &error).await;
-                    break;
-                }
-            }
-        }
-        tokio::task::yield_now().await;
+        acceptor.turn(|socket, ends| admit(&router, &gate, socket, ends)).await?;
     }
-}
-
-/// Out of descriptors: the reserve one is spent to take a client off the queue and close it, so that the queue moves on and
-/// the client learns at once. Other errors concern one connection only (accept(2)).
-async fn survive(router: &Router, listener: &pipe::Receiver, spare: &mut Option<OwnedFd>, error: &io::Error) {
-    use rustix::io::Errno;
-    let exhausted = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
-    if exhausted.contains(&error.raw_os_error()) {
-        drop(spare.take());
-        if let Ok(client) = rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            drop(client);
-            if router.metrics.out_of_descriptors.get().is_multiple_of(1000) {
-                tracing::error!("out of descriptors: clients are turned away; raise LimitNOFILE or lower max_hellos");
-            }
-            router.metrics.out_of_descriptors.up();
-        }
-        *spare = rustix::io::fcntl_dupfd_cloexec(listener, 3).ok();
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    } else {
-        tracing::debug!("accept: {error}");
-    }
-}
-
-fn local_address(socket: impl AsFd) -> Option<SocketAddr> {
-    SocketAddr::try_from(rustix::net::getsockname(socket).ok()?).ok()
-}
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn admit(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends) {

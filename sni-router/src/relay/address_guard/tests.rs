@@ -287,3 +287,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_source_is_asked_for_exactly_when_it_could_still_refuse() {
+    let guard = Guard {
+        allow: vec!["10.0.0.0/8".parse().unwrap()],
+        deny: vec![],
+        own_listeners: vec!["0.0.0.0:443".parse().unwrap(), "10.0.0.1:8080".parse().unwrap()],
+    };
+    let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+    for (address, matters) in
+        [("10.0.0.7:80", false), ("10.0.0.7:443", true), ("10.0.0.7:8080", false), ("192.0.2.1:80", true)]
+    {
+        assert_eq!(guard.source_matters(at(address)), matters, "{address}");
+        if !matters {
+            assert!(
+                guard.check_source(at(address), at(address).ip()).is_ok(),
+                "{address}: skipping must change nothing"
+            );
+        }
+    }
+}
