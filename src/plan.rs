@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use common::config::Config;
 use common::process::Process;
@@ -31,6 +32,8 @@ pub struct Listening {
     pub address: SocketAddr,
     /// Connections the kernel keeps until they are accepted.
     pub backlog: u32,
+    /// How long the kernel keeps a silent connection to itself.
+    pub defer_accept: Duration,
 }
 
 impl Plan {
@@ -62,6 +65,7 @@ fn listeners(config: &Config) -> Vec<Listening> {
             descriptor_name: listener.descriptor_name(),
             address: *address,
             backlog: listener.backlog,
+            defer_accept: listener.defer_accept,
         })
     });
     let way_out = config.forward_proxy.listen.iter().flat_map(|listener| {
@@ -71,6 +75,7 @@ fn listeners(config: &Config) -> Vec<Listening> {
             descriptor_name: listener.descriptor_name(),
             address: *address,
             backlog: listener.backlog,
+            defer_accept: listener.defer_accept,
         })
     });
     way_in.chain(way_out).collect()

@@ -45,6 +45,8 @@ use crate::serve::Proxy;
 
 /// Our name in `Via`: a pseudonym, so that no host name leaks.
 const VIA_NAME: &str = "bulkhead";
+/// Header fields for which hyper has room on its stack; for more it allocates with every request.
+const HYPERS_HEADERS: usize = 100;
 
 /// One client connection.
 pub struct Session {
@@ -72,12 +74,12 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, prefix: Vec<u8>, ends: E
     let forwarder = RefCell::new(Forwarder::new(style, &connection, &[]));
     let session = Rc::new(Session { proxy: Rc::clone(&proxy), ends, ledger, forwarder, _place: place });
     let service = service_fn(move |request| handle(Rc::clone(&session), request));
-    let connection = http1::Builder::new()
-        .max_buf_size(proxy.buffer)
-        .max_headers(proxy.framing.headers)
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(guarded), service)
-        .with_upgrades();
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(proxy.buffer).header_read_timeout(None);
+    if proxy.framing.headers > HYPERS_HEADERS {
+        builder.max_headers(proxy.framing.headers);
+    }
+    let connection = builder.serve_connection(TokioIo::new(guarded), service).with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use common::net::listen_fds::MOST;
 use common::process::Process;
 use common::sandbox::Identity;
+use common::sys::socket::defer_accept;
 use common::wiring::{CONTROL, Edge, control_socket};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
@@ -82,7 +83,7 @@ fn open_listeners(wanted: &[Listening]) -> Result<Vec<(Listening, Rc<OwnedFd>)>,
     let mut open = Vec::new();
     let mut errors = Vec::new();
     for listener in wanted {
-        match open_listener(listener.address, listener.backlog) {
+        match open_listener(listener) {
             Ok(socket) => open.push((listener.clone(), Rc::new(socket))),
             Err(error) => errors.push(explain(listener, error)),
         }
@@ -91,7 +92,8 @@ fn open_listeners(wanted: &[Listening]) -> Result<Vec<(Listening, Rc<OwnedFd>)>,
 }
 
 /// What is set on a listener is what its accepted sockets begin with: `TCP_NODELAY` among it.
-fn open_listener(address: SocketAddr, backlog: u32) -> rustix::io::Result<OwnedFd> {
+fn open_listener(listener: &Listening) -> rustix::io::Result<OwnedFd> {
+    let address = listener.address;
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
@@ -101,7 +103,10 @@ fn open_listener(address: SocketAddr, backlog: u32) -> rustix::io::Result<OwnedF
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
     bind(&socket, &address)?;
-    listen(&socket, i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    listen(&socket, i32::try_from(listener.backlog).unwrap_or(i32::MAX))?;
+    if let Err(error) = defer_accept(&socket, listener.defer_accept) {
+        tracing::warn!(listener = listener.name, "TCP_DEFER_ACCEPT is not available: {error}");
+    }
     Ok(socket)
 }
 

@@ -1,4 +1,4 @@
-//! Two socket and scheduling calls that no safe crate offers, and the taking over of inherited descriptors.
+//! Socket and scheduling calls that no safe crate offers, and the taking over and passing on of descriptors.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -6,17 +6,24 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 /// Sets `SO_RCVLOWAT`: the socket counts as readable only when at least `bytes` are there (socket(7), Linux ≥ 2.4).
 pub fn set_receive_low_water(socket: impl AsFd, bytes: usize) -> io::Result<()> {
     let value = libc::c_int::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+    set_integer(socket, libc::SOL_SOCKET, libc::SO_RCVLOWAT, value)
+}
+
+/// Sets `TCP_DEFER_ACCEPT` on a listener (tcp(7)): a connection is handed out when its first byte is there, or after about
+/// this long. Whole seconds, rounded up; zero leaves the listener as it is.
+pub fn defer_accept(listener: impl AsFd, time: std::time::Duration) -> io::Result<()> {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    match libc::c_int::try_from(seconds).map_err(|_| io::ErrorKind::InvalidInput)? {
+        0 => Ok(()),
+        value => set_integer(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, value),
+    }
+}
+
+fn set_integer(socket: impl AsFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let size = libc::socklen_t::try_from(size_of::<libc::c_int>()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let raw = socket.as_fd().as_raw_fd();
     // SAFETY: the descriptor is borrowed and so open; the pointer and size describe one c_int that outlives the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVLOWAT,
-            std::ptr::from_ref(&value).cast(),
-            size,
-        )
-    };
+    let result = unsafe { libc::setsockopt(raw, level, option, std::ptr::from_ref(&value).cast(), size) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -54,6 +54,8 @@ pub struct ForwardListener {
     pub addresses: Vec<SocketAddr>,
     /// Length of the kernel's accept queue.
     pub backlog: u32,
+    /// How long the kernel keeps a connection to itself on which nothing has been sent. Zero: not at all.
+    pub defer_accept: Duration,
 }
 
 /// `[[forward-proxy.access]]`. Every condition that is given must hold; within a list any entry may.

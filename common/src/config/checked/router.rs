@@ -60,6 +60,8 @@ pub struct Listener {
     pub proxy_protocol_deadline: Duration,
     /// Length of the kernel's accept queue.
     pub backlog: u32,
+    /// How long the kernel keeps a connection to itself on which nothing has been sent. Zero: not at all.
+    pub defer_accept: Duration,
 }
 
 /// `protocol` of a listener of sni-router

@@ -78,7 +78,8 @@ fn listener(section: &Section<'_>) -> Option<ForwardListener> {
     let name = name(section, Names::Listeners);
     let addresses = listen_addresses(section);
     let backlog = section.count32("backlog");
-    Some(ForwardListener { name: name?.value, addresses, backlog })
+    let defer_accept = section.duration("defer_accept");
+    Some(ForwardListener { name: name?.value, addresses, backlog, defer_accept })
 }
 
 fn rule(section: &Section<'_>) -> Option<ForwardRule> {

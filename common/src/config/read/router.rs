@@ -50,6 +50,7 @@ fn listener(section: &Section<'_>) -> Option<Listener> {
     let proxy_protocol_from = networks(section, "proxy_protocol_from");
     let proxy_protocol_deadline = section.duration("proxy_protocol_deadline");
     let backlog = section.count32("backlog");
+    let defer_accept = section.duration("defer_accept");
     Some(Listener {
         name: name?.value,
         addresses,
@@ -57,6 +58,7 @@ fn listener(section: &Section<'_>) -> Option<Listener> {
         proxy_protocol_from: proxy_protocol_from?,
         proxy_protocol_deadline,
         backlog,
+        defer_accept,
     })
 }
 

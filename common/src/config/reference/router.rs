@@ -99,6 +99,14 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ),
     key(
+        "sni-router.listen.defer_accept",
+        duration(0, MINUTE),
+        value("\"1s\""),
+        "How long the kernel keeps a connection on which nothing has been sent to itself (TCP_DEFER_ACCEPT).",
+        "Whole seconds, rounded up; `0s` hands every connection over at once. A client that stays silent for longer is \
+         accepted, and our own deadlines begin then.",
+    ),
+    key(
         "sni-router.listen.backlog",
         integer(1, 65_535),
         value("4096"),
