@@ -9,6 +9,7 @@
 mod descriptors;
 mod drip;
 mod filtering;
+mod floods;
 mod forwarding;
 mod hand_over;
 mod launcher;

@@ -7,6 +7,9 @@
 //!
 //! [`binaries`] → [`folder`], [`certificates`], [`ports`] → [`world`] (with [`processes`]) → [`backends`], [`clients`];
 //! [`limits`] and [`needs`] guard each test.
+//!
+//! Environment: `CI=true` makes a skipped test a failure; `BULKHEAD_TEST_LOG=debug` is the log level of worlds (a failing test
+//! prints the end of its world's log); `BULKHEAD_TEST_PREBUILT=1` takes the binaries as they are instead of asking cargo.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 

@@ -72,3 +72,29 @@ pub fn eventually<T>(seconds: u64, what: &str, mut ask: impl FnMut() -> Option<T
         thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_that_hangs_fails_and_one_that_panics_says_so() {
+        let hangs = thread::spawn(|| within(1, || thread::sleep(Duration::from_secs(60))));
+        assert!(hangs.join().unwrap_err().downcast_ref::<String>().unwrap().contains("longer than 1 s"));
+        let panics = thread::spawn(|| within(5, || panic!("for a reason")));
+        assert_eq!(panics.join().unwrap_err().downcast_ref::<&str>(), Some(&"for a reason"));
+    }
+
+    #[test]
+    fn a_group_that_hangs_with_its_test_is_killed() {
+        use std::os::unix::process::CommandExt;
+        let hangs = thread::spawn(|| {
+            within(1, || {
+                let mut child = std::process::Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+                note_group(i32::try_from(child.id()).unwrap());
+                child.wait().unwrap();
+            });
+        });
+        assert!(hangs.join().is_err());
+    }
+}

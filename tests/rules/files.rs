@@ -75,3 +75,12 @@ fn nothing_is_left_undone_in_words() {
         }
     }
 }
+
+#[test]
+fn every_end_to_end_test_has_a_time_limit() {
+    for path in rust_files().filter(|path| path.starts_with("tests/e2e/")) {
+        let text = read(path);
+        let (tests, limits) = (text.matches("#[test]").count(), text.matches("within(").count());
+        assert!(limits >= tests, "{path}: {tests} tests, but only {limits} of them say within(seconds, …)");
+    }
+}
