@@ -6,7 +6,18 @@ use std::io::Write;
 pub fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    let _ = write!(out, "{text}{end}").and_then(|()| out.flush());
+    let _ = write!(out, "{}{end}", harmless(text)).and_then(|()| out.flush());
+}
+
+/// The same text without control characters other than line ends: part of it may come from a process that somebody owns,
+/// and the terminal may be root's.
+pub fn harmless(text: &str) -> String {
+    let harmless = |character: char| match character {
+        '\n' => "\n".to_owned(),
+        other if other.is_control() => other.escape_default().to_string(),
+        other => other.to_string(),
+    };
+    text.chars().map(harmless).collect()
 }
 
 /// "1 process", "2 processes": `many` where it is not one.
@@ -30,6 +41,11 @@ pub fn span(time: std::time::Duration) -> String {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn nobody_colours_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[31m\tb\nc é"), "a\\u{1b}[31m\\tb\nc é");
+    }
 
     #[test]
     fn times_and_counts_read_like_words() {

@@ -189,7 +189,10 @@ where
     };
     let config = match Config::load(&arguments.config) {
         Ok((config, warnings)) => {
-            warnings.iter().for_each(|warning| eprintln!("{warning}"));
+            // The launcher has said them already, once for all processes.
+            if std::env::var_os(sandbox::LAUNCHER_VARIABLE).is_none() {
+                warnings.iter().for_each(|warning| eprintln!("{warning}"));
+            }
             config
         }
         Err(errors) => {

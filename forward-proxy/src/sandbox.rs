@@ -1,4 +1,4 @@
-//! What forward-proxy may do once its jail is closed: the shared base, and one helper thread for passwords.
+//! What forward-proxy may do once its jail is closed: the shared base, and helper threads for passwords.
 //!
 //! It parses what clients send and owns no network: destinations are resolved, judged and dialled by passthrough-relay, and a
 //! tunnel's two sockets go back there.

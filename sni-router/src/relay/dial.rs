@@ -41,15 +41,15 @@ struct Refusal(DialRefusal, String);
 
 impl DialService {
     /// For these pools, with this guard for everybody else's destinations.
-    pub fn new(
-        pools: &[config::Pool],
+    pub fn new<'a>(
+        pools: impl Iterator<Item = &'a config::Pool>,
         guard: Guard,
         resolver: Rc<Resolver>,
         resolve_deadline: Duration,
         socket: SocketOptions,
         metrics: Metrics,
     ) -> Rc<Self> {
-        let servers = pools.iter().flat_map(|pool| &pool.servers).map(Server::new);
+        let servers = pools.flat_map(|pool| &pool.servers).map(Server::new);
         let endpoints = servers.map(|server| (server.label.clone(), server)).collect();
         let under_way = common::observe::metrics::Figure::default();
         Rc::new(Self { endpoints, guard, resolver, resolve_deadline, socket, under_way, metrics })

@@ -1,7 +1,7 @@
 //! Names become addresses: literals at once, then `/etc/hosts`, then DNS (hickory), with the TTL kept and a deadline for every lookup.
 //!
 //! `/etc/resolv.conf` and `/etc/hosts` are read once, by [`Resolver::from_system`], before the sandbox closes; afterwards no file is opened (hickory is
-//! built from the text and told never to read the hosts file). A changed file therefore needs a restart of the process, which costs no connection.
+//! built from the text and told never to read the hosts file). A changed file therefore needs a restart of the process.
 //!
 //! What comes out is a list of addresses in the order in which to try them. Whether one may be connected to is not decided here: a name can change
 //! its answer at any time, so only `connect` can judge, on the address it uses.

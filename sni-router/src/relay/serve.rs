@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::config::Config;
+use common::config::{self, Config};
 use common::ipc::Nothing;
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
 use common::ipc::messages::forward_to_relay::Outward;
@@ -77,8 +77,10 @@ pub async fn serve(opened: Opened, context: Context) {
         log: config.log.access,
         metrics: metrics.clone(),
     });
+    // http-filter may reach the servers of its own routes, not those of passthrough pools.
+    let routed = |pool: &&config::Pool| config.http_filter.routes.iter().any(|route| route.pool == pool.name);
     let dials = DialService::new(
-        &config.pools,
+        config.pools.iter().filter(routed),
         guard(&config),
         Rc::clone(&resolver),
         relay.resolve_deadline,

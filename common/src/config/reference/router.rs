@@ -59,8 +59,8 @@ pub(super) const KEYS: &[Key] = &[
         "sni-router.max_waiting",
         integer(1, MANY),
         value("4096"),
-        "Connections that wait for a process that takes them; at this number accepting pauses.",
-        "",
+        "Connections that wait for a process that takes them.",
+        "Accepting pauses while more than half of them are taken, so that the limit is not reached by one turn's burst.",
     ),
     tables("sni-router.listen", "A place where clients connect.", "Ports are opened by systemd or by `bulkhead up`."),
     key(
