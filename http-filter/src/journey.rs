@@ -11,7 +11,6 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::connection::Connection;
-use super::metrics::Metrics;
 use super::response::Refusal;
 use super::serve::App;
 use super::upstream::body::Meter;
@@ -21,12 +20,10 @@ const LONGEST: usize = 1024;
 
 /// The account of one request; writes its line when dropped.
 pub struct Journey {
-    metrics: Metrics,
+    app: Rc<App>,
     bytes_out: u64,
     meter: Option<Meter>,
-    complete: bool,
     line: Option<Box<Line>>,
-    _active: common::observe::metrics::Held,
 }
 
 struct Line {
@@ -49,8 +46,9 @@ struct Line {
 
 impl Journey {
     /// Begins the account.
-    pub fn begin(app: &App, connection: &Rc<Connection>, request: &Request<Incoming>) -> Self {
+    pub fn begin(app: &Rc<App>, connection: &Rc<Connection>, request: &Request<Incoming>) -> Self {
         app.metrics.requests.up();
+        app.metrics.requests_active.up();
         let line = app.log.then(|| {
             Box::new(Line {
                 connection: Rc::clone(connection),
@@ -70,9 +68,7 @@ impl Journey {
                 error: None,
             })
         });
-        let metrics = app.metrics.clone();
-        let _active = metrics.requests_active.hold();
-        Self { metrics, bytes_out: 0, meter: None, complete: false, line, _active }
+        Self { app: Rc::clone(app), bytes_out: 0, meter: None, line }
     }
 
     fn note(&mut self, write: impl FnOnce(&mut Line)) {
@@ -116,10 +112,10 @@ impl Journey {
     /// The head of an answer.
     pub fn answered(&mut self, status: StatusCode) {
         match status.as_u16() {
-            200..300 => self.metrics.answers_2xx.up(),
-            300..400 => self.metrics.answers_3xx.up(),
-            400..500 => self.metrics.answers_4xx.up(),
-            500.. => self.metrics.answers_5xx.up(),
+            200..300 => self.app.metrics.answers_2xx.up(),
+            300..400 => self.app.metrics.answers_3xx.up(),
+            400..500 => self.app.metrics.answers_4xx.up(),
+            500.. => self.app.metrics.answers_5xx.up(),
             _ => {}
         }
         self.note(|line| {
@@ -142,11 +138,6 @@ impl Journey {
         self.bytes_out = self.bytes_out.saturating_add(bytes as u64);
     }
 
-    /// The whole body has gone out.
-    pub fn finished(&mut self) {
-        self.complete = true;
-    }
-
     /// The answer ended before its end.
     pub fn broke(&mut self, error: &SendError) {
         self.note(|line| line.error = Some(error.to_string().into()));
@@ -155,9 +146,10 @@ impl Journey {
 
 impl Drop for Journey {
     fn drop(&mut self) {
+        self.app.metrics.requests_active.down();
         let bytes_in = self.meter.as_ref().map_or(0, Meter::bytes);
-        self.metrics.bytes_in.add(bytes_in);
-        self.metrics.bytes_out.add(self.bytes_out);
+        self.app.metrics.bytes_in.add(bytes_in);
+        self.app.metrics.bytes_out.add(self.bytes_out);
         let Some(line) = &self.line else { return };
         let client = &line.connection.client;
         let tls = client.tls.as_ref();

@@ -102,8 +102,7 @@ impl Body for FilterBody {
                 self.journey.wrote(bytes);
             }
             Poll::Ready(Some(Err(error))) => self.journey.broke(error),
-            Poll::Ready(None) => self.journey.finished(),
-            Poll::Pending => {}
+            Poll::Ready(None) | Poll::Pending => {}
         }
         polled
     }

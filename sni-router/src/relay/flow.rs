@@ -72,6 +72,11 @@ impl Flow {
         Self { held, sent: 0, pipe: None, splicing: false, ended: false, moved: 0, spliced: 0, progress: false }
     }
 
+    /// Somebody read bytes for the receiving socket that it has not got yet.
+    pub(crate) fn holds_bytes(&self) -> bool {
+        self.sent < self.held.len()
+    }
+
     /// Bytes written to the receiving socket.
     pub(crate) fn moved(&self) -> u64 {
         self.moved

@@ -155,8 +155,12 @@ impl Tunnel {
         }
     }
 
-    /// The client's first bytes are usually there when a tunnel starts; the upstream's never are, so only one direction is tried.
+    /// The client's first bytes are usually there when a tunnel starts, unless it waits for an answer of ours (to CONNECT); the
+    /// upstream's never are. So one direction is tried at most.
     fn begin(&mut self) -> Option<EndReason> {
+        if self.b_to_a.holds_bytes() && !self.a_to_b.holds_bytes() {
+            return None;
+        }
         let first = self.a_to_b.begin(&self.a, &self.b);
         self.settle(Side::A, first.map(|()| Turn::Blocked))
     }
