@@ -10,6 +10,7 @@ use std::rc::Rc;
 use common::ipc::messages::Ends;
 use common::net::accept::Acceptor;
 use common::net::client_limit::{ClientKey, NoPlace, Place};
+use common::net::farewell::part;
 use common_http::framing::{Framing, Step, Violation};
 use rustix::net::RecvFlags;
 use tokio::io::Interest;
@@ -19,7 +20,7 @@ use crate::access_log::Record;
 use crate::connect_tunnel;
 use crate::head::RequestHead;
 use crate::plain_forward;
-use crate::refuse::{Refusal, part};
+use crate::refuse::Refusal;
 use crate::serve::Proxy;
 
 /// Bytes read at a time while a first head is not whole; also the most that can be read behind it.

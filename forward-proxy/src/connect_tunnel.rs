@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use common::ipc::messages::Ends;
+use common::net::farewell::part;
 use common_http::guarded::Guarded;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -24,7 +25,7 @@ use crate::head::RequestHead;
 use crate::outward::{MAX_EARLY, Tunnel};
 use crate::plain_forward::Session;
 use crate::prefixed::Prefixed;
-use crate::refuse::{Refusal, part};
+use crate::refuse::Refusal;
 use crate::serve::Proxy;
 
 /// What the client reads before the first byte of its tunnel.

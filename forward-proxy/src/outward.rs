@@ -12,13 +12,14 @@ use common::ipc::directory::Directory;
 use common::ipc::messages::Ends;
 use common::ipc::messages::forward_to_relay::{DialRefusal, Dialed, Outward};
 use common::ipc::sender::{Parcel, Sender, SenderLimits};
+use common::net::farewell::part;
 use common::wiring::FORWARD_TO_RELAY;
 use common_http::upstream::{DialError, Dialer, Endpoint};
 use tokio::net::TcpStream;
 
 use crate::destination::Destination;
 use crate::metrics::Metrics;
-use crate::refuse::{Refusal, part};
+use crate::refuse::Refusal;
 
 /// What a relay may take longer than the deadline it was given, before it is given up.
 const GRACE: Duration = Duration::from_secs(1);

@@ -6,29 +6,17 @@
 //! judged before.
 
 use std::borrow::Cow;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use bytes::Bytes;
-use common::observe::metrics::Figure;
 use common_http::answer::Answer;
 use common_http::framing::Violation;
 use common_http::upstream::{DialError, SendError};
 use http::header::{HeaderName, HeaderValue, PROXY_AUTHENTICATE, RETRY_AFTER};
 use http::{Response, StatusCode};
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
-use tokio::net::unix::pipe;
 
 use crate::authenticate::NotAuthenticated;
 use crate::decide::{DEFAULT, PORTS};
 use crate::destination::{BadDestination, Destination};
-
-/// Refused connections that may linger at a time; beyond it they are closed at once.
-const MAX_LINGERING: u64 = 1024;
-/// How long a refused client may take to read its answer and close.
-const LINGER: Duration = Duration::from_secs(2);
-/// Bytes discarded at most before closing anyway.
-const MAX_DISCARDED: usize = 256 * 1024;
 
 /// The rule that stands for wrong or absent credentials.
 pub const AUTHENTICATION: &str = "authentication";
@@ -292,37 +280,6 @@ fn without_source(error: &SendError) -> String {
 /// With exactly one full stop.
 fn sentence(text: &str) -> String {
     format!("{}.", text.trim_end_matches('.'))
-}
-
-/// Sends `answer` and closes politely: closing over unread bytes would send a reset that can overtake the answer. Returns
-/// at once.
-pub fn part(socket: OwnedFd, answer: &[u8], lingering: &Figure) {
-    let _ = rustix::net::send(&socket, answer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-    let _ = rustix::net::shutdown(&socket, Shutdown::Write);
-    if lingering.get() < MAX_LINGERING {
-        let held = lingering.hold();
-        tokio::task::spawn_local(async move {
-            let _held = held;
-            let _ = tokio::time::timeout(LINGER, discard(socket)).await;
-        });
-    }
-}
-
-async fn discard(socket: OwnedFd) -> Option<()> {
-    let socket = pipe::Receiver::from_owned_fd_unchecked(socket).ok()?;
-    let mut scratch = [0u8; 4096];
-    let mut discarded = 0usize;
-    while discarded < MAX_DISCARDED {
-        socket.readable().await.ok()?;
-        let read = || Ok(rustix::net::recv(&socket, &mut scratch[..], RecvFlags::DONTWAIT)?.1);
-        match socket.try_io(read) {
-            Ok(0) => return None,
-            Ok(count) => discarded = discarded.saturating_add(count),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return None,
-        }
-    }
-    Some(())
 }
 
 #[cfg(test)]

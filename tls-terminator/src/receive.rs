@@ -15,13 +15,14 @@ use common::ipc::sender::Sender;
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig};
 use tokio::net::TcpStream;
 
-use crate::admission::{Admission, Full, HandshakePlace, Place};
+use crate::admission::{Admission, HandshakePlace, Place};
 use crate::ending::{Ending, Failure};
 use crate::handshake::{self, Shaken};
 use crate::metrics::TerminatorFigures;
 use crate::pulse::Clock;
 use crate::relay::{Relay, Relayed};
 use crate::tls_config::Sites;
+use common::net::client_limit::NoPlace;
 use common::net::quiet_stream::QuietStream;
 
 /// What every connection needs.
@@ -55,11 +56,11 @@ impl World {
         };
         let (place, shaking) = match self.admission.admit(ends.client.ip()) {
             Ok(places) => places,
-            Err(Full::Process) => {
+            Err(NoPlace::Full) => {
                 self.figures.returned.up();
                 return Verdict::Full;
             }
-            Err(Full::Address) => return self.refuse_address(ends.client.ip()),
+            Err(NoPlace::ClientFull) => return self.refuse_address(ends.client.ip()),
         };
         self.figures.received.up();
         let arrived = Arrived { ends, server_name, ja4, began: Instant::now(), place };

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod balance;
 pub mod client_limit;
+pub mod farewell;
 pub mod listen_fds;
 pub mod proxy_protocol;
 pub mod quiet_stream;

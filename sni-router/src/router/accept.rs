@@ -11,10 +11,11 @@ use common::config::{self, ListenProtocol};
 use common::ipc::messages::Ends;
 use common::net::accept::Acceptor;
 use common::net::client_limit::ClientKey;
+use common::net::farewell::part;
 
 use super::announce::{self, NoHeader};
 use super::peek::{Look, Watched, look};
-use super::refuse::{self, alert, http_on_tls_port, redirect};
+use super::refuse::{alert, http_on_tls_port, redirect};
 use super::route::{Decider, Target};
 use super::serve::{Gate, Router};
 
@@ -145,7 +146,7 @@ fn finish(router: &Rc<Router>, gate: &Gate, socket: OwnedFd, ends: Ends, verdict
             router.metrics.malformed.up();
             tracing::info!(client = %ends.client, listener = &*gate.name, "malformed ClientHello: {malformed}");
             if gate.malformed == config::Refusal::Alert {
-                refuse::refuse(socket, &alert(malformed.alert()), &router.metrics.lingering);
+                part(socket, &alert(malformed.alert()), &router.metrics.lingering);
             }
         }
         Verdict::NotTls(what, answer) => {
@@ -155,7 +156,7 @@ fn finish(router: &Rc<Router>, gate: &Gate, socket: OwnedFd, ends: Ends, verdict
             router.metrics.not_tls.up();
             tracing::info!(client = %ends.client, listener = &*gate.name, "{what}");
             if let Some(answer) = answer {
-                refuse::refuse(socket, &answer, &router.metrics.lingering);
+                part(socket, &answer, &router.metrics.lingering);
             }
         }
     }
@@ -167,7 +168,7 @@ fn decide(router: &Rc<Router>, gate: &Gate, socket: OwnedFd, ends: Ends, hello: 
     match &decision.target {
         Target::Passthrough(pool) => return router.hand_over.passthrough(socket, ends, pool, Some(hello)),
         Target::Terminate => return router.hand_over.terminate(socket, ends, hello),
-        Target::Alert(description) => refuse::refuse(socket, &alert(*description), &router.metrics.lingering),
+        Target::Alert(description) => part(socket, &alert(*description), &router.metrics.lingering),
         Target::Close => drop(socket),
     }
     let (counter, decider) = match &decision.decider {

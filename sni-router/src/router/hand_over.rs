@@ -13,10 +13,11 @@ use common::ipc::messages::router_to_relay::Passthrough;
 use common::ipc::messages::router_to_terminator::Terminate;
 use common::ipc::sender::{Parcel, Sender, SenderLimits, Undelivered};
 use common::ipc::{Message, Nothing};
+use common::net::farewell::part;
 use common::wiring::{Edge, ROUTER_TO_FILTER, ROUTER_TO_RELAY, ROUTER_TO_TERMINATOR};
 
 use super::metrics::Metrics;
-use super::refuse::{self, alert, http_unavailable};
+use super::refuse::{alert, http_unavailable};
 use super::route::INTERNAL_ERROR;
 
 /// The edges this process may use, opened before the sandbox closed; absent where the configuration needs none.
@@ -156,6 +157,6 @@ impl ToldOff for PlainHttp {
 fn give_back<M: ToldOff>(parcel: Parcel<M>, metrics: &Metrics) {
     metrics.undelivered.up();
     for socket in parcel.descriptors {
-        refuse::refuse(socket, &M::apology(), &metrics.lingering);
+        part(socket, &M::apology(), &metrics.lingering);
     }
 }

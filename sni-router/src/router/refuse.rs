@@ -1,55 +1,8 @@
-//! Telling a client no so that the answer arrives: a TLS alert, or HTTP for somebody who mistook the port.
-//!
-//! The client's own bytes are still unread in the kernel, and closing over unread bytes sends a reset that can overtake the
-//! answer. So: answer, end our direction, discard what comes for a short while, close.
-
-use std::os::fd::OwnedFd;
-use std::rc::Rc;
-use std::time::Duration;
-
-use common::observe::metrics::Figure;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
-use tokio::net::unix::pipe;
-
-/// Refused connections that may linger at a time; beyond it they are closed at once.
-const MAX_LINGERING: u64 = 1024;
-const LINGER: Duration = Duration::from_secs(2);
-/// Bytes discarded at most before closing anyway.
-const MAX_DISCARDED: usize = 256 * 1024;
+//! What a client is told when the answer is no: a TLS alert, or HTTP for somebody who mistook the port. Pure.
 
 /// A fatal alert in a record of its own (RFC 8446 §5.1, §6), with the record version every client accepts.
 pub fn alert(description: u8) -> [u8; 7] {
     [21, 3, 1, 0, 2, 2, description]
-}
-
-/// Sends `answer` and closes politely. Returns at once.
-pub fn refuse(socket: OwnedFd, answer: &[u8], lingering: &Figure) {
-    let _ = rustix::net::send(&socket, answer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-    let _ = rustix::net::shutdown(&socket, Shutdown::Write);
-    if lingering.get() < MAX_LINGERING {
-        let held = lingering.hold();
-        tokio::task::spawn_local(async move {
-            let _held = held;
-            let _ = tokio::time::timeout(LINGER, discard(socket)).await;
-        });
-    }
-}
-
-async fn discard(socket: OwnedFd) -> Option<()> {
-    let socket = Rc::new(pipe::Receiver::from_owned_fd_unchecked(socket).ok()?);
-    let mut scratch = [0u8; 4096];
-    let mut discarded = 0;
-    while discarded < MAX_DISCARDED {
-        socket.readable().await.ok()?;
-        let read = || Ok(rustix::net::recv(&*socket, &mut scratch[..], RecvFlags::DONTWAIT)?);
-        match socket.try_io(read) {
-            Ok((0, _)) => return None,
-            Ok((count, _)) => discarded += count,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return None,
-        }
-    }
-    Some(())
 }
 
 /// What somebody gets who speaks HTTP to a TLS port.
