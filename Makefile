@@ -15,7 +15,7 @@ demo: build
 
 # Every test. With CI=true a test that must be skipped for lack of a program is a failure.
 test:
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 
 check:
 	cargo fmt --all --check

@@ -3,7 +3,7 @@
 use super::{Key, Kind, Preset, keys, keys_of};
 
 const HEAD: &str = "\
-<!-- Drawn from common/src/config/reference; a test keeps it in step. After a change: BULKHEAD_BLESS=1 cargo test -p common config -->
+<!-- Drawn from common/src/config/reference; a test keeps it in step. After a change: BLESS=1 cargo test -p common config -->
 # Configuration
 
 Bulkhead reads one TOML file, by default `/etc/bulkhead/bulkhead.toml`; each process takes only its own part of it.

@@ -109,12 +109,12 @@ fn keys_can_be_explained() {
 fn the_page_is_in_step() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     let rendered = reference::render_markdown();
-    if std::env::var_os("BULKHEAD_BLESS").is_some() {
+    if std::env::var_os("BLESS").is_some() {
         std::fs::write(&page, &rendered).unwrap();
     }
     let committed = std::fs::read_to_string(&page).unwrap_or_default();
     assert!(
         committed == rendered,
-        "docs/configuration.md is not what the reference says; run BULKHEAD_BLESS=1 cargo test -p common config"
+        "docs/configuration.md is not what the reference says; run BLESS=1 cargo test -p common config"
     );
 }
