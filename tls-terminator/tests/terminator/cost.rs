@@ -1,10 +1,11 @@
-//! What serving costs: processor time of the serving thread per operation. Not a test of anything but the eye; run it alone:
-//! `cargo test --release -p tls-terminator --test terminator -- --ignored cost --nocapture`
+//! What serving costs: processor time of the serving thread per operation, memory per idle connection. Figures for the eye,
+//! not a test: `cargo bench -p tls-terminator`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::{Client, TLS13, config};
+use crate::process::Running;
 use crate::world::{Plan, World};
 
 /// Processor time of the serving thread so far, microseconds (schedstat, first field, is in nanoseconds).
@@ -27,9 +28,8 @@ fn plan() -> Plan {
     plan
 }
 
-#[test]
-#[ignore = "a measurement"]
-fn cost_per_request() {
+/// Requests and bulk, over the relay.
+pub fn per_request() {
     pin(None, 0);
     let world = World::start(plan());
     pin(Some(world.thread_id), 1);
@@ -66,9 +66,8 @@ fn cost_per_request() {
     }
 }
 
-#[test]
-#[ignore = "a measurement"]
-fn cost_per_handshake() {
+/// Handshakes, full and resumed.
+pub fn per_handshake() {
     pin(None, 0);
     let world = World::start(plan());
     pin(Some(world.thread_id), 1);
@@ -86,4 +85,22 @@ fn cost_per_handshake() {
         (0..1000).for_each(|_| connect());
         println!("{name} handshake, one byte, goodbye: {:.1} us", (spent(&world) - before) / 1000.0);
     }
+}
+
+/// Memory of the real process.
+pub fn per_idle_connection() {
+    let (world, from_router) = World::around(Plan::default());
+    let running = Running::start(&world, from_router);
+    running.says("serving");
+    let config = Arc::new(config(&world, TLS13, &["http/1.1"]));
+    let connect = |count: usize| -> Vec<Client> {
+        let mut clients: Vec<Client> = (0..count).map(|_| Client::shared(&world, &config, "shop.example")).collect();
+        clients.iter_mut().for_each(|client| client.echo(&[1; 1000]));
+        clients
+    };
+    let warm = connect(20);
+    let before = running.resident_kib();
+    let clients = connect(480);
+    println!("at start {before} KiB; {:.1} KiB per idle connection", (running.resident_kib() - before) / 480.0);
+    drop((warm, clients));
 }

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod client;
-mod cost;
 mod ends;
 mod limits;
 mod negotiation;

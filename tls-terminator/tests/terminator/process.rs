@@ -65,7 +65,7 @@ fn check_judges_keys_and_certificates() {
 }
 
 /// The running process; killed when dropped.
-struct Running {
+pub struct Running {
     child: Child,
     log: std::sync::mpsc::Receiver<String>,
 }
@@ -78,7 +78,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start(world: &World, from_router: OwnedFd) -> Self {
+    pub fn start(world: &World, from_router: OwnedFd) -> Self {
         let path = configure(world, PAIR);
         std::fs::create_dir_all(world.folder.join("control")).unwrap();
         let control = listen(&world.folder.join("control/tls-terminator-1.sock"));
@@ -96,7 +96,7 @@ impl Running {
 
     /// Waits for a line of the log.
     #[track_caller]
-    fn says(&self, part: &str) -> String {
+    pub fn says(&self, part: &str) -> String {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(10) {
             match self.log.recv_timeout(Duration::from_secs(10)) {
@@ -108,13 +108,13 @@ impl Running {
         panic!("did not say '{part}' in time");
     }
 
-    fn resident_kib(&self) -> f64 {
+    pub fn resident_kib(&self) -> f64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = text.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         assert!(Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap().success());
     }
 }
@@ -152,23 +152,4 @@ fn the_sandboxed_process_serves_what_it_is_handed_and_ends_in_order() {
         stderr.read_to_string(&mut rest).unwrap();
     }
     assert!(!rest.contains("ERROR"), "{rest}");
-}
-
-#[test]
-#[ignore = "a measurement"]
-fn cost_of_idle_connections() {
-    let (world, from_router) = World::around(Plan::default());
-    let running = Running::start(&world, from_router);
-    running.says("serving");
-    let config = std::sync::Arc::new(config(&world, TLS13, &["http/1.1"]));
-    let connect = |count: usize| -> Vec<Client> {
-        let mut clients: Vec<Client> = (0..count).map(|_| Client::shared(&world, &config, "shop.example")).collect();
-        clients.iter_mut().for_each(|client| client.echo(&[1; 1000]));
-        clients
-    };
-    let warm = connect(20);
-    let before = running.resident_kib();
-    let clients = connect(480);
-    println!("at start {before} KiB; {:.1} KiB per idle connection", (running.resident_kib() - before) / 480.0);
-    drop((warm, clients));
 }
