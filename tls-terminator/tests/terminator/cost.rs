@@ -99,8 +99,14 @@ pub fn per_idle_connection() {
         clients
     };
     let warm = connect(20);
-    let before = running.resident_kib();
+    let before = resident_kib(&running);
     let clients = connect(480);
-    println!("at start {before} KiB; {:.1} KiB per idle connection", (running.resident_kib() - before) / 480.0);
+    println!("at start {before} KiB; {:.1} KiB per idle connection", (resident_kib(&running) - before) / 480.0);
     drop((warm, clients));
+}
+
+fn resident_kib(running: &Running) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", running.child.id())).unwrap();
+    let line = text.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -66,7 +66,7 @@ fn check_judges_keys_and_certificates() {
 
 /// The running process; killed when dropped.
 pub struct Running {
-    child: Child,
+    pub child: Child,
     log: std::sync::mpsc::Receiver<String>,
 }
 
@@ -106,12 +106,6 @@ impl Running {
             }
         }
         panic!("did not say '{part}' in time");
-    }
-
-    pub fn resident_kib(&self) -> f64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = text.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     pub fn signal(&self, signal: &str) {
