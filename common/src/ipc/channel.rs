@@ -95,11 +95,11 @@ impl Channel {
     }
 
     /// Sends one frame now or as soon as the peer has room, in order. For replies, which nobody waits for.
-    pub fn post(self: &Rc<Self>, frame: Vec<u8>, descriptors: Vec<OwnedFd>) {
+    pub fn post(self: &Rc<Self>, frame: &[u8], descriptors: Vec<OwnedFd>) {
         let mut postponed = self.postponed.borrow_mut();
         if postponed.is_empty() {
             let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-            match self.send(&frame, &borrowed) {
+            match self.send(frame, &borrowed) {
                 Err(error) if is_full(&error) => {}
                 _ => return, // sent, or broken: the reading side will meet the end of the channel
             }
@@ -108,7 +108,7 @@ impl Channel {
             self.hang_up();
             return;
         }
-        postponed.push_back((frame, descriptors));
+        postponed.push_back((frame.to_vec(), descriptors));
         if !self.retrying.replace(true) {
             tokio::task::spawn_local(retry(Rc::clone(self)));
         }

@@ -16,6 +16,7 @@ pub mod channel;
 pub mod codec;
 pub mod directory;
 pub mod messages;
+mod outbox;
 pub mod peer;
 pub mod receiver;
 pub mod sender;

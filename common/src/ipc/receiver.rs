@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 
 use super::Message;
 use super::channel::{Channel, ChannelError};
-use super::codec::{self, FrameWriter, MAX_FRAME};
+use super::codec::{self, MAX_FRAME};
+use super::outbox::Outbox;
 use super::peer::PeerCheck;
 use super::sender::{Back, Parcel};
 
@@ -32,7 +33,7 @@ pub enum Verdict {
 /// Sends the answer of a call. Dropping it unused leaves the caller waiting until its own deadline or our death.
 #[derive(Debug)]
 pub struct Replier<R> {
-    channel: Rc<Channel>,
+    outbox: Rc<Outbox>,
     id: u64,
     reply: std::marker::PhantomData<R>,
 }
@@ -40,8 +41,7 @@ pub struct Replier<R> {
 impl<R: Message> Replier<R> {
     /// Answers, with exactly the descriptors the message announces.
     pub fn send(self, reply: R, descriptors: Vec<OwnedFd>) {
-        debug_assert_eq!(reply.descriptors(), descriptors.len());
-        post(&self.channel, self.id, &Back::Answer(reply), descriptors);
+        self.outbox.put(self.id, &Back::Answer(reply), descriptors);
     }
 }
 
@@ -61,7 +61,7 @@ pub struct Receiver<M, R> {
     edge: &'static str,
     peers: PeerCheck,
     handler: Box<Handler<M, R>>,
-    channels: RefCell<Vec<Rc<Channel>>>,
+    channels: RefCell<Vec<Rc<Outbox>>>,
     draining: Cell<bool>,
     drain: Notify,
     refused: Cell<u64>,
@@ -106,8 +106,8 @@ impl<M: Message, R: Message> Receiver<M, R> {
     pub fn drain(&self) {
         self.draining.set(true);
         self.drain.notify_one();
-        for channel in self.channels.borrow().iter() {
-            post(channel, 0, &Back::<R>::Draining, Vec::new());
+        for outbox in self.channels.borrow().iter() {
+            outbox.put(0, &Back::<R>::Draining, Vec::new());
         }
     }
 
@@ -123,7 +123,7 @@ impl<M: Message, R: Message> Receiver<M, R> {
             self.refuse(&format!("more than {MAX_CHANNELS} channels"));
         } else {
             match Channel::new(socket) {
-                Ok(channel) => drop(tokio::task::spawn_local(Rc::clone(self).converse(Rc::new(channel)))),
+                Ok(channel) => drop(tokio::task::spawn_local(Rc::clone(self).converse(Outbox::new(Rc::new(channel))))),
                 Err(error) => self.refuse(&error.to_string()),
             }
         }
@@ -134,20 +134,21 @@ impl<M: Message, R: Message> Receiver<M, R> {
         tracing::warn!(edge = self.edge, "channel refused: {why}");
     }
 
-    async fn converse(self: Rc<Self>, channel: Rc<Channel>) {
-        self.channels.borrow_mut().push(Rc::clone(&channel));
+    async fn converse(self: Rc<Self>, outbox: Rc<Outbox>) {
+        let channel = Rc::clone(outbox.channel());
+        self.channels.borrow_mut().push(Rc::clone(&outbox));
         let greeting: Back<R> = if self.draining.get() { Back::Draining } else { Back::Ready };
-        post(&channel, 0, &greeting, Vec::new());
+        outbox.put(0, &greeting, Vec::new());
         let mut buffer = vec![0; MAX_FRAME];
         let why = loop {
             if let Err(error) = channel.readable().await {
                 break ChannelError::Io(error);
             }
-            if let Err(error) = self.turn(&channel, &mut buffer).await {
+            if let Err(error) = self.turn(&outbox, &mut buffer).await {
                 break error;
             }
         };
-        self.channels.borrow_mut().retain(|other| !Rc::ptr_eq(other, &channel));
+        self.channels.borrow_mut().retain(|other| !Rc::ptr_eq(other, &outbox));
         channel.hang_up();
         match why {
             ChannelError::HungUp | ChannelError::Io(_) => tracing::debug!(edge = self.edge, "channel ended: {why}"),
@@ -157,12 +158,13 @@ impl<M: Message, R: Message> Receiver<M, R> {
 
     /// Reads what is there, serves it, acknowledges it. An error in any frame, or the end of the channel, drops all that
     /// this turn has read: the sender has it still and knows that we did not acknowledge.
-    async fn turn(&self, channel: &Rc<Channel>, buffer: &mut [u8]) -> Result<(), ChannelError> {
+    async fn turn(&self, outbox: &Rc<Outbox>, buffer: &mut [u8]) -> Result<(), ChannelError> {
+        let channel = outbox.channel();
         let mut arrived = Vec::new();
         let mut frames = 0;
         while frames < FRAMES_PER_TURN {
             let Some((length, descriptors)) = channel.receive(buffer)? else { break };
-            read_items(channel, buffer.get(..length).unwrap_or_default(), descriptors, &mut arrived)?;
+            read_items(outbox, buffer.get(..length).unwrap_or_default(), descriptors, &mut arrived)?;
             frames += 1;
         }
         // Frames are read before the end that stands behind them: who slept through a long queue must look for it.
@@ -184,14 +186,14 @@ impl<M: Message, R: Message> Receiver<M, R> {
         // The tasks that the handler started run first: *taken* then means that serving has begun.
         tokio::task::yield_now().await;
         for reply in &replies {
-            post(channel, 0, reply, Vec::new());
+            outbox.put(0, reply, Vec::new());
         }
         Ok(())
     }
 }
 
 fn read_items<M: Message, R: Message>(
-    channel: &Rc<Channel>,
+    outbox: &Rc<Outbox>,
     frame: &[u8],
     descriptors: Vec<OwnedFd>,
     arrived: &mut Vec<Arrival<M, R>>,
@@ -204,19 +206,8 @@ fn read_items<M: Message, R: Message>(
     let mut descriptors = descriptors.into_iter();
     for (id, body) in items {
         let own = descriptors.by_ref().take(body.descriptors()).collect();
-        let replier = (id != 0).then(|| Replier { channel: Rc::clone(channel), id, reply: std::marker::PhantomData });
+        let replier = (id != 0).then(|| Replier { outbox: Rc::clone(outbox), id, reply: std::marker::PhantomData });
         arrived.push(Arrival { parcel: Parcel { body, descriptors: own }, replier });
     }
     Ok(())
-}
-
-fn post<R: Message>(channel: &Rc<Channel>, id: u64, back: &Back<R>, descriptors: Vec<OwnedFd>) {
-    let mut frame = FrameWriter::default();
-    match frame.push(id, back) {
-        Ok(_) => channel.post(frame.bytes().to_vec(), descriptors),
-        Err(error) => {
-            tracing::error!("a reply does not fit into a frame: {error}");
-            channel.hang_up();
-        }
-    }
 }
