@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use common::net::client_limit::Place;
+use common::observe::metrics::Held;
 use common_http::guarded::{Guarded, Ledger};
 use common_http::headers::{self, Forwarder};
 use hyper::rt::Executor;
@@ -30,6 +31,9 @@ pub struct Connection {
     pub forwarder: RefCell<Forwarder>,
     /// HTTP/2.
     pub h2: bool,
+    /// Its place among the connections: as long as anything of it lives, a WebSocket that it became included.
+    _place: Place,
+    _open: Held,
 }
 
 /// Serves a connection in a task of its own.
@@ -39,16 +43,21 @@ where
 {
     let app = Rc::clone(app);
     tokio::task::spawn_local(async move {
-        let _place = place;
-        let _open = app.metrics.connections.hold();
+        let open = app.metrics.connections.hold();
         let h2 = client.tls.as_ref().is_some_and(|tls| tls.h2);
         let watch = if h2 { &app.watch_h2 } else { &app.watch_h1 };
         let ledger = watch.ledger();
         let facts =
             headers::Connection { peer: client.ends.client, local: client.ends.local, tls: client.tls.is_some() };
         let forwarder = Forwarder::new(app.forwarded.clone(), &facts, app.config.trusted_proxies.as_slice());
-        let connection =
-            Rc::new(Connection { client, ledger: Arc::clone(&ledger), forwarder: RefCell::new(forwarder), h2 });
+        let connection = Rc::new(Connection {
+            client,
+            ledger: Arc::clone(&ledger),
+            forwarder: RefCell::new(forwarder),
+            h2,
+            _place: place,
+            _open: open,
+        });
         let result = if h2 {
             serve_h2(&app, Guarded::opaque(stream, ledger), &connection).await
         } else {

@@ -36,7 +36,7 @@ pub async fn run(
 
 async fn judge_and_serve(
     app: &App,
-    connection: &Connection,
+    connection: &Rc<Connection>,
     request: Request<Incoming>,
     exchange: &Exchange,
     journey: &mut Journey,
@@ -45,7 +45,7 @@ async fn judge_and_serve(
     let judged = judge(app, connection, &parts, exchange, journey)?;
     let (outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), &judged)?;
     let answer = upstream::send(app, judged.route, outgoing, journey).await?;
-    upgrade::switch(app, answer, switching, exchange, journey)
+    upgrade::switch(app, connection, answer, switching, exchange, journey)
 }
 
 /// A request that may pass: where it goes, and its target if that had to be rewritten.

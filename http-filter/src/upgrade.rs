@@ -1,11 +1,14 @@
 //! WebSocket over HTTP/1.1 (RFC 6455): after 101 both halves are joined, and nothing between them is read any more.
 
+use std::rc::Rc;
+
 use common_http::guarded::Exchange;
 use common_http::upstream::upgraded;
 use http::{Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use super::connection::Connection;
 use super::journey::Journey;
 use super::response::Refusal;
 use super::serve::App;
@@ -18,6 +21,7 @@ const BUFFER: usize = 16 * 1024;
 /// for is the backend's fault.
 pub fn switch(
     app: &App,
+    connection: &Rc<Connection>,
     answer: Answer,
     client: Option<OnUpgrade>,
     exchange: &Exchange,
@@ -43,7 +47,9 @@ pub fn switch(
     let mut head = Response::new(Streamed::Switched);
     *head.status_mut() = parts.status;
     head.headers_mut().clone_from(&parts.headers);
+    let connection = Rc::clone(connection);
     tokio::task::spawn_local(async move {
+        let _connection = connection; // it counts until both halves are done
         let server = upgraded(Response::from_parts(parts, body));
         match tokio::try_join!(async { server.await.map_err(|e| e.to_string()) }, async {
             client.await.map_err(|e| e.to_string())

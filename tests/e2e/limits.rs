@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use harness::backends::Backend;
+use harness::backends::websocket;
 use harness::clients::{h2, http, raw, tls, tunnel};
 use harness::{World, eventually, within};
 
@@ -35,6 +36,35 @@ fn connections_per_address_in_http_filter() {
         assert!(one_more.as_ref().is_none_or(|(_, status)| *status == 503 || *status == 429), "{one_more:?}");
         drop((held, one_more));
         eventually(5, "the places are free again", || is_served(world.http()).filter(|(_, status)| *status == 200));
+    });
+}
+
+/// The example of RFC 6455 §1.3.
+const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: www.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+#[test]
+fn a_websocket_keeps_its_place_among_the_connections() {
+    within(60, || {
+        let backend = Backend::talking(websocket::talk);
+        let world = World::new("cap-websocket")
+            .terminates(&["www.test"])
+            .pool("app", &[backend.address()])
+            .serves("app")
+            .set("http-filter", "max_connections_per_address", "2")
+            .start();
+        let open = || {
+            let mut stream = raw::connect(world.http());
+            stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+            stream.write_all(HANDSHAKE.as_bytes()).ok()?;
+            let answer = http::read_answer(&mut stream).ok()?;
+            (answer.status == 101).then_some(stream)
+        };
+        let held: Vec<_> = (0..2).map(|_| open().expect("within the limit")).collect();
+        std::thread::sleep(Duration::from_millis(300)); // the HTTP part of both connections is over by now
+        assert!(open().is_none(), "both places are taken by WebSockets");
+        drop(held);
+        drop(eventually(5, "the places are free again", open));
     });
 }
 

@@ -47,7 +47,7 @@ pub struct ClientLimit {
 #[must_use = "dropping it frees the place"]
 pub struct Place {
     counts: Rc<Counts>,
-    client: ClientKey,
+    client: Option<ClientKey>,
 }
 
 impl ClientLimit {
@@ -68,7 +68,17 @@ impl ClientLimit {
         }
         by_client.insert(client, own + 1);
         self.counts.total.set(self.counts.total.get() + 1);
-        Ok(Place { counts: Rc::clone(&self.counts), client })
+        Ok(Place { counts: Rc::clone(&self.counts), client: Some(client) })
+    }
+
+    /// Takes a place for somebody who speaks for many clients, such as a trusted load balancer that has not yet said for whom:
+    /// counts in all, but for no client.
+    pub fn enter_unattributed(&self) -> Result<Place, NoPlace> {
+        if self.counts.total.get() >= self.max {
+            return Err(NoPlace::Full);
+        }
+        self.counts.total.set(self.counts.total.get() + 1);
+        Ok(Place { counts: Rc::clone(&self.counts), client: None })
     }
 
     /// Places taken now.
@@ -80,11 +90,12 @@ impl ClientLimit {
 impl Drop for Place {
     fn drop(&mut self) {
         self.counts.total.set(self.counts.total.get().saturating_sub(1));
+        let Some(client) = self.client else { return };
         let mut by_client = self.counts.by_client.borrow_mut();
-        if let Some(count) = by_client.get_mut(&self.client) {
+        if let Some(count) = by_client.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
-                by_client.remove(&self.client);
+                by_client.remove(&client);
             }
         }
     }
@@ -104,6 +115,16 @@ mod tests {
         assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:2"));
         assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
         assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+    }
+
+    #[test]
+    fn who_speaks_for_many_is_held_to_the_whole_only() {
+        let limit = ClientLimit::new(3, 1);
+        let held: Vec<_> = (0..3).map(|_| limit.enter_unattributed().unwrap()).collect();
+        assert_eq!(limit.enter_unattributed().unwrap_err(), NoPlace::Full);
+        assert_eq!(limit.enter(key("192.0.2.1")).unwrap_err(), NoPlace::Full);
+        drop(held);
+        assert_eq!(limit.taken(), 0);
     }
 
     #[test]

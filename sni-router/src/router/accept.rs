@@ -4,13 +4,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::client_hello::{self, ClientHello, NotTls, Reading};
 use common::config::{self, ListenProtocol};
 use common::ipc::messages::Ends;
 use common::net::accept::Acceptor;
-use common::net::client_limit::ClientKey;
+use common::net::client_limit::{ClientKey, Place};
 use common::net::farewell::part;
 
 use super::announce::{self, NoHeader};
@@ -75,38 +75,58 @@ fn allowed(router: &Router, gate: &Gate, ends: Ends) -> bool {
 }
 
 fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, announced: bool) {
-    let Ok(place) = router.in_progress.enter(ClientKey::from(ends.client.ip())) else {
-        router.metrics.hellos_refused.up();
-        return;
-    };
+    let places = &router.in_progress;
+    // A load balancer speaks for many clients; each is counted as itself once it is known.
+    let place = if announced { places.enter_unattributed() } else { places.enter(ClientKey::from(ends.client.ip())) };
+    let Ok(place) = place else { return router.metrics.hellos_refused.up() };
     let (router, gate) = (Rc::clone(router), Rc::clone(gate));
     tokio::task::spawn_local(async move {
-        let _place = place;
         let _waiting = router.metrics.hellos_waiting.hold();
-        let deadline = router.hello_deadline + if announced { gate.proxy_deadline } else { Duration::ZERO };
-        if tokio::time::timeout(deadline, waited(&router, &gate, socket, ends, announced)).await.is_err() {
+        let Ok(watched) = Watched::new(socket) else { return };
+        let known = if announced { hear(&router, &gate, &watched, ends, place).await } else { Some((ends, place)) };
+        let Some((ends, _place)) = known else { return };
+        if tokio::time::timeout(router.hello_deadline, patiently(&router, &gate, watched, ends)).await.is_err() {
             router.metrics.hello_timeouts.up();
             tracing::debug!(client = %ends.client, "the ClientHello was not whole in time");
         }
     });
 }
 
-/// The patient way: wait for the PROXY header if one is owed, then for the ClientHello.
-async fn waited(router: &Rc<Router>, gate: &Gate, socket: OwnedFd, mut ends: Ends, announced: bool) {
-    let Ok(watched) = Watched::new(socket) else { return };
-    if announced {
-        match announce::read(&watched, ends).await {
-            Ok(told) => ends = told,
-            Err(NoHeader::Gone) => return router.metrics.vanished.up(),
-            Err(NoHeader::Malformed) => {
-                router.metrics.bad_proxy_header.up();
-                return tracing::warn!(peer = %ends.client, listener = &*gate.name, "no PROXY header, though proxy_protocol_from names this peer");
-            }
+/// Waits for the PROXY header that is owed, then judges the client it names as if it had come itself: access, rate, and a
+/// place among its own ClientHellos in progress instead of the load balancer's.
+async fn hear(router: &Router, gate: &Gate, watched: &Watched, ends: Ends, place: Place) -> Option<(Ends, Place)> {
+    let metrics = &router.metrics;
+    let told = match tokio::time::timeout(gate.proxy_deadline, announce::read(watched, ends)).await {
+        Ok(Ok(told)) => told,
+        Ok(Err(NoHeader::Malformed)) => {
+            metrics.bad_proxy_header.up();
+            tracing::warn!(peer = %ends.client, listener = &*gate.name, "no PROXY header, though proxy_protocol_from names this peer");
+            return None;
         }
-        if !allowed(router, gate, ends) {
-            return;
+        Ok(Err(NoHeader::Gone)) => {
+            metrics.vanished.up();
+            return None;
+        }
+        Err(_) => {
+            metrics.hello_timeouts.up();
+            return None;
+        }
+    };
+    if !allowed(router, gate, told) {
+        return None;
+    }
+    drop(place);
+    match router.in_progress.enter(ClientKey::from(told.client.ip())) {
+        Ok(own) => Some((told, own)),
+        Err(_) => {
+            metrics.hellos_refused.up();
+            None
         }
     }
+}
+
+/// Waits for the ClientHello; plain HTTP needs none.
+async fn patiently(router: &Rc<Router>, gate: &Gate, watched: Watched, ends: Ends) {
     if gate.protocol == ListenProtocol::Http {
         if let Ok(socket) = watched.release() {
             router.hand_over.plain_http(socket, ends);

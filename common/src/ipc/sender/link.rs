@@ -14,6 +14,9 @@ use super::{Answer, Back, Item, Undelivered};
 /// How long an instance that returned a parcel is left alone.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Answers awaited before those are forgotten whose caller has given up: a receiver that never answers must not make us grow.
+const MAX_AWAITED: usize = 1024;
+
 pub(super) struct Link<M, R> {
     instance: String,
     channel: Rc<Channel>,
@@ -179,7 +182,11 @@ impl<M: Message, R: Message> Link<M, R> {
             taken += 1;
             if item.call.is_some() {
                 item.parcel.descriptors.clear();
-                self.answers.borrow_mut().insert(item.id, item);
+                let mut answers = self.answers.borrow_mut();
+                if answers.len() >= MAX_AWAITED {
+                    answers.retain(|_, item| item.call.as_ref().is_some_and(|caller| !caller.is_closed()));
+                }
+                answers.insert(item.id, item);
             }
         }
         taken
