@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::config::{Config, SandboxMode};
+use crate::config::{Config, Files, SandboxMode};
 use crate::ipc::directory::Directory;
 use crate::ipc::messages::control::{Control, ControlReply, Status};
 use crate::ipc::peer::PeerCheck;
@@ -76,6 +76,11 @@ impl Opening {
         let name = edge.descriptor_name();
         let socket = self.inherited.take_all(&name).into_iter().next().ok_or(StartError::Missing(name))?;
         Ok(socket)
+    }
+
+    /// Reads the files that the configuration names for `process`.
+    pub fn files(&self, process: Process) -> Result<Files, StartError> {
+        Files::read(&self.config.files, process).map_err(|errors| StartError::Other(errors.join("; ")))
     }
 
     /// Takes all listening sockets of one name.

@@ -17,9 +17,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::app::{App, Instance};
 use super::pipeline;
 use super::receive::Client;
-use super::serve::App;
 
 /// What the requests of one connection share.
 pub struct Connection {
@@ -36,35 +36,41 @@ pub struct Connection {
     _open: Held,
 }
 
-/// Serves a connection in a task of its own.
-pub fn start<S>(app: &Rc<App>, stream: S, client: Client, place: Place)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let app = Rc::clone(app);
-    tokio::task::spawn_local(async move {
-        let open = app.metrics.connections.hold();
+impl Connection {
+    /// Nothing of the present configuration is kept but what holds for the whole connection.
+    fn new(instance: &Instance, client: Client, place: Place) -> Self {
+        let app = instance.app();
         let h2 = client.tls.as_ref().is_some_and(|tls| tls.h2);
-        let watch = if h2 { &app.watch_h2 } else { &app.watch_h1 };
-        let ledger = watch.ledger();
+        let watch = if h2 { &instance.watch_h2 } else { &instance.watch_h1 };
         let facts =
             headers::Connection { peer: client.ends.client, local: client.ends.local, tls: client.tls.is_some() };
         let forwarder = Forwarder::new(app.forwarded.clone(), &facts, app.config.trusted_proxies.as_slice());
-        let connection = Rc::new(Connection {
+        Self {
             client,
-            ledger: Arc::clone(&ledger),
+            ledger: watch.ledger(),
             forwarder: RefCell::new(forwarder),
             h2,
             _place: place,
-            _open: open,
-        });
-        let result = if h2 {
-            serve_h2(&app, Guarded::opaque(stream, ledger), &connection).await
+            _open: instance.metrics.connections.hold(),
+        }
+    }
+}
+
+/// Serves a connection in a task of its own.
+pub fn start<S>(instance: &Rc<Instance>, stream: S, client: Client, place: Place)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let instance = Rc::clone(instance);
+    tokio::task::spawn_local(async move {
+        let connection = Rc::new(Connection::new(&instance, client, place));
+        let result = if connection.h2 {
+            serve_h2(&instance, stream, &connection).await
         } else {
-            serve_h1(&app, Guarded::new(stream, app.framing, ledger), &connection).await
+            serve_h1(&instance, stream, &connection).await
         };
         if let Some(expired) = connection.ledger.expired() {
-            app.metrics.timeouts.up();
+            instance.metrics.timeouts.up();
             tracing::debug!(client = %connection.client.ends.client, "connection closed: {expired:?}");
         } else if let Err(error) = result {
             tracing::debug!(client = %connection.client.ends.client, "connection ended: {error}");
@@ -72,29 +78,46 @@ where
     });
 }
 
-async fn serve_h1<S>(app: &Rc<App>, stream: Guarded<S>, connection: &Rc<Connection>) -> hyper::Result<()>
+async fn serve_h1<S>(instance: &Rc<Instance>, stream: S, connection: &Rc<Connection>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(|request| pipeline::run(Rc::clone(app), Rc::clone(connection), request));
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    // The guard refuses larger heads with words; hyper's own limits only stand behind it.
-    builder.header_read_timeout(None).max_headers(app.config.max_headers + 8).max_buf_size(app.buffer_limit());
-    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let stream = Guarded::new(stream, instance.app().framing, Arc::clone(&connection.ledger));
+    let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
+    let serving = h1(&instance.app()).serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut serving = pin!(serving);
     tokio::select! {
         biased;
         result = &mut serving => return result,
-        () = app.draining() => serving.as_mut().graceful_shutdown(),
+        () = instance.draining() => serving.as_mut().graceful_shutdown(),
     }
     serving.await
 }
 
-async fn serve_h2<S>(app: &Rc<App>, stream: Guarded<S>, connection: &Rc<Connection>) -> hyper::Result<()>
+fn h1(app: &App) -> hyper::server::conn::http1::Builder {
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    // The guard refuses larger heads with words; hyper's own limits only stand behind it.
+    builder.header_read_timeout(None).max_headers(app.config.max_headers + 8).max_buf_size(app.buffer_limit());
+    builder
+}
+
+async fn serve_h2<S>(instance: &Rc<Instance>, stream: S, connection: &Rc<Connection>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(|request| pipeline::run(Rc::clone(app), Rc::clone(connection), request));
+    let stream = Guarded::opaque(stream, Arc::clone(&connection.ledger));
+    let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
+    let serving = h2(&instance.app()).serve_connection(TokioIo::new(stream), service);
+    let mut serving = pin!(serving);
+    tokio::select! {
+        biased;
+        result = &mut serving => return result,
+        () = instance.draining() => serving.as_mut().graceful_shutdown(),
+    }
+    serving.await
+}
+
+fn h2(app: &App) -> hyper::server::conn::http2::Builder<Local> {
     let mut builder = hyper::server::conn::http2::Builder::new(Local);
     builder
         .max_concurrent_streams(app.config.max_streams)
@@ -103,14 +126,7 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(16 * 1024);
-    let serving = builder.serve_connection(TokioIo::new(stream), service);
-    let mut serving = pin!(serving);
-    tokio::select! {
-        biased;
-        result = &mut serving => return result,
-        () = app.draining() => serving.as_mut().graceful_shutdown(),
-    }
-    serving.await
+    builder
 }
 
 /// Bytes of an answer that hyper buffers per stream for a client that reads slowly.

@@ -10,9 +10,9 @@ use common_http::upstream::SendError;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
+use super::app::App;
 use super::connection::Connection;
 use super::response::Refusal;
-use super::serve::App;
 use super::upstream::body::Meter;
 
 /// Bytes of a path or method that a log line shows at most.

@@ -6,6 +6,7 @@
 //! The process owns no network: clients' sockets are handed to it, backends' sockets are dialled for it.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod connection;
 pub mod journey;
 pub mod metrics;

@@ -5,19 +5,10 @@ use std::process::ExitCode;
 
 use common::process::Process;
 use common::startup::{Component, run};
-use http_filter::{metrics::Metrics, open, route, sandbox::POLICY, serve, stages::access_list};
+use http_filter::{app::App, metrics::Metrics, open, sandbox::POLICY, serve};
 
 fn main() -> ExitCode {
-    let component = Component {
-        process: Process::HttpFilter,
-        policy: &POLICY,
-        figures: Metrics::TABLE,
-        check: |config| {
-            access_list::rules(&config.http_filter)
-                .map(drop)
-                .and(route::Routes::new(config).map(drop))
-                .map_err(|error| vec![error])
-        },
-    };
+    let component =
+        Component { process: Process::HttpFilter, policy: &POLICY, figures: Metrics::TABLE, check: App::check };
     run(&component, open, serve)
 }

@@ -9,9 +9,9 @@ use common_http::target::Target;
 use http::StatusCode;
 use http::request::Parts;
 
+use super::app::App;
 use super::connection::Connection;
 use super::response::Refusal;
-use super::serve::App;
 
 /// A request as every stage sees it.
 #[derive(Debug)]

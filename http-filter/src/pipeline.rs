@@ -10,11 +10,11 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use super::app::App;
 use super::connection::Connection;
 use super::journey::Journey;
 use super::response::{self, FilterBody, Refusal};
 use super::route::Route;
-use super::serve::App;
 use super::stages::access_list;
 use super::{normalise, route, upgrade, upstream};
 

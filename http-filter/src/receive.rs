@@ -12,8 +12,8 @@ use common::net::client_limit::{ClientKey, NoPlace, Place};
 use common::net::quiet_stream::QuietStream;
 use tokio::net::TcpStream;
 
+use super::app::Instance;
 use super::connection;
-use super::serve::App;
 
 /// What is true of a client connection for as long as it lives.
 #[derive(Debug)]
@@ -45,45 +45,45 @@ impl Client {
 }
 
 /// A client of a plain-HTTP port.
-pub fn plain(app: &Rc<App>, parcel: Parcel<PlainHttp>) -> Verdict {
+pub fn plain(instance: &Rc<Instance>, parcel: Parcel<PlainHttp>) -> Verdict {
     let ends = parcel.body.ends;
-    let place = match enter(app, ends.client.ip()) {
+    let place = match enter(instance, ends.client.ip()) {
         Ok(place) => place,
         Err(verdict) => return verdict,
     };
-    app.metrics.connections_plain.up();
+    instance.metrics.connections_plain.up();
     let stream = parcel.descriptors.into_iter().next().map(std::net::TcpStream::from).map(TcpStream::from_std);
     if let Some(Ok(stream)) = stream {
         let _ = stream.set_nodelay(true);
-        connection::start(app, stream, Client { ends, tls: None }, place);
+        connection::start(instance, stream, Client { ends, tls: None }, place);
     }
     Verdict::Taken
 }
 
 /// A client whose TLS ends here.
-pub fn decrypted(app: &Rc<App>, parcel: Parcel<Decrypted>) -> Verdict {
+pub fn decrypted(instance: &Rc<Instance>, parcel: Parcel<Decrypted>) -> Verdict {
     let Decrypted { kind: Kind::Relay, ends, server_name, alpn, version, ja4, .. } = parcel.body;
-    let place = match enter(app, ends.client.ip()) {
+    let place = match enter(instance, ends.client.ip()) {
         Ok(place) => place,
         Err(verdict) => return verdict,
     };
-    app.metrics.connections_tls.up();
+    instance.metrics.connections_tls.up();
     let h2 = alpn.as_deref() == Some(b"h2");
     let stream = parcel.descriptors.into_iter().next().map(QuietStream::from_handed_over);
     if let Some(Ok(stream)) = stream {
-        connection::start(app, stream, Client { ends, tls: Some(Tls { server_name, version, ja4, h2 }) }, place);
+        connection::start(instance, stream, Client { ends, tls: Some(Tls { server_name, version, ja4, h2 }) }, place);
     }
     Verdict::Taken
 }
 
-fn enter(app: &App, client: IpAddr) -> Result<Place, Verdict> {
-    app.clients.enter(ClientKey::from(client)).map_err(|no_place| match no_place {
+fn enter(instance: &Instance, client: IpAddr) -> Result<Place, Verdict> {
+    instance.clients.enter(ClientKey::from(client)).map_err(|no_place| match no_place {
         NoPlace::Full => {
-            app.metrics.full.up();
+            instance.metrics.full.up();
             Verdict::Full
         }
         NoPlace::ClientFull => {
-            app.metrics.client_full.up();
+            instance.metrics.client_full.up();
             Verdict::Taken // ours to refuse: its socket is dropped with the parcel
         }
     })

@@ -8,8 +8,8 @@ use common_http::access::{NamePattern, PathPattern};
 use common_http::target::Target;
 use http::StatusCode;
 
+use super::app::App;
 use super::response::Refusal;
-use super::serve::App;
 use super::stages::access_list;
 use super::upstream::ServerPool;
 

@@ -8,10 +8,10 @@ use http::{Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use super::app::App;
 use super::connection::Connection;
 use super::journey::Journey;
 use super::response::Refusal;
-use super::serve::App;
 use super::upstream::pool::{Answer, Streamed};
 
 /// Bytes buffered per direction of a switched connection.

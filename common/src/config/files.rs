@@ -1,12 +1,94 @@
-//! Whether the files that the configuration names are there and can be read: the only step that touches the disk beside
-//! reading the configuration itself.
-//!
-//! Only `bulkhead check` and the launcher take it. A component does not: it may not be allowed to read another one's files.
+//! The files that the configuration names: whether they are there (asked by `bulkhead check` and the launcher, who may
+//! read all of them), and the contents of those that belong to one process, read before its sandbox closes.
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, NamedFile};
+use crate::process::Process;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Largest file that is read, in bytes.
+pub const MAX_NAMED_FILE: u64 = 64 << 20;
+
+/// A file that the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileReference {
+    /// The key that names it: `site.certificate`.
+    pub key: &'static str,
+    /// Where it is; absolute, unless the configuration itself was named by a relative path.
+    pub path: PathBuf,
+    /// Whether others should not be able to read it.
+    pub secret: bool,
+}
+
+impl FileReference {
+    /// Whether `process` is the one that works with it.
+    pub fn is_for(&self, process: Process) -> bool {
+        let section = self.key.split('.').next().unwrap_or_default();
+        match section {
+            "site" => process == Process::TlsTerminator,
+            "pool" => process == Process::HttpFilter,
+            own => own == process.name(),
+        }
+    }
+}
+
+impl From<&NamedFile> for FileReference {
+    fn from(file: &NamedFile) -> Self {
+        Self { key: file.key, path: file.path.clone(), secret: file.secret }
+    }
+}
+
+/// Contents of the files of one process. A process whose sandbox is closed opens nothing; whatever it needs is in here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files(BTreeMap<PathBuf, Arc<[u8]>>);
+
+impl Files {
+    /// Reads those of `process`.
+    ///
+    /// # Errors
+    /// One sentence for each that cannot be read.
+    pub fn read(references: &[FileReference], process: Process) -> Result<Files, Vec<String>> {
+        let mut files = BTreeMap::new();
+        let mut errors = Vec::new();
+        for reference in references.iter().filter(|reference| reference.is_for(process)) {
+            match contents(&reference.path) {
+                Ok(bytes) => {
+                    files.insert(reference.path.clone(), bytes);
+                }
+                Err(why) => errors.push(format!("{}: {}: {why}", reference.key, reference.path.display())),
+            }
+        }
+        if errors.is_empty() { Ok(Files(files)) } else { Err(errors) }
+    }
+
+    /// The contents of one.
+    ///
+    /// # Errors
+    /// It was not among the files read: a mistake of the caller.
+    pub fn get(&self, path: &Path) -> Result<&Arc<[u8]>, String> {
+        self.0.get(path).ok_or_else(|| format!("{} was not read when the process started", path.display()))
+    }
+}
+
+impl FromIterator<(PathBuf, Arc<[u8]>)> for Files {
+    fn from_iter<I: IntoIterator<Item = (PathBuf, Arc<[u8]>)>>(files: I) -> Self {
+        Self(files.into_iter().collect())
+    }
+}
+
+fn contents(path: &Path) -> Result<Arc<[u8]>, String> {
+    let file = File::open(path).map_err(|error| say(&error))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_NAMED_FILE + 1).read_to_end(&mut bytes).map_err(|error| say(&error))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_NAMED_FILE {
+        return Err(format!("the file is larger than {MAX_NAMED_FILE} bytes"));
+    }
+    Ok(bytes.into())
+}
 
 /// Reports every named file that cannot be read, and warns of secrets that everybody can read.
 pub(super) fn check(ledger: &Ledger) {

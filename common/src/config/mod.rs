@@ -24,13 +24,14 @@ mod value;
 
 pub use checked::*;
 pub use diagnostic::{ConfigErrors, Diagnostic, Severity, Source, Warning};
+pub use files::{FileReference, Files};
 pub use pattern::{
     HeaderPattern, HeaderValuePattern, Host, NamePattern, NetworkSet, PathPattern, PortSet, ServerAddress,
 };
 
 use cross::Drafts;
 use ledger::Ledger;
-use read::{forward, general, http, router, terminator};
+use read::{forward, general, http, pool, router, terminator};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -151,7 +152,7 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
     let root = Section::root(ledger, document);
     let drafts = Drafts {
         routes: root.tables("route").iter().filter_map(router::route).collect(),
-        pools: root.tables("pool").iter().filter_map(general::pool).collect(),
+        pools: root.tables("pool").iter().filter_map(pool::pool).collect(),
         sites: root.tables("site").iter().filter_map(|section| terminator::site(section, base)).collect(),
         http_routes: root.table("http-filter").tables("route").iter().filter_map(http::route).collect(),
     };
@@ -167,6 +168,7 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
         sites: drafts.sites.iter().map(|draft| draft.site.clone()).collect(),
         http_filter: http::http_filter(&root.table("http-filter"), http_routes),
         forward_proxy: forward::forward_proxy(&root.table("forward-proxy"), base),
+        files: ledger.files.borrow().iter().map(files::FileReference::from).collect(),
     };
     cross::judge(ledger, &config, &drafts);
     config

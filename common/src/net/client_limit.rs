@@ -38,8 +38,8 @@ struct Counts {
 #[derive(Debug)]
 pub struct ClientLimit {
     counts: Rc<Counts>,
-    max: usize,
-    max_per_client: usize,
+    max: Cell<usize>,
+    max_per_client: Cell<usize>,
 }
 
 /// A place; dropping it frees it.
@@ -53,17 +53,23 @@ pub struct Place {
 impl ClientLimit {
     /// `max` places in all, `max_per_client` for each client.
     pub fn new(max: usize, max_per_client: usize) -> Self {
-        Self { counts: Rc::default(), max, max_per_client }
+        Self { counts: Rc::default(), max: Cell::new(max), max_per_client: Cell::new(max_per_client) }
+    }
+
+    /// Other limits from now on (reload). Who has a place keeps it.
+    pub fn set_limits(&self, max: usize, max_per_client: usize) {
+        self.max.set(max);
+        self.max_per_client.set(max_per_client);
     }
 
     /// Takes a place.
     pub fn enter(&self, client: ClientKey) -> Result<Place, NoPlace> {
-        if self.counts.total.get() >= self.max {
+        if self.counts.total.get() >= self.max.get() {
             return Err(NoPlace::Full);
         }
         let mut by_client = self.counts.by_client.borrow_mut();
         let own = by_client.get(&client).copied().unwrap_or(0);
-        if own >= self.max_per_client {
+        if own >= self.max_per_client.get() {
             return Err(NoPlace::ClientFull);
         }
         by_client.insert(client, own + 1);
@@ -74,7 +80,7 @@ impl ClientLimit {
     /// Takes a place for somebody who speaks for many clients, such as a trusted load balancer that has not yet said for whom:
     /// counts in all, but for no client.
     pub fn enter_unattributed(&self) -> Result<Place, NoPlace> {
-        if self.counts.total.get() >= self.max {
+        if self.counts.total.get() >= self.max.get() {
             return Err(NoPlace::Full);
         }
         self.counts.total.set(self.counts.total.get() + 1);

@@ -7,11 +7,11 @@ use common_http::access::{
 use http::request::Parts;
 use http::{Method, StatusCode};
 
+use crate::app::App;
 use crate::connection::Connection;
 use crate::journey::Journey;
 use crate::normalise::Seen;
 use crate::response::Refusal;
-use crate::serve::App;
 
 /// Asks the rules.
 pub fn judge(

@@ -14,10 +14,10 @@ use http::header::{self, HeaderValue};
 use super::body::ClientBody;
 use super::dialer::RelayDialer;
 use super::prepare::{Outgoing, too_large};
+use crate::app::App;
 use crate::journey::Journey;
 use crate::response::Refusal;
 use crate::route::Route;
-use crate::serve::App;
 
 /// An ejected server is left out for this long at most, however often it fails.
 const LONGEST_EJECTION: Duration = Duration::from_secs(300);
@@ -43,6 +43,7 @@ pub struct ServerPool {
     servers: Vec<Server>,
     balancer: Balancer,
     connections: Connections,
+    made_from: (config::Pool, [Duration; 2]),
 }
 
 struct Server {
@@ -77,7 +78,13 @@ impl ServerPool {
             servers,
             balancer: Balancer::new(policy(pool.balance), ejection(pool.eject), &weights),
             connections,
+            made_from: (pool.clone(), deadlines(filter)),
         }
+    }
+
+    /// Whether it would come out the same if it were made anew.
+    pub fn is_made_from(&self, pool: &config::Pool, filter: &config::HttpFilter) -> bool {
+        self.made_from == (pool.clone(), deadlines(filter))
     }
 
     /// Enforces the deadlines of all connections; called a few times a second.
@@ -112,6 +119,11 @@ impl Server {
         let label: Box<str> = endpoint.to_string().into();
         Self { slot: connections.slot(&endpoint), host: HeaderValue::from_str(&label).ok(), label }
     }
+}
+
+/// What a pool takes from the section: first byte and stalled body.
+fn deadlines(filter: &config::HttpFilter) -> [Duration; 2] {
+    [filter.response_deadline, filter.body_idle_deadline]
 }
 
 fn policy(balance: config::Balance) -> Policy {

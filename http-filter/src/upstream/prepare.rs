@@ -9,10 +9,10 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{ClientBody, Meter};
+use crate::app::App;
 use crate::connection::Connection;
 use crate::pipeline::Judged;
 use crate::response::Refusal;
-use crate::serve::App;
 
 /// A request ready to be sent, and what to ask afterwards.
 #[derive(Debug)]

@@ -1,8 +1,13 @@
-//! The section of http-filter, its access rules and its routes.
+//! The section of http-filter; a file each for the tables below it.
+
+mod access;
+mod route;
+
+pub use access::HttpRule;
+pub use route::{HostHeader, HttpRoute};
 
 use super::Action;
-use crate::config::pattern::{HeaderPattern, NamePattern, NetworkSet, PathPattern};
-use std::sync::Arc;
+use crate::config::pattern::NetworkSet;
 use std::time::Duration;
 
 /// `[http-filter]`
@@ -87,49 +92,4 @@ pub enum ForwardedHeaders {
     Forwarded,
     /// Neither.
     None,
-}
-
-/// `[[http-filter.access]]`. Every condition that is given must hold; within a list any entry may.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpRule {
-    /// Unique among the rules of the section; appears in logs and counters.
-    pub name: Arc<str>,
-    /// What a match decides.
-    pub action: Action,
-    /// Client networks; `None`: any client.
-    pub clients: Option<NetworkSet>,
-    /// Methods; empty: any.
-    pub methods: Vec<Arc<str>>,
-    /// Names in the authority; empty: any.
-    pub hosts: Vec<NamePattern>,
-    /// Normalised paths; empty: any.
-    pub paths: Vec<PathPattern>,
-    /// Header fields; empty: any.
-    pub headers: Vec<HeaderPattern>,
-    /// Only log what would have happened and go on.
-    pub observe: bool,
-}
-
-/// `[[http-filter.route]]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpRoute {
-    /// Unique; appears in logs.
-    pub name: Arc<str>,
-    /// Names in the authority; empty: any.
-    pub hosts: Vec<NamePattern>,
-    /// Normalised paths; empty: any.
-    pub paths: Vec<PathPattern>,
-    /// The pool that serves.
-    pub pool: Arc<str>,
-    /// What `Host` the backend sees.
-    pub host_header: HostHeader,
-}
-
-/// `host_header` of a route
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HostHeader {
-    /// The client's.
-    Keep,
-    /// `host:port` of the server.
-    Server,
 }

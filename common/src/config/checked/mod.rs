@@ -6,18 +6,22 @@
 
 mod forward;
 mod http;
+mod pool;
 mod relay;
 mod router;
 mod terminator;
 
 pub use forward::{Destination, ForwardListener, ForwardProxy, ForwardRule, UserPattern};
 pub use http::{ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, HttpRule, PathPolicy, UnderscoreHeaders};
-pub use relay::{Balance, Ejection, Outward, Pool, Relay, SendProxy};
+pub use pool::{Balance, Ejection, Pool, SendProxy};
+pub use relay::{Outward, Relay};
 pub use router::{
     ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, RouterRule,
     SniRouter,
 };
 pub use terminator::{CertificateFiles, Site, SiteAlpn, Terminator, TlsVersion};
+
+pub use super::files::FileReference;
 
 use std::path::PathBuf;
 
@@ -45,6 +49,8 @@ pub struct Config {
     pub http_filter: HttpFilter,
     /// `[forward-proxy]`, its listeners and access rules.
     pub forward_proxy: ForwardProxy,
+    /// Every file that the configuration names, in its order. [`super::Files`] reads those of one process.
+    pub files: Vec<FileReference>,
 }
 
 /// `[bulkhead]`

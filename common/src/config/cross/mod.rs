@@ -6,8 +6,8 @@ mod ways;
 
 use super::checked::Config;
 use super::ledger::Ledger;
-use super::read::general::PoolDraft;
 use super::read::http::HttpRouteDraft;
+use super::read::pool::PoolDraft;
 use super::read::router::RouteDraft;
 use super::read::terminator::SiteDraft;
 

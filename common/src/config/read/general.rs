@@ -1,25 +1,12 @@
-//! `[bulkhead]`, `[log]`, `[[pool]]` and `[passthrough-relay]`.
+//! `[bulkhead]`, `[log]` and `[passthrough-relay]`.
 
-use super::{name, networks, report_repeated, values};
-use crate::config::checked::{
-    Balance, Ejection, Log, LogFormat, LogLevel, Outward, Pool, Relay, SandboxMode, SendProxy, Shared, Users,
-};
-use crate::config::diagnostic::Span;
-use crate::config::ledger::Names;
-use crate::config::pattern::ServerAddress;
-use crate::config::reference::Key;
-use crate::config::scalar::{Fault, wrong_type};
-use crate::config::tree::{Placed, Section};
-use std::num::NonZeroU32;
+use super::networks;
+use crate::config::checked::{Log, LogFormat, LogLevel, Outward, Relay, SandboxMode, Shared, Users};
+use crate::config::tree::Section;
 use std::path::PathBuf;
-use std::sync::Arc;
-use toml::de::DeValue;
 
 /// Longest `runtime_dir`: a UNIX socket path has 107 bytes, and the longest name below it 43.
 const MAX_RUNTIME_DIR: usize = 60;
-
-/// Most servers of one pool.
-const MAX_SERVERS: usize = 1000;
 
 pub(in crate::config) fn shared(section: &Section<'_>) -> Shared {
     let runtime_dir = section.text("runtime_dir", |text| {
@@ -53,67 +40,6 @@ pub(in crate::config) fn log(section: &Section<'_>) -> Log {
             .choice("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)])
             .map_or(LogFormat::Text, |placed| placed.value),
         access: section.flag("access").unwrap_or(true),
-    }
-}
-
-/// A pool, and where it stands.
-pub(in crate::config) struct PoolDraft {
-    pub(in crate::config) pool: Pool,
-    pub(in crate::config) name: Placed<Arc<str>>,
-    pub(in crate::config) proxy: Placed<SendProxy>,
-}
-
-pub(in crate::config) fn pool(section: &Section<'_>) -> Option<PoolDraft> {
-    let name = name(section, Names::Pools);
-    let servers = section.list("servers", |key, found, span| server(section, key, found, span)).unwrap_or_default();
-    // Two entries with different weights are still one server.
-    let plain: Vec<Placed<String>> = servers
-        .iter()
-        .map(|one| Placed { value: one.value.to_string(), span: one.span.clone(), explicit: one.explicit })
-        .collect();
-    report_repeated(section, "servers", &plain, "server");
-    if servers.len() > MAX_SERVERS
-        && let Some(key) = section.key("servers")
-    {
-        let error = section.ledger.error(key.path, format!("more than {MAX_SERVERS} servers"));
-        section.ledger.report(error.at(&section.span_of("servers"), format!("{} servers", servers.len())));
-    }
-    let balance = [("round-robin", Balance::RoundRobin), ("least-connections", Balance::LeastConnections)];
-    let proxies = [("none", SendProxy::None), ("v1", SendProxy::V1), ("v2", SendProxy::V2)];
-    let balance = section.choice("balance", &balance);
-    let proxy = section.choice("proxy_protocol", &proxies);
-    let connect_deadline = section.duration("connect_deadline");
-    let after = section.count32("eject_after");
-    let eject_for = section.duration("eject_for");
-    let max_idle = section.count("max_idle");
-    let idle_deadline = section.duration("idle_deadline");
-    let (name, proxy) = (name?, proxy?);
-    let pool = Pool {
-        name: Arc::clone(&name.value),
-        servers: values(servers),
-        balance: balance?.value,
-        connect_deadline,
-        proxy_protocol: proxy.value,
-        eject: NonZeroU32::new(after).map(|after| Ejection { after, duration: eject_for }),
-        max_idle,
-        idle_deadline,
-    };
-    Some(PoolDraft { pool, name, proxy })
-}
-
-fn server(section: &Section<'_>, key: &'static Key, found: &DeValue<'_>, span: &Span) -> Result<ServerAddress, Fault> {
-    match found {
-        DeValue::String(text) => ServerAddress::parse(text).map_err(Fault::from),
-        DeValue::Table(table) => {
-            let inline = Section::inline(section.ledger, table, key, span);
-            let address = inline.text("address", ServerAddress::parse);
-            let weight = inline.count32("weight");
-            match address {
-                Some(address) => Ok(ServerAddress { weight, ..address.value }),
-                None => Err(Fault::already_reported()),
-            }
-        }
-        other => Err(wrong_type(other, "a server")),
     }
 }
 

@@ -4,6 +4,7 @@
 pub(super) mod forward;
 pub(super) mod general;
 pub(super) mod http;
+pub(super) mod pool;
 pub(super) mod router;
 pub(super) mod terminator;
 

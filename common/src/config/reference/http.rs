@@ -1,4 +1,7 @@
-//! Keys of `[http-filter]`, its access rules and routes.
+//! Keys of `[http-filter]`; a file each for the tables below it.
+
+pub(super) mod access;
+pub(super) mod route;
 
 use super::*;
 
@@ -126,80 +129,6 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Choice(&["allow", "deny"]),
         value("\"allow\""),
         "What holds for a request that no access rule matches.",
-        "",
-    ),
-    tables(
-        "http-filter.access",
-        "Which requests are allowed.",
-        "Rules are tried in order and the first that matches decides. Every condition that is given must hold; within a \
-         list any entry may.",
-    ),
-    key("http-filter.access.name", Kind::Text(LABEL), Preset::Required, RULE_NAME, ""),
-    key("http-filter.access.action", Kind::Choice(&["allow", "deny"]), Preset::Required, "What a match decides.", ""),
-    key("http-filter.access.clients", list(NETWORK), Preset::Absent("any client"), "Networks of clients.", ""),
-    key("http-filter.access.methods", list("method (`\"POST\"`)"), Preset::Absent("any method"), "Methods.", ""),
-    key(
-        "http-filter.access.hosts",
-        list(HOST),
-        Preset::Absent("any host"),
-        "Hosts the request is for.",
-        "`*.shop.example` does not stand for `shop.example` itself.",
-    ),
-    key(
-        "http-filter.access.paths",
-        list("`\"/exact\"` or `\"/prefix*\"`"),
-        Preset::Absent("any path"),
-        "Paths, compared after normalisation and without the query.",
-        "`/admin/*` does not stand for `/admin` itself; write both.",
-    ),
-    key(
-        "http-filter.access.headers",
-        list("`{ name = \"x-debug\", value = \"1\" }`"),
-        Preset::Absent("any headers"),
-        "Header fields that are there.",
-        "",
-    ),
-    key(
-        "http-filter.access.headers.name",
-        Kind::Text("a field name, in any case"),
-        Preset::Required,
-        "Name of the field.",
-        "",
-    ),
-    key(
-        "http-filter.access.headers.value",
-        Kind::Text("printable text; a trailing `*` stands for any ending"),
-        Preset::Absent("any value"),
-        "What its value must be, byte for byte.",
-        "",
-    ),
-    key("http-filter.access.observe", Kind::Flag, value("false"), OBSERVE, ""),
-    tables(
-        "http-filter.route",
-        "Which pool serves a request.",
-        "Routes are tried in order and the first that matches serves; when none does, the client gets a 404 that says so.",
-    ),
-    key("http-filter.route.name", Kind::Text(LABEL), Preset::Required, "Name in logs; unique.", ""),
-    key("http-filter.route.hosts", list(HOST), Preset::Absent("any host"), "Hosts the request is for.", ""),
-    key(
-        "http-filter.route.paths",
-        list("`\"/exact\"` or `\"/prefix*\"`"),
-        Preset::Absent("any path"),
-        "Paths, compared after normalisation and without the query.",
-        "",
-    ),
-    key(
-        "http-filter.route.pool",
-        Kind::Text("name of a `[[pool]]`"),
-        Preset::Required,
-        "The pool that serves.",
-        "It may not send PROXY headers (`proxy_protocol`): the connections to it are shared by clients.",
-    ),
-    key(
-        "http-filter.route.host_header",
-        Kind::Choice(&["keep", "server"]),
-        value("\"keep\""),
-        "Which `Host` the backend sees: the client's, or `host:port` of the server.",
         "",
     ),
 ];

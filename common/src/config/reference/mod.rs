@@ -7,6 +7,7 @@ mod forward;
 mod general;
 mod http;
 mod markdown;
+mod pool;
 mod router;
 mod terminator;
 
@@ -151,7 +152,18 @@ impl Key {
 
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    [general::KEYS, router::KEYS, terminator::KEYS, http::KEYS, forward::KEYS].into_iter().flatten()
+    [
+        general::KEYS,
+        pool::KEYS,
+        router::KEYS,
+        terminator::KEYS,
+        http::KEYS,
+        http::access::KEYS,
+        http::route::KEYS,
+        forward::KEYS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The key of that path.

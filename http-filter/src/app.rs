@@ -1,0 +1,232 @@
+//! What the process works with. [`Instance`] outlives every reload: places, deadlines, figures, the way to the relay. [`App`] is one checked
+//! configuration with everything that is made from it; a reload makes a new one and puts it in the place of the old one, which lives on
+//! until the last request that began with it has ended.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::config::{Config, Files, ForwardedHeaders, HttpFilter};
+use common::ipc::messages::filter_to_relay::{Dial, Dialed};
+use common::ipc::sender::Sender;
+use common::net::client_limit::ClientLimit;
+use common_http::access::RuleSet;
+use common_http::framing::Limits;
+use common_http::guarded::{Clock, Deadlines, Watch};
+use common_http::headers::{Style, Underscores};
+use tokio::sync::Notify;
+
+use super::metrics::Metrics;
+use super::route::{Route, Routes};
+use super::stages::access_list;
+use super::upstream::ServerPool;
+use super::upstream::dialer::RelayDialer;
+use super::upstream::prepare::underscores;
+
+/// What outlives a reload.
+pub struct Instance {
+    /// Places for connections.
+    pub clients: ClientLimit,
+    /// Deadlines of HTTP/1 connections and tunnels.
+    pub watch_h1: Watch,
+    /// Deadlines of HTTP/2 connections.
+    pub watch_h2: Watch,
+    /// Figures.
+    pub metrics: Metrics,
+    /// Coarse time, moved on by the sweep.
+    pub clock: Clock,
+    relay: Sender<Dial, Dialed>,
+    current: RefCell<Rc<App>>,
+    draining: Cell<bool>,
+    drain: Notify,
+}
+
+impl Instance {
+    /// An instance with its first configuration.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn new(config: &Config, files: &Files, relay: Sender<Dial, Dialed>, metrics: Metrics) -> Result<Self, String> {
+        let clock = Clock::new();
+        let filter = &config.http_filter;
+        let app = App::new(config, files, &relay, &clock, &metrics, None)?;
+        Ok(Self {
+            clients: ClientLimit::new(filter.max_connections, filter.max_connections_per_address),
+            watch_h1: Watch::new(clock.clone(), deadlines(filter, filter.tunnel_idle_deadline)),
+            watch_h2: Watch::new(clock.clone(), deadlines(filter, filter.idle_deadline)),
+            metrics,
+            clock,
+            relay,
+            current: RefCell::new(Rc::new(app)),
+            draining: Cell::new(false),
+            drain: Notify::new(),
+        })
+    }
+
+    /// The configuration that a request which begins now is judged and served by.
+    pub fn app(&self) -> Rc<App> {
+        Rc::clone(&self.current.borrow())
+    }
+
+    /// Puts another configuration in the place of the present one: all of it or, with an error, nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the new one; the old one stays.
+    pub fn reload(&self, config: &Config, files: &Files) -> Result<(), String> {
+        let old = self.app();
+        let app = App::new(config, files, &self.relay, &self.clock, &self.metrics, Some(&old))?;
+        let filter = &config.http_filter;
+        self.clients.set_limits(filter.max_connections, filter.max_connections_per_address);
+        self.watch_h1.set_deadlines(deadlines(filter, filter.tunnel_idle_deadline));
+        self.watch_h2.set_deadlines(deadlines(filter, filter.idle_deadline));
+        *self.current.borrow_mut() = Rc::new(app);
+        Ok(())
+    }
+
+    /// Waits until the process is told to stop.
+    pub async fn draining(&self) {
+        while !self.draining.get() {
+            self.drain.notified().await;
+        }
+    }
+
+    /// Nothing new is taken, idle connections end now, busy ones with their present request.
+    pub fn begin_drain(&self) {
+        self.draining.set(true);
+        self.drain.notify_waiters();
+        self.watch_h1.expire_idle();
+    }
+
+    /// Moves the coarse clock on and enforces every deadline; called a few times a second.
+    pub fn sweep(&self) {
+        self.clock.advance();
+        self.watch_h1.sweep();
+        self.watch_h2.sweep();
+        self.app().pools.iter().for_each(|pool| pool.sweep());
+    }
+}
+
+/// One configuration at work.
+pub struct App {
+    /// The process's section of the configuration.
+    pub config: HttpFilter,
+    /// One line per request.
+    pub log: bool,
+    /// Limits of the strict reading.
+    pub framing: Limits,
+    /// Policy on header names with `_`.
+    pub underscores: Underscores,
+    /// What the backend is told about the client.
+    pub forwarded: Style,
+    /// Access rules.
+    pub access: RuleSet,
+    /// Routes with their pools.
+    pub routes: Vec<Route>,
+    /// Every pool that a route leads to, once.
+    pub pools: Vec<Rc<ServerPool>>,
+    /// Figures: the instance's.
+    pub metrics: Metrics,
+}
+
+impl App {
+    fn new(
+        config: &Config,
+        _files: &Files,
+        relay: &Sender<Dial, Dialed>,
+        clock: &Clock,
+        metrics: &Metrics,
+        previous: Option<&App>,
+    ) -> Result<Self, String> {
+        let filter = &config.http_filter;
+        let framing = Limits {
+            head: filter.max_header_bytes,
+            request_line: filter.max_request_line,
+            headers: filter.max_headers,
+            ..Limits::DEFAULT
+        };
+        let pools = pools(config, relay, clock, previous)?;
+        Ok(Self {
+            access: access_list::rules(filter)?,
+            routes: routes(config, &pools)?,
+            pools,
+            underscores: underscores(filter.underscore_headers),
+            forwarded: style(filter.forwarded),
+            framing,
+            log: config.log.access,
+            config: filter.clone(),
+            metrics: metrics.clone(),
+        })
+    }
+
+    /// What `--check` judges: everything that needs no other process.
+    ///
+    /// # Errors
+    /// What is wrong, one sentence each.
+    pub fn check(config: &Config) -> Result<(), Vec<String>> {
+        Files::read(&config.files, common::process::Process::HttpFilter)?;
+        access_list::rules(&config.http_filter)
+            .map(drop)
+            .and(Routes::new(config).map(drop))
+            .map_err(|error| vec![error])
+    }
+
+    /// Largest read buffer hyper may grow to: a whole head and some body.
+    pub fn buffer_limit(&self) -> usize {
+        (self.framing.head * 2).max(64 * 1024)
+    }
+}
+
+fn style(choice: ForwardedHeaders) -> Style {
+    let (x_forwarded, forwarded) = match choice {
+        ForwardedHeaders::Both => (true, true),
+        ForwardedHeaders::XForwarded => (true, false),
+        ForwardedHeaders::Forwarded => (false, true),
+        ForwardedHeaders::None => (false, false),
+    };
+    Style { x_forwarded, forwarded, ..Style::default() }
+}
+
+fn deadlines(filter: &HttpFilter, opaque_idle: Duration) -> Deadlines {
+    Deadlines {
+        first_byte: filter.first_byte_deadline,
+        head: filter.header_deadline,
+        keep_alive: filter.idle_deadline,
+        body_window: filter.body_idle_deadline,
+        body_bytes: 1,
+        write: filter.body_idle_deadline,
+        opaque_idle,
+        ..Deadlines::default()
+    }
+}
+
+/// The pools that routes lead to. One whose configuration has not changed keeps its connections and what it knows of its servers.
+fn pools(
+    config: &Config,
+    relay: &Sender<Dial, Dialed>,
+    clock: &Clock,
+    previous: Option<&App>,
+) -> Result<Vec<Rc<ServerPool>>, String> {
+    let filter = &config.http_filter;
+    let mut pools: Vec<Rc<ServerPool>> = Vec::new();
+    for route in &filter.routes {
+        if pools.iter().any(|pool| pool.name == route.pool) {
+            continue;
+        }
+        let own = config.pool(&route.pool).ok_or_else(|| format!("there is no pool {}", route.pool))?;
+        let known = previous.and_then(|app| app.pools.iter().find(|pool| pool.is_made_from(own, filter)));
+        let new = || Rc::new(ServerPool::new(own, filter, RelayDialer(relay.clone()), clock.clone()));
+        pools.push(known.map_or_else(new, Rc::clone));
+    }
+    Ok(pools)
+}
+
+fn routes(config: &Config, pools: &[Rc<ServerPool>]) -> Result<Vec<Route>, String> {
+    let mut routes = Vec::new();
+    for (route, conditions) in config.http_filter.routes.iter().zip(Routes::new(config)?.0) {
+        let pool = pools.iter().find(|pool| pool.name == route.pool);
+        let pool = pool.ok_or_else(|| format!("there is no pool {}", route.pool))?;
+        routes.push(Route::new(Arc::clone(&route.name), Rc::clone(pool), route.host_header, conditions));
+    }
+    Ok(routes)
+}
