@@ -11,7 +11,7 @@ use common::config::{Config, Files, ForwardedHeaders, HttpFilter};
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
 use common::ipc::sender::Sender;
 use common::net::client_limit::ClientLimit;
-use common_http::access::RuleSet;
+use common_access::RuleSet;
 use common_http::framing::Limits;
 use common_http::guarded::{Clock, Deadlines, Watch};
 use common_http::headers::{Style, Underscores};
@@ -132,7 +132,7 @@ pub struct App {
 impl App {
     fn new(
         config: &Config,
-        _files: &Files,
+        files: &Files,
         relay: &Sender<Dial, Dialed>,
         clock: &Clock,
         metrics: &Metrics,
@@ -145,9 +145,10 @@ impl App {
             headers: filter.max_headers,
             ..Limits::DEFAULT
         };
+        let environment = access_list::environment(config, files)?;
         let pools = pools(config, relay, clock, previous)?;
         Ok(Self {
-            access: access_list::rules(filter)?,
+            access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             routes: routes(config, &pools)?,
             pools,
             underscores: underscores(filter.underscore_headers),
@@ -164,11 +165,10 @@ impl App {
     /// # Errors
     /// What is wrong, one sentence each.
     pub fn check(config: &Config) -> Result<(), Vec<String>> {
-        Files::read(&config.files, common::process::Process::HttpFilter)?;
-        access_list::rules(&config.http_filter)
-            .map(drop)
-            .and(Routes::new(config).map(drop))
-            .map_err(|error| vec![error])
+        let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
+        let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
+        access_list::rules(config, &environment)?;
+        Routes::new(config).map(drop).map_err(|error| vec![error])
     }
 
     /// Largest read buffer hyper may grow to: a whole head and some body.

@@ -1,12 +1,10 @@
 //! The section of http-filter; a file each for the tables below it.
 
-mod access;
 mod route;
 
-pub use access::HttpRule;
 pub use route::{HostHeader, HttpRoute};
 
-use super::Action;
+use super::{AccessRule, Action};
 use crate::config::pattern::NetworkSet;
 use std::time::Duration;
 
@@ -54,7 +52,7 @@ pub struct HttpFilter {
     /// Which headers tell the backend about the client.
     pub forwarded: ForwardedHeaders,
     /// `[[http-filter.access]]` in order; first match decides.
-    pub access: Vec<HttpRule>,
+    pub access: Vec<AccessRule>,
     /// When no access rule matches.
     pub access_default: Action,
     /// `[[http-filter.route]]` in order; first match decides, none is a 404.

@@ -1,12 +1,12 @@
 //! `[http-filter]`; a file each for the tables below it.
 
-mod access;
 mod route;
 
 pub(in crate::config) use route::{HttpRouteDraft, route};
 
-use super::{ACTIONS, networks};
+use super::{ACTIONS, access, networks};
 use crate::config::checked::{Action, ForwardedHeaders, HttpFilter, HttpRoute, PathPolicy, UnderscoreHeaders};
+use crate::config::ledger::Names;
 use crate::config::tree::Section;
 
 /// The section without its routes.
@@ -44,7 +44,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
             .choice("underscore_headers", &underscores)
             .map_or(UnderscoreHeaders::Refuse, |placed| placed.value),
         forwarded: section.choice("forwarded", &forwarded).map_or(ForwardedHeaders::Both, |placed| placed.value),
-        access: section.tables("access").iter().filter_map(access::rule).collect(),
+        access: section.tables("access").iter().filter_map(|rule| access::rule(rule, Names::HttpRules)).collect(),
         access_default: section.choice("access_default", &ACTIONS).map_or(Action::Deny, |placed| placed.value),
         routes,
     }
