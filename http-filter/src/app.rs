@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use super::metrics::Metrics;
 use super::route::{Route, Routes};
 use super::stages::access_list;
+use super::stages::rate_limit::Limits as RequestLimits;
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
@@ -121,6 +122,8 @@ pub struct App {
     pub forwarded: Style,
     /// Access rules.
     pub access: RuleSet,
+    /// Rate and concurrency limits.
+    pub limits: RequestLimits,
     /// Routes with their pools.
     pub routes: Vec<Route>,
     /// Every pool that a route leads to, once.
@@ -148,6 +151,7 @@ impl App {
         let pools = pools(config, relay, clock, previous)?;
         Ok(Self {
             access: access_list::rules(filter)?,
+            limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,
             routes: routes(config, &pools)?,
             pools,
             underscores: underscores(filter.underscore_headers),
@@ -167,6 +171,7 @@ impl App {
         Files::read(&config.files, common::process::Process::HttpFilter)?;
         access_list::rules(&config.http_filter)
             .map(drop)
+            .and(RequestLimits::new(&config.http_filter, None).map(drop))
             .and(Routes::new(config).map(drop))
             .map_err(|error| vec![error])
     }

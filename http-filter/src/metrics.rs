@@ -14,6 +14,8 @@ common::figures! {
         misdirected: "requests for another host than the TLS name of their connection (421)",
         denied: "requests refused by an access rule (403)",
         observed: "requests that a rule in observe mode would have refused",
+        rate_limited: "requests beyond a rate limit (429)",
+        concurrency_limited: "requests beyond a concurrency limit (429)",
         no_route: "requests that no route matched (404)",
         too_large: "requests whose body is larger than max_body (413)",
         upstream_failed: "requests without an answer from a backend (502, 503, 504)",

@@ -15,7 +15,8 @@ use super::connection::Connection;
 use super::journey::Journey;
 use super::response::{self, FilterBody, Refusal};
 use super::route::Route;
-use super::stages::access_list;
+use super::stages::limit_scope::Facts;
+use super::stages::{access_list, rate_limit};
 use super::{normalise, route, upgrade, upstream};
 
 /// One request, from hyper to hyper.
@@ -68,6 +69,7 @@ fn judge<'a>(
     let seen = normalise::read(app, connection, parts)?;
     journey.saw(&seen.target);
     access_list::judge(app, connection, &seen, parts, journey)?;
+    rate_limit::judge(app, &Facts { connection, seen: &seen, parts }, journey)?;
     let route = route::choose(app, &seen.target)?;
     journey.routed(&route.name, &route.pool.name);
     let rewritten = seen.target.rewritten().map_err(|_| {

@@ -68,6 +68,7 @@ pub fn pass_on(answer: Answer, exchange: Exchange, mut journey: Journey) -> Resp
     let mut answer = answer;
     strip(answer.headers_mut(), Direction::Response, switching, Underscores::Keep);
     journey.answered(answer.status());
+    journey.write_limits(answer.headers_mut());
     answer.map(|body| FilterBody { source: Source::of(body), journey, _exchange: exchange })
 }
 
@@ -83,7 +84,8 @@ pub fn refuse(
     answer.rule = refusal.rule.as_deref();
     answer.close = refusal.close;
     let wants = accept.map(|accept| HeaderMap::from_iter([(ACCEPT, accept.clone())]));
-    let response = answer.respond(wants.as_ref());
+    let mut response = answer.respond(wants.as_ref());
+    journey.write_limits(response.headers_mut());
     response.map(|body| FilterBody { source: Source::Own(Some(body)), journey, _exchange: exchange })
 }
 

@@ -1,9 +1,11 @@
 //! The section of http-filter; a file each for the tables below it.
 
 mod access;
+mod limit;
 mod route;
 
 pub use access::HttpRule;
+pub use limit::{ConcurrencyLimit, KeyPart, LimitScope, RateLimit};
 pub use route::{HostHeader, HttpRoute};
 
 use super::Action;
@@ -57,6 +59,10 @@ pub struct HttpFilter {
     pub access: Vec<HttpRule>,
     /// When no access rule matches.
     pub access_default: Action,
+    /// `[[http-filter.rate-limit]]`; all that apply count.
+    pub rate_limits: Vec<RateLimit>,
+    /// `[[http-filter.concurrency-limit]]`; all that apply count.
+    pub concurrency_limits: Vec<ConcurrencyLimit>,
     /// `[[http-filter.route]]` in order; first match decides, none is a 404.
     pub routes: Vec<HttpRoute>,
 }

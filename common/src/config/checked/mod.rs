@@ -12,7 +12,10 @@ mod router;
 mod terminator;
 
 pub use forward::{Destination, ForwardListener, ForwardProxy, ForwardRule, UserPattern};
-pub use http::{ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, HttpRule, PathPolicy, UnderscoreHeaders};
+pub use http::{
+    ConcurrencyLimit, ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, HttpRule, KeyPart, LimitScope, PathPolicy,
+    RateLimit, UnderscoreHeaders,
+};
 pub use pool::{Balance, Ejection, Pool, SendProxy};
 pub use relay::{Outward, Relay};
 pub use router::{

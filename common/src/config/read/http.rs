@@ -1,6 +1,7 @@
 //! `[http-filter]`; a file each for the tables below it.
 
 mod access;
+mod limit;
 mod route;
 
 pub(in crate::config) use route::{HttpRouteDraft, route};
@@ -45,6 +46,8 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
             .map_or(UnderscoreHeaders::Refuse, |placed| placed.value),
         forwarded: section.choice("forwarded", &forwarded).map_or(ForwardedHeaders::Both, |placed| placed.value),
         access: section.tables("access").iter().filter_map(access::rule).collect(),
+        rate_limits: section.tables("rate-limit").iter().filter_map(limit::rate_limit).collect(),
+        concurrency_limits: section.tables("concurrency-limit").iter().filter_map(limit::concurrency_limit).collect(),
         access_default: section.choice("access_default", &ACTIONS).map_or(Action::Deny, |placed| placed.value),
         routes,
     }

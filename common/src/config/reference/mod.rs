@@ -159,6 +159,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         terminator::KEYS,
         http::KEYS,
         http::access::KEYS,
+        http::limit::KEYS,
         http::route::KEYS,
         forward::KEYS,
     ]
