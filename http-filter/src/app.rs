@@ -14,6 +14,7 @@ use common::net::client_limit::ClientLimit;
 use common_http::access::RuleSet;
 use common_http::framing::Limits;
 use common_http::guarded::{Clock, Deadlines, Watch};
+use common_http::h2_guard::{Budgets, Counts};
 use common_http::headers::{Style, Underscores};
 use tokio::sync::Notify;
 
@@ -116,6 +117,8 @@ pub struct App {
     pub log: bool,
     /// Limits of the strict reading.
     pub framing: Limits,
+    /// What a client may do on an HTTP/2 connection.
+    pub h2_budgets: Arc<Budgets>,
     /// Policy on header names with `_`.
     pub underscores: Underscores,
     /// What the backend is told about the client.
@@ -150,6 +153,7 @@ impl App {
         };
         let pools = pools(config, relay, clock, previous)?;
         Ok(Self {
+            h2_budgets: Arc::new(h2_budgets(filter)),
             access: access_list::rules(filter)?,
             limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,
             routes: routes(config, &pools)?,
@@ -190,6 +194,25 @@ fn style(choice: ForwardedHeaders) -> Style {
         ForwardedHeaders::None => (false, false),
     };
     Style { x_forwarded, forwarded, ..Style::default() }
+}
+
+/// A header block can be longer than the fields in it only by the coding's few bytes each; twice is generous.
+fn h2_budgets(filter: &HttpFilter) -> Budgets {
+    let own = &filter.h2;
+    Budgets::new(&Counts {
+        window: own.window,
+        resets: own.resets,
+        provoked_resets: own.provoked_resets,
+        settings: own.settings,
+        pings: own.pings,
+        priorities: own.priorities,
+        empty_data: own.empty_data,
+        tiny_data: own.tiny_data,
+        window_updates: own.window_updates,
+        unknown_frames: own.unknown_frames,
+        continuations: own.continuations,
+        header_block: u32::try_from(filter.max_header_bytes.saturating_mul(2)).ok(),
+    })
 }
 
 fn deadlines(filter: &HttpFilter, opaque_idle: Duration) -> Deadlines {

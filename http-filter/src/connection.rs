@@ -72,6 +72,9 @@ where
         if let Some(expired) = connection.ledger.expired() {
             instance.metrics.timeouts.up();
             tracing::debug!(client = %connection.client.ends.client, "connection closed: {expired:?}");
+        } else if let Some(flood) = connection.ledger.flood() {
+            instance.metrics.flood(flood);
+            tracing::info!(client = %connection.client.ends.client, "connection closed: {flood}");
         } else if let Err(error) = result {
             tracing::debug!(client = %connection.client.ends.client, "connection ended: {error}");
         }
@@ -105,7 +108,7 @@ async fn serve_h2<S>(instance: &Rc<Instance>, stream: S, connection: &Rc<Connect
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = Guarded::opaque(stream, Arc::clone(&connection.ledger));
+    let stream = Guarded::h2(stream, Arc::clone(&instance.app().h2_budgets), Arc::clone(&connection.ledger));
     let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
     let serving = h2(&instance.app()).serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);

@@ -2,7 +2,7 @@
 //!
 //! 1. [`guarded`]: the client's connection. Raw bytes pass the strict state machine of [`framing`] before hyper's lenient parser sees them; what has
 //!    two readings is refused in words, slow clients are cut off by one sweep over all connections.
-//! 2. [`h2_gate`]: the same strictness for what came by HTTP/2.
+//! 2. [`h2_guard`] and [`h2_gate`]: HTTP/2 floods are cut off by counting frames; then the same strictness for what came by HTTP/2.
 //! 3. [`target`], with [`host`] and [`normalise`]: one reading of host and path, made once, used for every decision *and* sent on.
 //! 4. [`headers`]: who the client is behind trusted hops; what must not travel on; what the backend has to know.
 //! 5. [`access`]: ordered rules, first match decides.
@@ -16,6 +16,7 @@
 pub mod framing;
 pub mod guarded;
 pub mod h2_gate;
+pub mod h2_guard;
 pub mod host;
 pub mod normalise;
 pub mod target;

@@ -10,6 +10,7 @@ use std::task::{Context, Waker};
 
 use super::clock::Clock;
 use crate::framing::Violation;
+use crate::h2_guard::Flood;
 
 /// Where a connection stands, as the deadlines see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum Phase {
     Body = 2,
     /// Between requests, or a request is being answered.
     Between = 3,
-    /// No longer HTTP/1: a tunnel, a WebSocket, or HTTP/2 under [`super::Guarded::opaque`].
+    /// No longer HTTP/1: a tunnel, a WebSocket, or HTTP/2 under [`super::Guarded::h2`].
     Opaque = 4,
     /// Said good-bye; waiting a moment for the client to read it.
     Linger = 5,
@@ -89,6 +90,7 @@ pub struct Ledger {
     /// Ordinal of the request after which another protocol may begin; 0 = none.
     may_switch: AtomicU64,
     violation: OnceLock<Violation>,
+    flood: OnceLock<Flood>,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -111,6 +113,7 @@ impl Ledger {
             switch: AtomicU8::new(Switch::Undecided as u8),
             may_switch: AtomicU64::new(0),
             violation: OnceLock::new(),
+            flood: OnceLock::new(),
             waker: Mutex::new(None),
         }
     }
@@ -158,6 +161,16 @@ impl Ledger {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.in_flight.load(Relaxed) == 0 && matches!(self.phase(), Phase::FirstByte | Phase::Between)
+    }
+
+    /// The flood that ended this HTTP/2 connection, if any.
+    #[must_use]
+    pub fn flood(&self) -> Option<Flood> {
+        self.flood.get().copied()
+    }
+
+    pub(super) fn flooded(&self, flood: Flood) {
+        let _ = self.flood.set(flood);
     }
 
     pub(super) fn pass_head(&self) {
@@ -225,7 +238,6 @@ impl Ledger {
 
     pub(super) fn write_progress(&self) {
         self.write_blocked.store(0, Relaxed);
-        self.touch();
     }
 
     pub(super) fn write_blocks(&self) {

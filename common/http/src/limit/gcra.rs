@@ -57,6 +57,12 @@ impl Rate {
         schedule.saturating_sub(self.interval)
     }
 
+    /// The schedule as if the last `count` requests had not been.
+    #[must_use]
+    pub fn give_back_many(&self, schedule: u64, count: u64) -> u64 {
+        schedule.saturating_sub(self.interval.saturating_mul(count))
+    }
+
     fn standing(&self, schedule: u64, now: u64) -> Standing {
         let used = schedule.saturating_sub(now);
         let remaining = self.ahead.saturating_sub(used).checked_div(self.interval).unwrap_or(0);

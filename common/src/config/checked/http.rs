@@ -1,10 +1,12 @@
 //! The section of http-filter; a file each for the tables below it.
 
 mod access;
+mod h2;
 mod limit;
 mod route;
 
 pub use access::HttpRule;
+pub use h2::H2Limits;
 pub use limit::{ConcurrencyLimit, KeyPart, LimitScope, RateLimit};
 pub use route::{HostHeader, HttpRoute};
 
@@ -43,6 +45,8 @@ pub struct HttpFilter {
     pub max_body: Option<u64>,
     /// HTTP/2 streams at once per connection.
     pub max_streams: u32,
+    /// What a client may do on an HTTP/2 connection besides asking for things.
+    pub h2: H2Limits,
     /// How often a request that is safe to repeat is tried again on another server.
     pub max_retries: u32,
     /// Requests for a connection in flight per relay instance.

@@ -13,8 +13,8 @@ mod terminator;
 
 pub use forward::{Destination, ForwardListener, ForwardProxy, ForwardRule, UserPattern};
 pub use http::{
-    ConcurrencyLimit, ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, HttpRule, KeyPart, LimitScope, PathPolicy,
-    RateLimit, UnderscoreHeaders,
+    ConcurrencyLimit, ForwardedHeaders, H2Limits, HostHeader, HttpFilter, HttpRoute, HttpRule, KeyPart, LimitScope,
+    PathPolicy, RateLimit, UnderscoreHeaders,
 };
 pub use pool::{Balance, Ejection, Pool, SendProxy};
 pub use relay::{Outward, Relay};

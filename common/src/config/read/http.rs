@@ -1,6 +1,7 @@
 //! `[http-filter]`; a file each for the tables below it.
 
 mod access;
+mod h2;
 mod limit;
 mod route;
 
@@ -48,6 +49,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
         access: section.tables("access").iter().filter_map(access::rule).collect(),
         rate_limits: section.tables("rate-limit").iter().filter_map(limit::rate_limit).collect(),
         concurrency_limits: section.tables("concurrency-limit").iter().filter_map(limit::concurrency_limit).collect(),
+        h2: h2::h2_limits(&section.table("h2")),
         access_default: section.choice("access_default", &ACTIONS).map_or(Action::Deny, |placed| placed.value),
         routes,
     }

@@ -158,6 +158,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         router::KEYS,
         terminator::KEYS,
         http::KEYS,
+        http::h2::KEYS,
         http::access::KEYS,
         http::limit::KEYS,
         http::route::KEYS,
