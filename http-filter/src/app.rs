@@ -22,6 +22,7 @@ use super::metrics::Metrics;
 use super::route::{Route, Routes};
 use super::stages::access_list;
 use super::stages::rate_limit::Limits as RequestLimits;
+use super::streams::{StreamDeadlines, StreamWatch};
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
@@ -34,6 +35,8 @@ pub struct Instance {
     pub watch_h1: Watch,
     /// Deadlines of HTTP/2 connections.
     pub watch_h2: Watch,
+    /// Deadlines of single HTTP/2 streams.
+    pub streams: Rc<StreamWatch>,
     /// Figures.
     pub metrics: Metrics,
     /// Coarse time, moved on by the sweep.
@@ -57,6 +60,7 @@ impl Instance {
             clients: ClientLimit::new(filter.max_connections, filter.max_connections_per_address),
             watch_h1: Watch::new(clock.clone(), deadlines(filter, filter.tunnel_idle_deadline)),
             watch_h2: Watch::new(clock.clone(), deadlines(filter, filter.idle_deadline)),
+            streams: Rc::new(StreamWatch::new(clock.clone(), stream_deadlines(filter), metrics.timeouts.clone())),
             metrics,
             clock,
             relay,
@@ -82,6 +86,7 @@ impl Instance {
         self.clients.set_limits(filter.max_connections, filter.max_connections_per_address);
         self.watch_h1.set_deadlines(deadlines(filter, filter.tunnel_idle_deadline));
         self.watch_h2.set_deadlines(deadlines(filter, filter.idle_deadline));
+        self.streams.set_deadlines(stream_deadlines(filter));
         *self.current.borrow_mut() = Rc::new(app);
         Ok(())
     }
@@ -105,6 +110,7 @@ impl Instance {
         self.clock.advance();
         self.watch_h1.sweep();
         self.watch_h2.sweep();
+        self.streams.sweep();
         self.app().pools.iter().for_each(|pool| pool.sweep());
     }
 }
@@ -221,11 +227,22 @@ fn deadlines(filter: &HttpFilter, opaque_idle: Duration) -> Deadlines {
         head: filter.header_deadline,
         keep_alive: filter.idle_deadline,
         body_window: filter.body_idle_deadline,
-        body_bytes: 1,
+        body_bytes: at_rate(filter.min_body_rate, filter.body_idle_deadline),
+        write_bytes: at_rate(filter.min_answer_rate, filter.body_idle_deadline),
         write: filter.body_idle_deadline,
         opaque_idle,
         ..Deadlines::default()
     }
+}
+
+/// Bytes in a window of time at so many bytes per second; at least one, which is what no rate means.
+fn at_rate(per_second: u64, window: Duration) -> u64 {
+    let bytes = u128::from(per_second).saturating_mul(window.as_millis()) / 1000;
+    u64::try_from(bytes).unwrap_or(u64::MAX).max(1)
+}
+
+fn stream_deadlines(filter: &HttpFilter) -> StreamDeadlines {
+    StreamDeadlines { body: filter.body_idle_deadline, both_ways: filter.tunnel_idle_deadline }
 }
 
 /// The pools that routes lead to. One whose configuration has not changed keeps its connections and what it knows of its servers.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use common_http::guarded::{Exchange, HeadVerdict};
 use common_http::h2_gate::check_h2;
+use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
@@ -26,12 +27,16 @@ pub async fn run(
     request: Request<Incoming>,
 ) -> Result<Response<FilterBody>, Infallible> {
     let exchange = connection.ledger.begin();
+    let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
     let accept = request.headers().get(http::header::ACCEPT).cloned();
-    let answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
+    let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
         Ok(answer) => response::pass_on(answer, exchange, journey),
         Err(refusal) => response::refuse(refusal, accept.as_ref(), exchange, journey),
     };
+    if last && !connection.h2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(answer)
 }
 

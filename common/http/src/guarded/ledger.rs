@@ -83,6 +83,11 @@ pub struct Ledger {
     /// Bytes of body since `body_window`.
     body_bytes: AtomicU64,
     body_window: AtomicU64,
+    /// The writer waits for the client to take bytes.
+    write_wanted: AtomicBool,
+    /// Bytes taken since `write_window`.
+    write_bytes: AtomicU64,
+    write_window: AtomicU64,
     /// Moment since when the client has not taken a byte, plus one; 0 = not blocked.
     write_blocked: AtomicU64,
     expired: AtomicU8,
@@ -108,6 +113,9 @@ impl Ledger {
             read_wanted: AtomicBool::new(false),
             body_bytes: AtomicU64::new(0),
             body_window: AtomicU64::new(now),
+            write_wanted: AtomicBool::new(false),
+            write_bytes: AtomicU64::new(0),
+            write_window: AtomicU64::new(now),
             write_blocked: AtomicU64::new(0),
             expired: AtomicU8::new(0),
             switch: AtomicU8::new(Switch::Undecided as u8),
@@ -236,11 +244,28 @@ impl Ledger {
         Some(bytes)
     }
 
-    pub(super) fn write_progress(&self) {
+    pub(super) fn write_progress(&self, bytes: usize) {
+        self.write_wanted.store(false, Relaxed);
         self.write_blocked.store(0, Relaxed);
+        let sum = self.write_bytes.load(Relaxed).saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.write_bytes.store(sum, Relaxed);
+    }
+
+    /// Closes one window of `length` milliseconds in which the client was waited for: bytes that it took, or `None` while it is not over.
+    /// It begins anew when nobody waits.
+    pub(super) fn write_window(&self, now: u64, length: u64) -> Option<u64> {
+        let waits = self.write_wanted.load(Relaxed);
+        if waits && now.saturating_sub(self.write_window.load(Relaxed)) < length {
+            return None;
+        }
+        self.write_window.store(now, Relaxed);
+        let bytes = self.write_bytes.load(Relaxed);
+        self.write_bytes.store(0, Relaxed);
+        waits.then_some(bytes)
     }
 
     pub(super) fn write_blocks(&self) {
+        self.write_wanted.store(true, Relaxed);
         if self.write_blocked.load(Relaxed) == 0 {
             self.write_blocked.store(self.clock.now().saturating_add(1), Relaxed);
         }
@@ -318,6 +343,12 @@ impl Exchange {
     #[must_use]
     pub fn verdict(&self) -> HeadVerdict {
         self.verdict
+    }
+
+    /// Which request of its connection it is, from 1.
+    #[must_use]
+    pub fn ordinal(&self) -> u64 {
+        self.ordinal
     }
 
     /// The connection's ledger.

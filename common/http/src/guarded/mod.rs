@@ -358,8 +358,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
 
     fn wrote(&mut self, cx: &mut Context<'_>, result: &Poll<io::Result<usize>>) {
         match result {
-            Poll::Ready(_) => {
-                self.presence.0.write_progress();
+            Poll::Ready(written) => {
+                self.presence.0.write_progress(written.as_ref().map_or(0, |count| *count));
                 if self.h2.as_mut().is_none_or(|guard| guard.worked()) {
                     self.presence.0.touch();
                 }

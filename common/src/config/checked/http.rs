@@ -29,6 +29,10 @@ pub struct HttpFilter {
     pub response_deadline: Duration,
     /// Time without progress of a body, in either direction.
     pub body_idle_deadline: Duration,
+    /// Bytes per second that a client must send of an HTTP/1 body that is waited for; 0: any progress will do.
+    pub min_body_rate: u64,
+    /// Bytes per second that a client must take of what waits for it; 0: any progress will do.
+    pub min_answer_rate: u64,
     /// Time without a byte either way on an upgraded connection (WebSocket).
     pub tunnel_idle_deadline: Duration,
     /// Client connections at once, in all.
@@ -43,6 +47,8 @@ pub struct HttpFilter {
     pub max_request_line: usize,
     /// Bytes of a request's body; `None`: not limited (`max_body = 0`).
     pub max_body: Option<u64>,
+    /// Requests of one client connection; `None`: not limited.
+    pub max_requests_per_connection: Option<u64>,
     /// HTTP/2 streams at once per connection.
     pub max_streams: u32,
     /// What a client may do on an HTTP/2 connection besides asking for things.
