@@ -1,0 +1,89 @@
+//! The account of a run: cases by group, failures, false refusals, lenient ones.
+
+use std::collections::BTreeMap;
+
+use crate::case::{Case, Must};
+
+/// Accepted although a MUST says refuse, each with the reason why that cannot hurt. At most ten; one that is no longer accepted has to go.
+pub const LENIENT: &[(&str, &str)] = &[];
+
+/// What came of many cases.
+#[derive(Debug, Default)]
+pub struct Report {
+    groups: BTreeMap<String, usize>,
+    failures: Vec<String>,
+    false_refusals: Vec<String>,
+    lenient: Vec<String>,
+    plain: usize,
+}
+
+impl Report {
+    /// Counts one case.
+    pub fn add(&mut self, case: &Case, verdict: Result<(), String>, accepted: bool) {
+        *self.groups.entry(case.group().to_owned()).or_default() += 1;
+        self.plain += usize::from(case.plain);
+        let excused = LENIENT.iter().any(|(name, _)| *name == case.name);
+        match verdict {
+            Ok(()) => {}
+            Err(why) if case.plain => self.false_refusals.push(format!("{}: {why}", case.name)),
+            Err(_) if excused && accepted && matches!(case.must, Must::Refused(_)) => {
+                self.lenient.push(case.name.clone())
+            }
+            Err(why) => self.failures.push(format!("{}: {why}", case.name)),
+        }
+    }
+
+    /// Counts a case of another kind.
+    pub fn note(&mut self, group: &str, name: &str, plain: bool, verdict: Result<(), String>) {
+        *self.groups.entry(group.to_owned()).or_default() += 1;
+        self.plain += usize::from(plain);
+        match verdict {
+            Ok(()) => {}
+            Err(why) if plain => self.false_refusals.push(format!("{group}: {name}: {why}")),
+            Err(why) => self.failures.push(format!("{group}: {name}: {why}")),
+        }
+    }
+
+    /// What a backend should not have seen, whoever's case it was.
+    pub fn faults(&mut self, faults: Vec<String>) {
+        self.failures.extend(faults.into_iter().map(|fault| format!("left Bulkhead: {fault}")));
+    }
+
+    /// Cases so far.
+    pub fn cases(&self) -> usize {
+        self.groups.values().sum()
+    }
+
+    /// Ordinary requests among them.
+    pub fn plain(&self) -> usize {
+        self.plain
+    }
+
+    /// Prints the account and asserts that it is clean.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn assert_clean(&self, what: &str) {
+        for (group, count) in &self.groups {
+            println!("{what}: {group}: {count} cases");
+        }
+        println!(
+            "{what}: {} cases, {} of them plain valid requests: {} failures, {} false refusals, {} lenient",
+            self.cases(),
+            self.plain,
+            self.failures.len(),
+            self.false_refusals.len(),
+            self.lenient.len()
+        );
+        self.lenient.iter().for_each(|name| println!("{what}: lenient: {name}"));
+        let wrong: Vec<&String> = self.failures.iter().chain(&self.false_refusals).collect();
+        assert!(
+            wrong.is_empty(),
+            "{what}: {} failures, {} false refusals:\n{}",
+            self.failures.len(),
+            self.false_refusals.len(),
+            wrong.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+        );
+        assert!(self.lenient.len() <= 10, "{what}: more than ten lenient cases");
+    }
+}
