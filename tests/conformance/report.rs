@@ -14,6 +14,7 @@ pub struct Report {
     failures: Vec<String>,
     false_refusals: Vec<String>,
     lenient: Vec<String>,
+    waiting: Vec<String>,
     plain: usize,
 }
 
@@ -33,14 +34,29 @@ impl Report {
         }
     }
 
-    /// Counts a case of another kind.
-    pub fn note(&mut self, group: &str, name: &str, plain: bool, verdict: Result<(), String>) {
+    /// Counts a case of another kind. Failures of cases whose names begin with one of `waiting` (to be fixed elsewhere) are counted apart.
+    pub fn note(&mut self, group: &str, name: &str, plain: bool, verdict: Result<(), String>, waiting: &[&str]) {
         *self.groups.entry(group.to_owned()).or_default() += 1;
         self.plain += usize::from(plain);
-        match verdict {
-            Ok(()) => {}
-            Err(why) if plain => self.false_refusals.push(format!("{group}: {name}: {why}")),
-            Err(why) => self.failures.push(format!("{group}: {name}: {why}")),
+        let Err(why) = verdict else { return };
+        let line = format!("{group}: {name}");
+        if waiting.iter().any(|begin| line.starts_with(begin)) {
+            self.waiting.push(line);
+        } else if plain {
+            self.false_refusals.push(format!("{line}: {why}"));
+        } else {
+            self.failures.push(format!("{line}: {why}"));
+        }
+    }
+
+    /// Asserts that everything on a list of what is to be fixed elsewhere still fails: what is fixed has to be taken off.
+    ///
+    /// # Panics
+    /// When an entry has outlived its reason.
+    pub fn assert_waiting(&self, waiting: &[&str]) {
+        for begin in waiting {
+            let still = self.waiting.iter().any(|line| line.starts_with(begin));
+            assert!(still, "nothing that begins with {begin:?} fails any more: take it off the list");
         }
     }
 
@@ -68,12 +84,13 @@ impl Report {
             println!("{what}: {group}: {count} cases");
         }
         println!(
-            "{what}: {} cases, {} of them plain valid requests: {} failures, {} false refusals, {} lenient",
+            "{what}: {} cases, {} of them plain valid requests: {} failures, {} false refusals, {} lenient, {} waiting to be fixed",
             self.cases(),
             self.plain,
             self.failures.len(),
             self.false_refusals.len(),
-            self.lenient.len()
+            self.lenient.len(),
+            self.waiting.len()
         );
         self.lenient.iter().for_each(|name| println!("{what}: lenient: {name}"));
         let wrong: Vec<&String> = self.failures.iter().chain(&self.false_refusals).collect();

@@ -3,7 +3,7 @@
 use crate::case::{Case, Must, Sent, post, shown};
 
 /// Chunk sizes of "abc" that are none.
-const SIZES: [&str; 40] = [
+pub const SIZES: [&str; 40] = [
     "",
     " ",
     "0x3",
@@ -47,10 +47,10 @@ const SIZES: [&str; 40] = [
 ];
 
 /// Chunk extensions that are none, behind "3".
-const EXTENSIONS: [&str; 9] = [";\0", ";a\0", ";a=\x01", ";a\x7f", ";a\n", ";a\r", ";a=\"b\nc\"", ";\n", ";a=\"\r\""];
+pub const EXTENSIONS: [&str; 9] = [";\0", ";a\0", ";a=\x01", ";a\x7f", ";a\n", ";a\r", ";a=\"b\nc\"", ";\n", ";a=\"\r\""];
 
 /// What must not stand behind the data of a chunk instead of CR LF.
-const ENDS: [&str; 12] =
+pub const ENDS: [&str; 12] =
     ["", "\n", "\r", "\n\r", "X\r\n", "XX", "\r\r\n", "\r\n\r\n", "\r\nX", " \r\n", "\0\0", "\r\0"];
 
 /// Fields that must not come as trailers (RFC 9110 §6.5.1).
@@ -86,7 +86,7 @@ const TRAILERS: [&str; 28] = [
 ];
 
 /// Trailer sections that are none.
-const BAD_TRAILERS: [&str; 16] = [
+pub const BAD_TRAILERS: [&str; 16] = [
     " X: y\r\n\r\n",
     "\tX: y\r\n\r\n",
     "X: y\r\n z\r\n\r\n",

@@ -5,7 +5,7 @@ use crate::case::{Case, Sent, post, shown};
 const BODY: &str = "3\r\nabc\r\n0\r\n\r\n";
 
 /// Values that are not exactly one `chunked`.
-const NONE: [&str; 66] = [
+pub const NONE: [&str; 66] = [
     "",
     " ",
     "\t",

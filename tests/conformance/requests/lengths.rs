@@ -3,7 +3,7 @@
 use crate::case::{Case, Must, Sent, post, shown};
 
 /// Values that are no length.
-const NONE: [&str; 51] = [
+pub const NONE: [&str; 51] = [
     "+3",
     "-3",
     "-0",
@@ -59,7 +59,7 @@ const NONE: [&str; 51] = [
 ];
 
 /// Numbers that wrap to 3 in 32 or 64 bits or are simply too long.
-const HUGE: [&str; 5] = [
+pub const HUGE: [&str; 5] = [
     "18446744073709551619",
     "36893488147419103235",
     "340282366920938463463374607431768211459",
@@ -68,10 +68,10 @@ const HUGE: [&str; 5] = [
 ];
 
 /// Lists, which one line may not hold either.
-const LISTS: [&str; 12] = ["3,3", "3, 3", "3 ,3", "3,", ",3", ",", "3,4", "4,3", "3,,3", "3\t,\t3", "0,3", "3,0"];
+pub const LISTS: [&str; 12] = ["3,3", "3, 3", "3 ,3", "3,", ",3", ",", "3,4", "4,3", "3,,3", "3\t,\t3", "0,3", "3,0"];
 
 /// Values of two lines.
-const PAIRS: [(&str, &str); 12] = [
+pub const PAIRS: [(&str, &str); 12] = [
     ("3", "3"),
     ("3", "4"),
     ("4", "3"),

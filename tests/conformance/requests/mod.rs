@@ -1,11 +1,11 @@
 //! About 1,300 HTTP/1 requests by topic, in the order of RFC 9112: the request line, header lines, who is meant, how long the body is.
 
 mod bytes;
-mod chunks;
-mod encodings;
+pub mod chunks;
+pub mod encodings;
 mod fields;
 mod hosts;
-mod lengths;
+pub mod lengths;
 mod lines;
 mod plain;
 mod request_line;
