@@ -93,11 +93,15 @@ fn answers_of_a_hostile_backend() {
         const LANES: usize = 16;
         let cases = Arc::new(answers::all());
         let backends: Vec<Backend> = (0..LANES).map(|_| answers::backend(&cases)).collect();
-        let mut builder = World::new("conform-answers").set("http-filter", "body_idle_deadline", "\"1s\"").set("http-filter", "response_deadline", "\"1s\"");
+        let mut builder = World::new("conform-answers").set("http-filter", "body_idle_deadline", "\"1s\"").set(
+            "http-filter",
+            "response_deadline",
+            "\"1s\"",
+        );
         for (lane, backend) in backends.iter().enumerate() {
-            builder = builder.pool_with(&format!("lane-{lane}"), &[backend.address()], "idle_deadline = \"1s\"").http_route(&format!(
-                "name = \"lane-{lane}\"\nhosts = [\"lane-{lane}.test\"]\npool = \"lane-{lane}\""
-            ));
+            builder = builder
+                .pool_with(&format!("lane-{lane}"), &[backend.address()], "idle_deadline = \"1s\"")
+                .http_route(&format!("name = \"lane-{lane}\"\nhosts = [\"lane-{lane}.test\"]\npool = \"lane-{lane}\""));
         }
         let world = builder.start();
         let host = |lane: usize| format!("lane-{lane}.test");
