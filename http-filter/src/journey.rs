@@ -105,11 +105,16 @@ impl Journey {
     }
 
     /// Where it goes.
-    pub fn routed(&mut self, route: &std::sync::Arc<str>, pool: &std::sync::Arc<str>) {
+    pub fn routed(&mut self, route: &std::sync::Arc<str>, pool: Option<&std::sync::Arc<str>>) {
         self.note(|line| {
             line.route = Some(route.clone());
-            line.pool = Some(pool.clone());
+            line.pool = pool.cloned();
         });
+    }
+
+    /// An answer of our own that is no refusal.
+    pub fn answered_here(&mut self, decision: &'static str) {
+        self.note(|line| line.decision = decision);
     }
 
     /// To which server; the last one counts.

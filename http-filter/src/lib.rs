@@ -1,6 +1,6 @@
 //! http-filter: HTTP behind termination, in the order in which a request meets the files:
 //! [`receive`] (sockets come in over IPC) → [`connection`] (hyper, h1 or h2 by ALPN) → [`pipeline`] (THE order of decisions) →
-//! [`normalise`] (one reading) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`upstream`] (balance, dial through the
+//! [`normalise`] (one reading) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`rewriting`] (what is changed on the way?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
 //!
 //! The process owns no network: clients' sockets are handed to it, backends' sockets are dialled for it.
@@ -14,6 +14,7 @@ pub mod normalise;
 pub mod pipeline;
 pub mod receive;
 pub mod response;
+pub mod rewriting;
 pub mod route;
 pub mod sandbox;
 pub mod serve;

@@ -3,8 +3,10 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use common_http::guarded::{Exchange, HeadVerdict};
 use common_http::h2_gate::check_h2;
+use common_http::headers::Fields;
 use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -14,10 +16,15 @@ use hyper::body::Incoming;
 use super::app::App;
 use super::connection::Connection;
 use super::journey::Journey;
+use super::response::plan::{self, Plan};
 use super::response::{self, FilterBody, Refusal};
+use super::rewriting::Filled;
 use super::route::Route;
+use super::route::lead::{Lead, lead, rewrite};
 use super::stages::limit_scope::Facts;
 use super::stages::{access_list, rate_limit};
+use super::upstream::ServerPool;
+use super::upstream::pool::Streamed;
 use super::{normalise, route, upgrade, upstream};
 
 /// One request, from hyper to hyper.
@@ -29,10 +36,10 @@ pub async fn run(
     let exchange = connection.ledger.begin();
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
-    let accept = request.headers().get(http::header::ACCEPT).cloned();
-    let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
-        Ok(answer) => response::pass_on(answer, exchange, journey),
-        Err(refusal) => response::refuse(refusal, accept.as_ref(), exchange, journey),
+    let mut plan = Plan::begin(&connection, &request);
+    let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut plan, &mut journey).await {
+        Ok(answer) => response::pass_on(&app, answer, &mut plan, exchange, journey),
+        Err(refusal) => response::refuse(&app, refusal, &mut plan, exchange, journey),
     };
     if last && !connection.h2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -40,26 +47,38 @@ pub async fn run(
     Ok(answer)
 }
 
-async fn judge_and_serve(
-    app: &App,
+async fn judge_and_serve<'a>(
+    app: &'a App,
     connection: &Rc<Connection>,
     request: Request<Incoming>,
     exchange: &Exchange,
+    plan: &mut Plan<'a>,
     journey: &mut Journey,
 ) -> Result<upstream::Answer, Refusal> {
     let (parts, body) = request.into_parts();
-    let judged = judge(app, connection, &parts, exchange, journey)?;
-    let (outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), &judged)?;
-    let answer = upstream::send(app, judged.route, outgoing, journey).await?;
+    let (judged, pool) = match judge(app, connection, &parts, exchange, plan, journey)? {
+        Served::By(pool, judged) => (judged, pool),
+        Served::Here(answer) => return Ok(answer.map(Streamed::Own)),
+    };
+    let (outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), judged)?;
+    let answer = upstream::send(app, pool, outgoing, journey).await?;
     upgrade::switch(app, connection, answer, switching, exchange, journey)
 }
 
-/// A request that may pass: where it goes, and its target if that had to be rewritten.
+/// Who answers a request that may pass.
+enum Served<'a> {
+    By(&'a ServerPool, Judged<'a>),
+    Here(Response<Bytes>),
+}
+
+/// A request that may pass and is sent on: what is changed in it.
 pub struct Judged<'a> {
-    /// Who serves it.
+    /// What it was taken by.
     pub route: &'a Route,
-    /// The one form of path and query, where it is not what the client wrote.
+    /// The target for the backend, where it is not what the client wrote.
     pub rewritten: Option<PathAndQuery>,
+    /// Values of the header rules of the section and of the route.
+    pub filled: [Filled; 2],
 }
 
 /// Every decision, in order.
@@ -68,19 +87,35 @@ fn judge<'a>(
     connection: &Connection,
     parts: &Parts,
     exchange: &Exchange,
+    plan: &mut Plan<'a>,
     journey: &mut Journey,
-) -> Result<Judged<'a>, Refusal> {
+) -> Result<Served<'a>, Refusal> {
     receive(app, connection, parts, exchange)?;
     let seen = normalise::read(app, connection, parts)?;
     journey.saw(&seen.target);
     access_list::judge(app, connection, &seen, parts, journey)?;
     rate_limit::judge(app, &Facts { connection, seen: &seen, parts }, journey)?;
-    let route = route::choose(app, &seen.target)?;
-    journey.routed(&route.name, &route.pool.name);
-    let rewritten = seen.target.rewritten().map_err(|_| {
-        Refusal::malformed(StatusCode::BAD_REQUEST, "The target of the request is not valid.", "bad-target", false)
-    })?;
-    Ok(Judged { route, rewritten })
+    let fields = Fields(&parts.headers);
+    let route = route::choose(app, &access_list::facts(connection, &seen, parts, &fields), plan.is_secure())?;
+    let values = plan::values(connection, &seen, parts, route, plan.is_secure());
+    plan.routed(app, route, &values);
+    journey.routed(&route.name, None);
+    let pool = match lead(app, route, seen.client, &parts.headers, &values)? {
+        Lead::Pool(pool) => pool,
+        Lead::Own(answer, decision) => {
+            journey.answered_here(decision);
+            return Ok(Served::Here(answer));
+        }
+    };
+    journey.routed(&route.name, Some(&pool.name));
+    let rewritten = match rewrite(app, route, &values)? {
+        Some(rewritten) => Some(rewritten),
+        None => seen.target.rewritten().map_err(|_| {
+            Refusal::malformed(StatusCode::BAD_REQUEST, "The target of the request is not valid.", "bad-target", false)
+        })?,
+    };
+    let filled = [app.request_headers.fill(&values), route.request_headers.fill(&values)];
+    Ok(Served::By(pool, Judged { route, rewritten, filled }))
 }
 
 /// What the bytes themselves said: the guard's verdict for HTTP/1, the gate's for HTTP/2.

@@ -12,6 +12,7 @@ mod filtering;
 mod floods;
 mod forwarding;
 mod hand_over;
+mod http_routes;
 mod launcher;
 mod limits;
 mod passthrough;

@@ -18,6 +18,7 @@ pub mod pattern;
 mod read;
 pub mod reference;
 mod scalar;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod text_pattern;
@@ -159,7 +160,12 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
         routes: root.tables("route").iter().filter_map(router::route).collect(),
         pools: root.tables("pool").iter().filter_map(pool::pool).collect(),
         sites: root.tables("site").iter().filter_map(|section| terminator::site(section, base)).collect(),
-        http_routes: root.table("http-filter").tables("route").iter().filter_map(http::route).collect(),
+        http_routes: root
+            .table("http-filter")
+            .tables("route")
+            .iter()
+            .filter_map(|section| http::route(section, base))
+            .collect(),
     };
     let http_routes = drafts.http_routes.iter().map(|draft| draft.route.clone()).collect();
     let mut config = Config {
@@ -172,7 +178,7 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
         passthrough_relay: general::relay(&root.table("passthrough-relay")),
         tls_terminator: terminator::tls_terminator(&root.table("tls-terminator")),
         sites: drafts.sites.iter().map(|draft| draft.site.clone()).collect(),
-        http_filter: http::http_filter(&root.table("http-filter"), http_routes),
+        http_filter: http::http_filter(&root.table("http-filter"), http_routes, base),
         forward_proxy: forward::forward_proxy(&root.table("forward-proxy"), base),
         files: Vec::new(),
     };

@@ -17,7 +17,6 @@ use super::prepare::{Outgoing, too_large};
 use crate::app::App;
 use crate::journey::Journey;
 use crate::response::Refusal;
-use crate::route::Route;
 
 /// An ejected server is left out for this long at most, however often it fails.
 const LONGEST_EJECTION: Duration = Duration::from_secs(300);
@@ -34,6 +33,8 @@ pub enum Streamed {
     Body(ResponseBody<ClientBody>, Option<Pick>),
     /// Nothing: the connection has switched protocols.
     Switched,
+    /// An answer of our own, whole.
+    Own(bytes::Bytes),
 }
 
 /// One pool of the configuration.
@@ -144,9 +145,8 @@ fn ejection(eject: Option<config::Ejection>) -> EjectionOptions {
     }
 }
 
-/// Sends the request to the route's pool. Only a request of which not a byte was sent goes to a second server.
-pub async fn send(app: &App, route: &Route, outgoing: Outgoing, journey: &mut Journey) -> Result<Answer, Refusal> {
-    let pool = &route.pool;
+/// Sends the request to a pool. Only a request of which not a byte was sent goes to a second server.
+pub async fn send(app: &App, pool: &ServerPool, outgoing: Outgoing, journey: &mut Journey) -> Result<Answer, Refusal> {
     let Outgoing { mut request, meter, host_from_server } = outgoing;
     let mut tried = Vec::new();
     loop {

@@ -30,7 +30,7 @@ pub fn prepare(
     app: &App,
     connection: &Connection,
     mut request: Request<Incoming>,
-    judged: &Judged<'_>,
+    judged: Judged<'_>,
 ) -> Result<(Outgoing, Option<OnUpgrade>), Refusal> {
     let limit = app.config.max_body;
     if limit.is_some_and(|limit| declared_length(&request).is_some_and(|length| length > limit)) {
@@ -39,11 +39,14 @@ pub fn prepare(
     let switching = !connection.h2 && asks_to_switch(&request);
     let client_half = switching.then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
-    send_on(&mut parts, judged.rewritten.clone());
+    send_on(&mut parts, judged.rewritten);
     strip(&mut parts.headers, Direction::Request, switching, app.underscores);
     parts.headers.remove(header::EXPECT); // answered here: the client may send its body when we begin to read it
     let host = host(connection, &mut parts.headers);
     connection.forwarder.borrow_mut().write(&mut parts.headers, &host);
+    let [section, own] = judged.filled;
+    app.request_headers.apply(&mut parts.headers, section);
+    judged.route.request_headers.apply(&mut parts.headers, own);
     let meter = Meter::default();
     let request = Request::from_parts(parts, ClientBody::new(body, limit, meter.clone()));
     let host_from_server = judged.route.host_header == HostHeader::Server;

@@ -15,8 +15,10 @@ mod terminator;
 pub use access::{Access, AccessRule, Conditions, Country, Days, Destination, Hours, UserPattern};
 pub use forward::{ForwardListener, ForwardProxy};
 pub use http::{
-    ConcurrencyLimit, ForwardedHeaders, H2Limits, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, PathPolicy,
-    RateLimit, UnderscoreHeaders,
+    Algorithm, Compression, CompressionLevel, ConcurrencyLimit, ErrorPage, ForwardedHeaders, H2Limits, HeaderRule,
+    HeaderRules, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, PathPolicy, RateLimit, Redirect,
+    RedirectTemplate, RedirectTo, Respond, RespondBody, Rewrite, RouteTarget, SecurityHeaders, Split, SplitBy,
+    UnderscoreHeaders,
 };
 pub use pool::{Balance, Ejection, Pool, SendProxy};
 pub use relay::{Outward, Relay};

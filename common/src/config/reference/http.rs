@@ -1,7 +1,9 @@
 //! Keys of `[http-filter]`; a file each for the tables below it.
 
+pub(super) mod answers;
 pub(super) mod h2;
 pub(super) mod limit;
+pub(super) mod rewriting;
 pub(super) mod route;
 
 use super::*;

@@ -153,12 +153,14 @@ impl Key {
 
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let sections: [&[&[Key]]; 7] = [
+    let sections: [&[&[Key]]; 9] = [
         &[general::KEYS, access::KEYS, pool::KEYS, router::KEYS],
         access::ROUTER,
-        &[terminator::KEYS, http::KEYS, http::h2::KEYS],
+        &[terminator::KEYS, http::KEYS, http::rewriting::SECTION, http::h2::KEYS],
         access::HTTP,
-        &[http::limit::KEYS, http::route::KEYS],
+        &[http::limit::KEYS],
+        http::route::KEYS,
+        &[http::rewriting::ROUTE, http::answers::ERROR_PAGES, http::answers::COMPRESSION],
         &[forward::KEYS],
         access::FORWARD,
     ];

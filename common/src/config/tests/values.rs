@@ -104,10 +104,25 @@ fn every_range_is_kept_at_both_ends() {
 fn place(table: &str, line: &str) -> String {
     match table {
         "pool.servers" => format!("[[pool]]\nname = \"x\"\nservers = [{{ address = \"a:1\", {line} }}]\n"),
+        path if is_in_route(path) => in_route(path, line),
         path if matches!(reference::find(path).map(|key| &key.kind), Some(Kind::Tables)) => {
             format!("[[{path}]]\n{line}\n")
         }
         path => format!("[{path}]\n{line}\n"),
+    }
+}
+
+/// Whether it is an inline table of a route.
+fn is_in_route(path: &str) -> bool {
+    path.starts_with("http-filter.route.")
+}
+
+/// A route whose inline table has this line.
+fn in_route(path: &str, line: &str) -> String {
+    let name = path.rsplit('.').next().unwrap();
+    match reference::find(path).unwrap().kind {
+        Kind::List { .. } => format!("[[http-filter.route]]\n{name} = [{{ {line} }}]\n"),
+        _ => format!("[[http-filter.route]]\n{name} = {{ {line} }}\n"),
     }
 }
 
@@ -120,6 +135,7 @@ fn required_keys() {
                 let list = inline.rsplit('.').next().unwrap_or_default();
                 format!("[[http-filter.access]]\n{list} = [{{ value = \"1\" }}]\n")
             }
+            path if is_in_route(path) => in_route(path, ""),
             parent => format!("[[{parent}]]\n"),
         };
         let errors = parse(&text).expect_err("a required key is missing");
