@@ -19,6 +19,8 @@ use common_http::headers::{Style, Underscores};
 use tokio::sync::Notify;
 
 use super::metrics::Metrics;
+use super::response::compression::Compression;
+use super::response::error_page::ErrorPages;
 use super::rewriting::HeaderRules;
 use super::route::split::finish;
 use super::route::{Routes, pool_names};
@@ -143,6 +145,10 @@ pub struct App {
     pub request_headers: HeaderRules,
     /// Changes to every answer.
     pub response_headers: HeaderRules,
+    /// Pages for errors.
+    pub error_pages: ErrorPages,
+    /// What is compressed; `None`: nothing.
+    pub compression: Option<Compression>,
     random: Cell<u64>,
     /// Figures: the instance's.
     pub metrics: Metrics,
@@ -174,6 +180,8 @@ impl App {
             pools,
             request_headers: rules_of_section("request_headers", &filter.request_headers)?,
             response_headers: rules_of_section("response_headers", &filter.response_headers)?,
+            error_pages: ErrorPages::new(&filter.error_pages, files)?,
+            compression: Compression::new(&filter.compression),
             random: Cell::new(seed()?),
             underscores: underscores(filter.underscore_headers),
             forwarded: style(filter.forwarded),
@@ -194,7 +202,7 @@ impl App {
         access_list::rules(config, &environment)?;
         Routes::new(config, &files, &environment)?;
         rules_of_section("request_headers", &config.http_filter.request_headers)
-            .and(rules_of_section("response_headers", &config.http_filter.response_headers))
+            .and(ErrorPages::new(&config.http_filter.error_pages, &files).map(drop))
             .and(RequestLimits::new(&config.http_filter, None).map(drop))
             .map_err(|error| vec![error])
     }

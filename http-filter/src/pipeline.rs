@@ -36,7 +36,7 @@ pub async fn run(
     let exchange = connection.ledger.begin();
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
-    let mut plan = Plan::begin(&connection, &request);
+    let mut plan = Plan::begin(&app, &connection, &request);
     let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut plan, &mut journey).await {
         Ok(answer) => response::pass_on(&app, answer, &mut plan, exchange, journey),
         Err(refusal) => response::refuse(&app, refusal, &mut plan, exchange, journey),
@@ -93,6 +93,7 @@ fn judge<'a>(
     receive(app, connection, parts, exchange)?;
     let seen = normalise::read(app, connection, parts)?;
     journey.saw(&seen.target);
+    plan.saw(app, &seen.target.host);
     access_list::judge(app, connection, &seen, parts, journey)?;
     rate_limit::judge(app, &Facts { connection, seen: &seen, parts }, journey)?;
     let fields = Fields(&parts.headers);

@@ -1,5 +1,11 @@
 //! What goes back to the client: a backend's answer, streamed, or our own; [`plan`] is what is done to its header on the way.
 
+pub mod accept_encoding;
+pub mod compression;
+pub mod encoder;
+#[cfg(test)]
+mod encoder_tests;
+pub mod error_page;
 pub mod plan;
 pub mod security;
 
@@ -13,7 +19,7 @@ use common_http::answer::Answer as OwnAnswer;
 use common_http::guarded::Exchange;
 use common_http::headers::{Direction, Underscores, strip};
 use common_http::upstream::{ResponseBody, SendError};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -23,6 +29,8 @@ use super::journey::Journey;
 use super::streams::{Event, note};
 use super::upstream::body::ClientBody;
 use super::upstream::pool::{Answer, Streamed};
+use encoder::Compressed;
+use error_page::{OF_THE_OLD_BODY, Story};
 use plan::Plan;
 
 /// A request that is answered here.
@@ -56,18 +64,40 @@ pub struct FilterBody {
 
 enum Source {
     Own(Option<Bytes>),
-    Backend { body: ResponseBody<ClientBody>, _busy: Option<Pick> },
+    Backend(Backend),
+    Compressed(Box<Compressed<Backend>>),
 }
 
-impl Source {
-    /// A switched connection has no body: both halves are joined elsewhere.
-    fn of(answer: Streamed) -> Self {
-        match answer {
-            Streamed::Body(body, pick) => Self::Backend { body, _busy: pick },
-            Streamed::Switched => Self::Own(None),
-            Streamed::Own(body) => Self::Own(Some(body)),
-        }
+/// A backend's body; the server counts as busy until its end.
+struct Backend {
+    body: ResponseBody<ClientBody>,
+    _busy: Option<Pick>,
+}
+
+impl Body for Backend {
+    type Data = Bytes;
+    type Error = SendError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A backend's body on its way: as it is, or compressed.
+fn through(app: &App, parts: &mut Parts, body: Backend, plan: &Plan<'_>) -> Source {
+    let Some(own) = &app.compression else { return Source::Backend(body) };
+    let Some(algorithm) = plan.coding(app, own, parts, body.size_hint().exact()) else { return Source::Backend(body) };
+    app.metrics.compressed.up();
+    let (places, read) = (&app.metrics.compressing, &app.metrics.compressed_from);
+    Source::Compressed(Box::new(Compressed::new(body, algorithm, own, places, read)))
 }
 
 /// Passes a backend's answer on.
@@ -82,13 +112,23 @@ pub fn pass_on(
     strip(answer.headers_mut(), Direction::Response, switching, Underscores::Keep);
     journey.answered(answer.status());
     note(Event::Answered);
+    if let Some(page) = intercept(app, &answer, plan) {
+        journey.answered_here("error-page");
+        answer = page;
+    }
     plan.apply(app, answer.headers_mut());
     journey.write_limits(answer.headers_mut());
     let (mut parts, mut streamed) = answer.into_parts();
     if let Streamed::Own(body) = &mut streamed {
         *body = own(&mut parts, std::mem::take(body), plan.head);
     }
-    Response::from_parts(parts, FilterBody { source: Source::of(streamed), journey, _exchange: exchange })
+    let source = match streamed {
+        Streamed::Body(body, busy) => through(app, &mut parts, Backend { body, _busy: busy }, plan),
+        Streamed::Own(body) => Source::Own(Some(body)),
+        // Both halves are joined elsewhere.
+        Streamed::Switched => Source::Own(None),
+    };
+    Response::from_parts(parts, FilterBody { source, journey, _exchange: exchange })
 }
 
 /// Answers a request here.
@@ -101,16 +141,52 @@ pub fn refuse(
 ) -> Response<FilterBody> {
     journey.refused(&refusal);
     note(Event::Answered);
-    let mut answer = OwnAnswer::new(refusal.status, &refusal.reason);
-    answer.rule = refusal.rule.as_deref();
-    answer.close = refusal.close;
-    let wants = plan.accept.take().map(|accept| HeaderMap::from_iter([(ACCEPT, accept)]));
-    let mut response = answer.respond(wants.as_ref());
+    let mut response = said(app, &refusal, plan);
     plan.apply(app, response.headers_mut());
     journey.write_limits(response.headers_mut());
     let (mut parts, body) = response.into_parts();
     let source = Source::Own(Some(own(&mut parts, body, plan.head)));
     Response::from_parts(parts, FilterBody { source, journey, _exchange: exchange })
+}
+
+/// A refusal in words: a page of the configuration, or our own.
+fn said(app: &App, refusal: &Refusal, plan: &mut Plan<'_>) -> Response<Bytes> {
+    let (status, rule) = (refusal.status, refusal.rule.as_deref());
+    if let Some(page) = app.error_pages.find(status, &plan.host, plan.accept.as_ref(), false) {
+        let mut response = Response::new(page.tell(&Story { status, reason: &refusal.reason, rule, request_id: None }));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, page.content_type.clone());
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if refusal.close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        return response;
+    }
+    let mut answer = OwnAnswer::new(status, &refusal.reason);
+    answer.rule = rule;
+    answer.close = refusal.close;
+    let wants = plan.accept.take().map(|accept| HeaderMap::from_iter([(ACCEPT, accept)]));
+    answer.respond(wants.as_ref())
+}
+
+/// The page that takes the place of a backend's error, with what its header says beside the body (`Retry-After`, `WWW-Authenticate`, …).
+fn intercept(app: &App, answer: &Answer, plan: &Plan<'_>) -> Option<Answer> {
+    let status = answer.status();
+    if app.error_pages.is_empty() || status.as_u16() < 400 || !matches!(answer.body(), Streamed::Body(..)) {
+        return None;
+    }
+    let page = app.error_pages.find(status, &plan.host, plan.accept.as_ref(), true)?;
+    app.metrics.error_pages.up();
+    let reason = "The server behind this proxy answered with an error.";
+    let mut own = Response::new(Streamed::Own(page.tell(&Story { status, reason, rule: None, request_id: None })));
+    *own.status_mut() = status;
+    own.headers_mut().clone_from(answer.headers());
+    for name in OF_THE_OLD_BODY {
+        own.headers_mut().remove(name);
+    }
+    own.headers_mut().insert(CONTENT_TYPE, page.content_type.clone());
+    Some(own)
 }
 
 /// An answer of our own as its request and its status want it (RFC 9110 §8.6, §9.3.2, §15.3.5, §15.4.5): HEAD is told the length and gets no
@@ -136,7 +212,8 @@ impl Body for FilterBody {
             Source::Own(body) => {
                 Poll::Ready(body.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
             }
-            Source::Backend { body, .. } => Pin::new(body).poll_frame(cx),
+            Source::Backend(body) => Pin::new(body).poll_frame(cx),
+            Source::Compressed(body) => Pin::new(&mut **body).poll_frame(cx),
         };
         note(if polled.is_pending() { Event::BackendPending } else { Event::Gave });
         match &polled {
@@ -153,14 +230,16 @@ impl Body for FilterBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Own(body) => body.as_ref().is_none_or(Bytes::is_empty),
-            Source::Backend { body, .. } => body.is_end_stream(),
+            Source::Backend(body) => body.is_end_stream(),
+            Source::Compressed(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Source::Backend { body, .. } => body.size_hint(),
+            Source::Backend(body) => body.size_hint(),
+            Source::Compressed(body) => body.size_hint(),
         }
     }
 }

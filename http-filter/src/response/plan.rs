@@ -1,11 +1,13 @@
 //! What will be done to the answer of one request, noted while the request is still whole: which route's rules apply, what their
 //! placeholders stand for, and what the client accepts. A request that nothing is configured for costs a few comparisons.
 
-use http::header::{ACCEPT, HeaderMap, HeaderValue};
+use common::config::Algorithm;
+use http::header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request};
+use http::{Method, Request, response};
 
-use super::security;
+use super::compression::Compression;
+use super::{accept_encoding, security};
 use crate::app::App;
 use crate::connection::Connection;
 use crate::rewriting::{Filled, Values};
@@ -18,6 +20,10 @@ pub struct Plan<'a> {
     pub accept: Option<HeaderValue>,
     /// HEAD: an answer has no body.
     pub head: bool,
+    /// The host, where an error page depends on it.
+    pub host: Box<str>,
+    /// The content coding that the client wants most.
+    wanted: Option<Algorithm>,
     secure: bool,
     route: Option<&'a Route>,
     filled: [Filled; 2],
@@ -25,8 +31,10 @@ pub struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// Before anything is known but the request's own words.
-    pub fn begin<B>(connection: &Connection, request: &Request<B>) -> Self {
+    pub fn begin<B>(app: &App, connection: &Connection, request: &Request<B>) -> Self {
+        let offered = app.compression.as_ref().map(|own| &*own.algorithms);
         Self {
+            wanted: offered.and_then(|offered| accept_encoding::choose(request.headers(), offered)),
             accept: request.headers().get(ACCEPT).cloned(),
             head: *request.method() == Method::HEAD,
             secure: is_secure(connection, request.headers()),
@@ -37,6 +45,31 @@ impl<'a> Plan<'a> {
     /// Whether the client speaks TLS, to us or to a trusted proxy before us.
     pub fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// The request was read.
+    pub fn saw(&mut self, app: &App, host: &str) {
+        if app.error_pages.ask_hosts() {
+            self.host = host.into();
+        }
+    }
+
+    /// The content coding for an answer, whose header then says so; `None`: as it is.
+    pub fn coding(
+        &self,
+        app: &App,
+        own: &Compression,
+        parts: &mut response::Parts,
+        size: Option<u64>,
+    ) -> Option<Algorithm> {
+        if self.route.is_some_and(|route| !route.compress) {
+            return None;
+        }
+        // HEAD is told of the body that GET would get.
+        let told = || parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+        let size = if self.head { told() } else { size };
+        let room = app.metrics.compressing.get() < own.max_answers;
+        own.judge(parts, self.wanted, size, self.head, room)
     }
 
     /// The request has found its route.
