@@ -159,7 +159,7 @@ fn part(name: &str, captures: bool) -> Result<Part, String> {
     let near = nearest(name, NAMES.iter().map(|(own, _)| *own));
     let near = near.map(|near| format!(", did you mean `${{{near}}}`?")).unwrap_or_default();
     let why = if number { " (a capture needs a regex beside it)" } else { "" };
-    Err(format!("there is no placeholder `${{{name}}}`{why}{near} Known: {known}"))
+    Err(format!("there is no placeholder `${{{name}}}`{why}{near}; known: {known}"))
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ use super::compression::Compression;
 
 /// Bytes the compressor may write at once.
 const BLOCK: usize = 16 * 1024;
+/// Both zstd and br know no smaller window.
+const SMALLEST_WINDOW_LOG: u32 = 10;
 
 /// See the module's words.
 pub struct Compressed<B> {
@@ -43,10 +45,20 @@ enum State {
 
 impl<B> Compressed<B> {
     /// Takes a place among those that are compressed now; `read` counts the bytes that come in.
-    pub fn new(inner: B, algorithm: Algorithm, own: &Compression, places: &Figure, read: &Figure) -> Self {
-        let encoder = encoder(algorithm, own.level, own.window_log);
+    pub fn new(inner: B, algorithm: Algorithm, own: &Compression, places: &Figure, read: &Figure) -> Self
+    where
+        B: Body,
+    {
+        let size = inner.size_hint().exact();
+        let encoder = encoder(algorithm, own.level, window_log(own.window_log, size));
         Self { inner, encoder, state: State::Passing, held_back: false, read: read.clone(), _place: places.hold() }
     }
+}
+
+/// A window larger than what passes would be memory for nothing.
+fn window_log(most: u32, size: Option<u64>) -> u32 {
+    let needed = size.and_then(|size| size.checked_next_power_of_two()).map_or(most, u64::ilog2);
+    most.min(needed.max(SMALLEST_WINDOW_LOG))
 }
 
 fn encoder(algorithm: Algorithm, level: CompressionLevel, window_log: u32) -> Box<dyn EncodeV2> {
@@ -57,7 +69,15 @@ fn encoder(algorithm: Algorithm, level: CompressionLevel, window_log: u32) -> Bo
     };
     match algorithm {
         Algorithm::Zstd => {
-            Box::new(ZstdEncoder::new_with_params(pick([1, 3, 7]), &[CParameter::window_log(window_log)]))
+            // The tables of the higher levels would be far larger than the window they look into.
+            let most = u32::try_from(pick([14, 17, 18])).unwrap_or(14);
+            let hash_log = most.min(window_log);
+            let tables = [
+                CParameter::window_log(window_log),
+                CParameter::hash_log(hash_log),
+                CParameter::chain_log(hash_log.saturating_sub(1)),
+            ];
+            Box::new(ZstdEncoder::new_with_params(pick([1, 3, 7]), &tables))
         }
         Algorithm::Brotli => {
             let window = i32::try_from(window_log).unwrap_or(18);

@@ -16,6 +16,9 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 
 /// Puts the preset on.
 pub fn apply(preset: SecurityHeaders, secure: bool, replace: bool, headers: &mut HeaderMap) {
+    if preset == SecurityHeaders::Off {
+        return;
+    }
     let put = |headers: &mut HeaderMap, (name, value): Field| {
         if replace || !headers.contains_key(&name) {
             headers.insert(name, value);
@@ -24,8 +27,7 @@ pub fn apply(preset: SecurityHeaders, secure: bool, replace: bool, headers: &mut
     let year = field(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     let two_years = field(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains");
     let (hsts, fields): (Field, &[Field]) = match preset {
-        SecurityHeaders::Off => return,
-        SecurityHeaders::Basic => (
+        SecurityHeaders::Off | SecurityHeaders::Basic => (
             year,
             &[
                 field(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

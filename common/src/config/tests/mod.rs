@@ -3,6 +3,7 @@
 
 mod examples;
 mod files;
+mod http_routes;
 mod links;
 mod sections;
 mod values;

@@ -49,9 +49,10 @@ fn authority_end(rest: &str) -> usize {
 
 /// The host is written out, or is made with `${host}`; the port is written out.
 fn origin(text: &str) -> Result<Template, String> {
-    let authority = Template::parse(text, false)?;
-    if authority.parts().iter().any(|part| matches!(part, Part::Fact(fact) if *fact != Placeholder::Host)) {
-        return Err("in the host of a target only `${host}` may stand".to_owned());
+    let authority = Template::parse(text, true)?;
+    let foreign = |part: &Part| !matches!(part, Part::Text(_) | Part::Fact(Placeholder::Host));
+    if authority.parts().iter().any(foreign) {
+        return Err("in the host of a target only `${host}` may stand, and behind it comes `/`".to_owned());
     }
     // What it will look like with some host.
     let sample = text.replace("${host}", "host.example");
