@@ -178,7 +178,36 @@ impl Routes {
     }
 }
 
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Verdict::Takes => "takes it",
+            Verdict::Passes => "does not apply",
+            Verdict::AlreadySecure => "does not apply: the request came over TLS already",
+            Verdict::Failed => "its `when` fails for this request",
+        })
+    }
+}
+
 impl Route {
+    /// What it leads to, in words: for `explain`. `pools` are the names of [`pool_names`].
+    pub fn leads_to(&self, pools: &[Arc<str>]) -> String {
+        let name = |number: usize| pools.get(number).map_or("?", |name| &**name);
+        match &self.to {
+            Action::Pool(number) => format!("pool {}", name(*number)),
+            Action::Split(split) => {
+                let shares: Vec<String> = split
+                    .shares()
+                    .map(|(pool, share)| format!("{} ({share} of {})", name(pool), split.total()))
+                    .collect();
+                format!("one of the pools {}", shares.join(", "))
+            }
+            Action::Redirect(redirection) => format!("redirect {}", redirection.status().as_u16()),
+            Action::Respond(fixed) => format!("fixed answer {}", fixed.status().as_u16()),
+            Action::Status(status) => format!("refusal {}", status.as_u16()),
+        }
+    }
+
     /// What it says of a request.
     pub fn verdict(&self, facts: &Facts<'_>, secure: bool) -> Verdict {
         if self.plain_only && secure {

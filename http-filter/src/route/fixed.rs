@@ -37,6 +37,11 @@ impl Fixed {
         Ok(Self { status, content_type, body })
     }
 
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The answer.
     pub fn respond(&self) -> Response<Bytes> {
         let mut response = Response::new(self.body.clone());

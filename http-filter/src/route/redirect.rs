@@ -58,6 +58,11 @@ impl Redirection {
         Ok(Self { status, to: own.to.clone(), regex })
     }
 
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The answer to a request.
     ///
     /// # Errors

@@ -60,6 +60,17 @@ impl Split {
         piece.map_or(0, |(pool, _)| *pool)
     }
 
+    /// All weights together.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Pools and their weights.
+    pub fn shares(&self) -> impl Iterator<Item = (usize, u64)> {
+        let mut begin = 0;
+        self.pieces.iter().map(move |(pool, end)| (*pool, end - std::mem::replace(&mut begin, *end)))
+    }
+
     fn of_client(&self, client: IpAddr) -> u64 {
         match client.to_canonical() {
             IpAddr::V4(four) => hash(self.seed, &four.octets()),

@@ -97,6 +97,28 @@ when = 'request.path.endsWith(".secret")'
 }
 
 #[test]
+fn a_failing_expression_decides_and_is_told_apart() {
+    let routes = made(
+        r#"
+[[http-filter.route]]
+name = "beta"
+pool = "q"
+when = '10 / size(request.query) > 1'
+[[http-filter.route]]
+name = "shares"
+split = [{ pool = "p", weight = 3 }, { pool = "q", weight = 1 }]
+"#,
+    );
+    let facts = request("GET", "a.test", "/");
+    let (route, verdict) = routes.find(&facts, false).unwrap();
+    assert_eq!((&*route.name, verdict), ("beta", Verdict::Failed), "who should serve cannot be known");
+    assert_eq!(routes.asked(&facts, false).count(), 1, "nobody is asked behind it");
+    let pools = ["q".into(), "p".into()];
+    assert_eq!(route.leads_to(&pools), "pool q");
+    assert_eq!(routes.all[1].leads_to(&pools), "one of the pools p (3 of 4), q (1 of 4)");
+}
+
+#[test]
 fn faults_name_the_route_and_draw_the_expression() {
     let said = faults("[[http-filter.route]]\nname = \"r\"\npath_regex = '^/('\npool = \"p\"\n");
     assert!(said.contains("path_regex") && said.contains("b.toml:13"), "{said}");

@@ -20,7 +20,8 @@ const NAME: &[Key] = &[
         "What serves a request.",
         "Routes are tried in order and the first that matches serves; when none does, the client gets a 404 that says so. Every \
          condition that is given must hold; within a list any entry may. A route leads to exactly one of `pool`, `split`, \
-         `redirect`, `respond` and `status`.",
+         `redirect`, `respond` and `status`. A route whose `when` fails while a request is judged (a division by zero, too much work) answers 500: \
+         it cannot be known who should serve.",
     ),
     key("http-filter.route.name", Kind::Text(LABEL), Preset::Required, "Name in logs; unique.", ""),
 ];
