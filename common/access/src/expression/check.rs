@@ -11,7 +11,7 @@ use common::config::nearest;
 
 use super::evaluate::{Ask, Make, Node, Order, Quantity, Sum};
 use super::names::{self, Found, Map, Name, Type};
-use super::{MAX_DEPTH, MAX_NODES, Problem};
+use super::{MAX_DEPTH, MAX_NESTING, MAX_NODES, Problem};
 use crate::facts::Known;
 use crate::matcher::{Environment, Place};
 use crate::networks::Networks;
@@ -28,6 +28,7 @@ pub(super) struct Checked {
 
 /// Judges a text.
 pub(super) fn check(text: &str, place: Place, environment: &Environment) -> Result<Checked, Problem> {
+    nesting(text)?;
     let parser = cel::parser::Parser::new().max_recursion_depth(96);
     let (tree, source) = parser.parse_with_source_info(text).map_err(|errors| syntax(text, &errors))?;
     let known_country = environment.countries.is_some();
@@ -48,6 +49,42 @@ pub(super) fn check(text: &str, place: Place, environment: &Environment) -> Resu
         return Err(checker.problem(&tree, what).help("compare it with something: `==`, `in`, `contains`, …"));
     }
     Ok(Checked { root, needs: checker.needs, asks_country: checker.asks_country })
+}
+
+/// The parser needs much of the stack for every bracket that is open, so brackets are counted before it begins.
+fn nesting(text: &str) -> Result<(), Problem> {
+    let (mut open, mut rest) = (0_usize, text.char_indices());
+    let mut before = ' ';
+    while let Some((at, c)) = rest.next() {
+        match c {
+            '(' | '[' | '{' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            '"' | '\'' => rest = behind_text(text, at, matches!(before, 'r' | 'R')),
+            _ => {}
+        }
+        if open > MAX_NESTING {
+            let what = format!("more than {MAX_NESTING} brackets are open here");
+            return Err(Problem { at: at..at + 1, what, label: "here".to_owned(), help: None });
+        }
+        before = c;
+    }
+    Ok(())
+}
+
+/// What follows the text literal that begins at `from`.
+fn behind_text(text: &str, from: usize, raw: bool) -> std::str::CharIndices<'_> {
+    let rest = text.get(from..).unwrap_or_default();
+    let quote = ["\"\"\"", "\'\'\'", "\"", "'"].into_iter().find(|quote| rest.starts_with(quote)).unwrap_or("'");
+    let mut at = from + quote.len();
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty() && !rest.starts_with(quote)) {
+        let mut characters = rest.chars();
+        let escaped = characters.next() == Some('\\') && !raw;
+        at += rest.len() - characters.as_str().len();
+        at += if escaped { characters.next().map_or(0, char::len_utf8) } else { 0 };
+    }
+    let mut all = text.char_indices();
+    while all.offset() < at + quote.len() && all.next().is_some() {}
+    all
 }
 
 impl Problem {
@@ -72,6 +109,10 @@ fn syntax(text: &str, errors: &cel::ParseErrors) -> Problem {
     let rest = text.get(start..).unwrap_or_default();
     let at = start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    if message.contains("Recursion limit") {
+        let what = "the expression is nested too deep".to_owned();
+        return Problem { at: 0..text.len(), what, label: "here".to_owned(), help: None };
+    }
     // The list of all tokens that could stand there helps nobody.
     let short = message.split(" expecting {").next().unwrap_or(message).replace("<EOF>", "end of the expression");
     Problem {

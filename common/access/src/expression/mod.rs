@@ -5,7 +5,7 @@
 //! when the file is read ([`check`]), values are borrowed only when the expression asks for them, and every evaluation has a budget
 //! ([`evaluate`]). In tests the interpreter is the oracle that both must agree with.
 //!
-//! Bounds: a text of 4 KiB (the configuration's limit), [`MAX_NODES`] nodes, [`MAX_DEPTH`] levels, [`evaluate::BUDGET`] steps per
+//! Bounds: a text of 4 KiB (the configuration's limit), [`MAX_NODES`] nodes, [`MAX_DEPTH`] levels, [`MAX_NESTING`] brackets, [`evaluate::BUDGET`] steps per
 //! evaluation, 256 KiB per compiled regular expression.
 
 mod check;
@@ -30,6 +30,9 @@ pub(crate) use names::media_type;
 pub const MAX_NODES: usize = 500;
 /// Most levels of one.
 pub const MAX_DEPTH: usize = 32;
+
+/// Most brackets that may be open at a time.
+pub const MAX_NESTING: usize = 10;
 
 /// What is wrong with an expression, and where in its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
