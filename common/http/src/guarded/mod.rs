@@ -13,6 +13,7 @@
 //! Deadlines are not timers here: stamps go into the [`Ledger`], and [`Watch`] looks at all of them together.
 
 mod clock;
+mod gather;
 mod ledger;
 mod watch;
 
@@ -401,7 +402,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         me.check_write()?;
-        let result = Pin::new(&mut me.io).poll_write_vectored(cx, slices);
+        let result = gather::poll_write(&mut me.io, cx, slices);
         me.wrote(cx, &result);
         result
     }
