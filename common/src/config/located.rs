@@ -130,6 +130,6 @@ mod tests {
         let source = Arc::new(Source { name: "b.toml".to_owned(), text: "when = 'ab'".to_owned() });
         let located = Located::new("ab", "k", 7..11, &source);
         drop(located.fault(0..900, "x", "y").render(false));
-        drop(Located::new("ab", "k", 70..110, &source).fault(4..2, "x", "y").render(false));
+        drop(Located::new("ab", "k", 70..110, &source).fault(90..95, "x", "y").render(false));
     }
 }

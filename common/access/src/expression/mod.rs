@@ -10,7 +10,9 @@
 
 mod check;
 pub mod evaluate;
+mod functions;
 mod names;
+mod syntax;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,8 +23,8 @@ use crate::Countries;
 use crate::facts::{Facts, Known};
 use crate::matcher::{Environment, Place};
 
-pub(crate) use check::regex_problem;
 pub use evaluate::Failure;
+pub(crate) use functions::regex_problem;
 pub use names::Type;
 pub(crate) use names::media_type;
 

@@ -72,7 +72,7 @@ pub(super) enum Name {
     Minute,
     Day,
     Unix,
-    ServerName,
+    Sni,
     Ja4,
     TlsVersion,
     CertificatePresent,
@@ -113,7 +113,7 @@ const NAMES: [Entry; 26] = [
     ("time.minute", Name::Minute, INT, ALL),
     ("time.day", Name::Day, TEXT, ALL),
     ("time.unix", Name::Unix, INT, ALL),
-    ("tls.server_name", Name::ServerName, TEXT, ROUTER | HTTP),
+    ("tls.server_name", Name::Sni, TEXT, ROUTER | HTTP),
     ("tls.ja4", Name::Ja4, TEXT, ROUTER | HTTP),
     ("tls.version", Name::TlsVersion, TEXT, HTTP),
     ("tls.certificate.present", Name::CertificatePresent, BOOL, HTTP),
@@ -178,7 +178,7 @@ impl Name {
         match self {
             Name::ClientAddress | Name::ClientCountry | Name::Listener => Known::CLIENT,
             Name::Hour | Name::Minute | Name::Day | Name::Unix => Known::CLIENT,
-            Name::ServerName | Name::Ja4 | Name::TlsVersion => Known::HELLO,
+            Name::Sni | Name::Ja4 | Name::TlsVersion => Known::HELLO,
             Name::CertificatePresent | Name::CertificateSubject => Known::HELLO,
             Name::CertificateIssuer | Name::CertificateNames => Known::HELLO,
             Name::User => Known::USER,
@@ -207,7 +207,7 @@ impl Name {
                 Value::of(WEEK.get(usize::from(day)).copied().unwrap_or_default())
             }
             Name::Unix => Value::whole((facts.clock)()),
-            Name::ServerName => Value::of(tls.server_name.unwrap_or_default()),
+            Name::Sni => Value::of(tls.server_name.unwrap_or_default()),
             Name::Ja4 => Value::of(tls.ja4),
             Name::TlsVersion => Value::of(match tls.version {
                 Some(TlsVersion::Tls12) => "1.2",
