@@ -17,6 +17,7 @@ use common_http::guarded::{Clock, Deadlines, Watch};
 use common_http::headers::{Style, Underscores};
 use tokio::sync::Notify;
 
+use super::certified::Certified;
 use super::metrics::Metrics;
 use super::route::{Route, Routes};
 use super::stages::access_list;
@@ -119,6 +120,8 @@ pub struct App {
     pub underscores: Underscores,
     /// What the backend is told about the client.
     pub forwarded: Style,
+    /// Hosts that ask for client certificates.
+    pub certified: Certified,
     /// Access rules.
     pub access: RuleSet,
     /// Routes with their pools.
@@ -148,6 +151,7 @@ impl App {
         let environment = access_list::environment(config, files)?;
         let pools = pools(config, relay, clock, previous)?;
         Ok(Self {
+            certified: Certified::new(&config.sites),
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             routes: routes(config, &pools)?,
             pools,

@@ -31,7 +31,12 @@ impl Folder {
 }
 
 fn load_one(certificates: Vec<CertificateFiles>) -> Loaded {
-    let site = Site { names: vec![NamePattern::parse("shop.example").unwrap()], certificates, alpn: Vec::new() };
+    let site = Site {
+        names: vec![NamePattern::parse("shop.example").unwrap()],
+        certificates,
+        alpn: Vec::new(),
+        client_auth: None,
+    };
     load(&[site], &crate::tls_config::provider())
 }
 

@@ -26,6 +26,7 @@ fn good_ones() {
         ("tls.version == '1.3' && tls.ja4.startsWith('t13d')", true),
         ("tls.server_name == request.host", true),
         ("tls.certificate.present && tls.certificate.subject.contains('OU=staff')", true),
+        ("'OU=staff' in tls.certificate.attributes", true),
         ("tls.certificate.issuer == 'CN=staff CA'", true),
         ("tls.certificate.names.exists(name, name.startsWith('DNS:'))", true),
         ("tls.certificate.names.all(name, name.size() > 3)", true),
