@@ -114,7 +114,10 @@ fn openssl_shows_one_too() {
         let backend = Backend::application();
         let world = world("openssl-certificates", &backend);
         let ada = written(&world, "ada", &certificates::client("ada", "admins", &[], true));
-        let (request, cert) = ("GET /admin HTTP/1.1\r\nHost: staff.test\r\nConnection: close\r\n\r\n", ada.to_string_lossy().into_owned());
+        let (request, cert) = (
+            "GET /admin HTTP/1.1\r\nHost: staff.test\r\nConnection: close\r\n\r\n",
+            ada.to_string_lossy().into_owned(),
+        );
         let with = ["-quiet", "-servername", "staff.test", "-cert", &cert, "-key", &cert];
         let output = programs::openssl(&world, &with, request);
         assert!(String::from_utf8_lossy(&output.stdout).contains("HTTP/1.1 200"), "{output:?}");

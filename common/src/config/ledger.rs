@@ -19,6 +19,7 @@ pub(super) enum Names {
     Routes,
     RouterRules,
     HttpRules,
+    HttpLimits,
     HttpRoutes,
     ForwardRules,
 }
@@ -30,6 +31,7 @@ impl Names {
             Names::Listeners => "listener",
             Names::Pools => "pool",
             Names::Routes | Names::HttpRoutes => "route",
+            Names::HttpLimits => "limit",
             Names::RouterRules | Names::HttpRules | Names::ForwardRules => "rule",
         }
     }

@@ -220,13 +220,17 @@ impl<'a> Section<'a> {
 
     /// A number, size or duration (milliseconds) in the range of the reference, with its place.
     pub(super) fn amount(&self, name: &str) -> Placed<u64> {
+        self.given_amount(name).unwrap_or_else(|| Placed { value: 0, span: self.span.clone(), explicit: false })
+    }
+
+    /// The same; `None`: it is required and absent (reported), or absent and has no default.
+    pub(super) fn given_amount(&self, name: &str) -> Option<Placed<u64>> {
         self.read(name, |key, found, _| match key.kind {
             Kind::Integer(bounds) => within(whole_number(found)?, bounds),
             Kind::Size(bounds) => within(size(found)?, bounds),
             Kind::Duration(bounds) => within(duration(found)?, bounds),
             _ => Err(wrong_type(found, "something else")),
         })
-        .unwrap_or_else(|| Placed { value: 0, span: self.span.clone(), explicit: false })
     }
 
     /// A number or size.

@@ -14,7 +14,10 @@ mod terminator;
 
 pub use access::{Access, AccessRule, Conditions, Country, Days, Destination, Hours, UserPattern};
 pub use forward::{ForwardListener, ForwardProxy};
-pub use http::{ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, PathPolicy, UnderscoreHeaders};
+pub use http::{
+    ConcurrencyLimit, ForwardedHeaders, H2Limits, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, PathPolicy,
+    RateLimit, UnderscoreHeaders,
+};
 pub use pool::{Balance, Ejection, Pool, SendProxy};
 pub use relay::{Outward, Relay};
 pub use router::{

@@ -156,9 +156,9 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
     let sections: [&[&[Key]]; 7] = [
         &[general::KEYS, access::KEYS, pool::KEYS, router::KEYS],
         access::ROUTER,
-        &[terminator::KEYS, http::KEYS],
+        &[terminator::KEYS, http::KEYS, http::h2::KEYS],
         access::HTTP,
-        &[http::route::KEYS],
+        &[http::limit::KEYS, http::route::KEYS],
         &[forward::KEYS],
         access::FORWARD,
     ];
