@@ -103,7 +103,10 @@ fn authorities(files: &[PathBuf]) -> Result<Arc<RootCertStore>, String> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
         let certificates = certificates.map_err(|error| format!("{}: not valid PEM: {error}", path.display()))?;
         if certificates.is_empty() {
-            return Err(format!("{}: {}", path.display(), no_certificate(&pem)));
+            return Err(format!(
+                "{}: no certificate in it; authorities of clients in PEM were expected",
+                path.display()
+            ));
         }
         for (place, certificate) in certificates.into_iter().enumerate() {
             let tell = |error| format!("{}: certificate {} is no authority: {error}", path.display(), place + 1);
