@@ -145,6 +145,8 @@ impl RuleSet {
                     decision.user_would_help |= !rule.observe && rule.action == Action::Allow;
                     false
                 }
+                // Asked again, and counted, when all is known.
+                Answer::Failed(_) if known != Known::ALL => return None,
                 Answer::Failed(failure) => {
                     decision.failures += 1;
                     failed(rule, facts.client, failure);

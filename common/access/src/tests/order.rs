@@ -61,6 +61,9 @@ fn rules_are_judged_as_far_as_the_facts_go() {
     assert_eq!(outcome(&format!("{all}{asks_hello}"), known), Some((false, Some("all".to_owned()))));
     assert_eq!(outcome(&not_them, known), Some((true, None)), "another condition settles it");
     assert_eq!(outcome(&asks_hello, Known::ALL), Some((true, None)), "there is no TLS");
+    let failing = rule("fails", "deny", "when = '1 / (time.hour - 9) > 0'");
+    assert_eq!(outcome(&failing, known), None, "asked again when all is known");
+    assert_eq!(outcome(&failing, Known::ALL), Some((false, Some("fails".to_owned()))));
     // An observer does not hold up a refusal, but is heard before a permission.
     let watching = rule("hello", "deny", "server_names = 'bad.example'\nobserve = true");
     assert_eq!(outcome(&format!("{watching}{all}"), known), Some((false, Some("all".to_owned()))));
