@@ -210,6 +210,25 @@ fn sni_router_asks_the_client_hello_where_a_rule_needs_it() {
 }
 
 #[test]
+fn what_is_not_tls_has_no_facts_of_tls() {
+    within(60, || {
+        let world = World::new("router-not-tls")
+            .set("sni-router.otherwise", "not_tls", "\"redirect\"")
+            .with(
+                "[[sni-router.access]]\nname = \"only-known\"\naction = \"allow\"\nja4 = \"t13*\"\n\
+                 [[sni-router.access]]\nname = \"nobody-else\"\naction = \"deny\"\nlisten = \"https\"\n",
+            )
+            .pool("shop", &["127.0.0.1:9".parse().unwrap()])
+            .passes("shop.test", "shop")
+            .start();
+        let answer = raw::ask(world.https(), b"GET /a HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+        assert!(answer.is_empty(), "closed without a word: {}", String::from_utf8_lossy(&answer));
+        world.wait_for_line("sni-router", &["denied", "rule=nobody-else"]);
+        assert_eq!(world.figure("sni-router", "not_tls"), 0, "the rule came first");
+    });
+}
+
+#[test]
 fn forward_proxy_speaks_the_same_language() {
     within(90, || {
         let backend = Backend::application();

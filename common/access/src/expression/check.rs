@@ -139,6 +139,10 @@ impl Checker<'_> {
                     self.problem(tree, "nothing is known of countries, because `access.country_file` is not given");
                 Err(problem.help("give `country_file` in `[access]`"))
             }
+            Found::Known(Name::Map(_), _) => {
+                let problem = self.problem(tree, format!("`{written}` is a map, and no value by itself"));
+                Err(problem.help(format!("ask for one of its members: `{written}[\"name\"]`, `\"name\" in {written}`")))
+            }
             Found::Known(name, kind) => {
                 self.needs = self.needs.and(name.needs());
                 self.asks_country |= name == Name::ClientCountry;
@@ -286,10 +290,7 @@ impl Checker<'_> {
     }
 
     fn equal(&mut self, tree: &IdedExpr, a: &IdedExpr, b: &IdedExpr) -> Typed {
-        let (a, b, kind) = self.alike(tree, a, b)?;
-        if kind == Type::Map {
-            return Err(self.problem(tree, "maps cannot be compared; ask for one of their members"));
-        }
+        let (a, b, _) = self.alike(tree, a, b)?;
         Ok((Node::Equal(a, b), Type::Bool))
     }
 
