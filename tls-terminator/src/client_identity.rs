@@ -119,7 +119,7 @@ fn alternatives(all: &[GeneralName<'_>]) -> Result<Vec<Box<str>>, &'static str> 
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 
@@ -158,6 +158,22 @@ mod tests {
             "IP:2001:db8::7",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn damage_ends_in_nothing_but_an_answer() {
+        let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "ada");
+        let key = KeyPair::generate().unwrap();
+        let sound = params.self_signed(&key).unwrap().der().to_vec();
+        for at in 0..sound.len() {
+            for change in [0x01, 0x80, 0xff] {
+                let mut damaged = sound.clone();
+                damaged[at] ^= change;
+                let _ = identity(&damaged);
+            }
+            let _ = identity(sound.get(..at).unwrap_or_default());
+        }
     }
 
     #[test]

@@ -167,6 +167,7 @@ impl World {
                     version = facts.version,
                     suite = &*facts.suite,
                     alpn = facts.alpn.as_deref().map(|alpn| String::from_utf8_lossy(alpn)).as_deref(),
+                    subject = facts.identity.as_ref().map(|identity| &*identity.subject),
                     resumed = facts.resumed,
                     bytes_in = relayed.from_client,
                     bytes_out = relayed.from_filter,
