@@ -210,6 +210,26 @@ fn sni_router_asks_the_client_hello_where_a_rule_needs_it() {
 }
 
 #[test]
+fn sni_router_may_refuse_by_default() {
+    within(60, || {
+        let backend = Backend::echo();
+        let world = World::new("router-default")
+            .set("sni-router", "access_default", "\"deny\"")
+            .with("[[sni-router.access]]\nname = \"known\"\naction = \"allow\"\nserver_names = \"shop.test\"\n")
+            .pool("shop", &[backend.address()])
+            .passes("shop.test", "shop")
+            .passes("other.test", "shop")
+            .start();
+        let ask = |name: &str| {
+            let bytes = tls::client(name).hello().0;
+            raw::ask(world.https(), &bytes) == bytes
+        };
+        assert!(ask("shop.test") && !ask("other.test"));
+        world.wait_for_line("sni-router", &["denied", "rule=access_default"]);
+    });
+}
+
+#[test]
 fn what_is_not_tls_has_no_facts_of_tls() {
     within(60, || {
         let world = World::new("router-not-tls")
