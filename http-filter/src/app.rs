@@ -23,6 +23,7 @@ use super::stages::access_list;
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
+use super::upstream::tls::BackendTls;
 
 /// What outlives a reload.
 pub struct Instance {
@@ -132,7 +133,7 @@ pub struct App {
 impl App {
     fn new(
         config: &Config,
-        _files: &Files,
+        files: &Files,
         relay: &Sender<Dial, Dialed>,
         clock: &Clock,
         metrics: &Metrics,
@@ -145,7 +146,7 @@ impl App {
             headers: filter.max_headers,
             ..Limits::DEFAULT
         };
-        let pools = pools(config, relay, clock, previous)?;
+        let pools = pools(config, files, relay, clock, previous)?;
         Ok(Self {
             access: access_list::rules(filter)?,
             routes: routes(config, &pools)?,
@@ -164,7 +165,11 @@ impl App {
     /// # Errors
     /// What is wrong, one sentence each.
     pub fn check(config: &Config) -> Result<(), Vec<String>> {
-        Files::read(&config.files, common::process::Process::HttpFilter)?;
+        let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
+        for pool in &config.pools {
+            let made = BackendTls::new(&pool.transport, &files).map(drop);
+            made.map_err(|error| vec![format!("pool '{}': {error}", pool.name)])?;
+        }
         access_list::rules(&config.http_filter)
             .map(drop)
             .and(Routes::new(config).map(drop))
@@ -203,6 +208,7 @@ fn deadlines(filter: &HttpFilter, opaque_idle: Duration) -> Deadlines {
 /// The pools that routes lead to. One whose configuration has not changed keeps its connections and what it knows of its servers.
 fn pools(
     config: &Config,
+    files: &Files,
     relay: &Sender<Dial, Dialed>,
     clock: &Clock,
     previous: Option<&App>,
@@ -214,9 +220,16 @@ fn pools(
             continue;
         }
         let own = config.pool(&route.pool).ok_or_else(|| format!("there is no pool {}", route.pool))?;
-        let known = previous.and_then(|app| app.pools.iter().find(|pool| pool.is_made_from(own, filter)));
-        let new = || Rc::new(ServerPool::new(own, filter, RelayDialer(relay.clone()), clock.clone()));
-        pools.push(known.map_or_else(new, Rc::clone));
+        let same = |pool: &&Rc<ServerPool>| {
+            pool.is_made_from(own, filter) && pool.dialer().is_made_from(&own.transport, files)
+        };
+        if let Some(known) = previous.and_then(|app| app.pools.iter().find(same)) {
+            pools.push(Rc::clone(known));
+            continue;
+        }
+        let dialer = RelayDialer::new(relay.clone(), &own.transport, files);
+        let dialer = dialer.map_err(|error| format!("pool '{}': {error}", own.name))?;
+        pools.push(Rc::new(ServerPool::new(own, filter, dialer, clock.clone())));
     }
     Ok(pools)
 }

@@ -54,8 +54,8 @@ pub fn switch(
         match tokio::try_join!(async { server.await.map_err(|e| e.to_string()) }, async {
             client.await.map_err(|e| e.to_string())
         }) {
-            Ok((server, client)) => {
-                let (mut server, mut client) = (TokioIo::new(server), TokioIo::new(client));
+            Ok((mut server, client)) => {
+                let mut client = TokioIo::new(client);
                 let _ = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
             }
             Err(error) => tracing::debug!("protocol switch failed: {error}"),

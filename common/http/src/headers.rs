@@ -7,6 +7,7 @@
 mod client_address;
 mod forwarded;
 mod hop_by_hop;
+mod trailers;
 
 #[cfg(test)]
 mod tests;
@@ -14,3 +15,4 @@ mod tests;
 pub use client_address::{AddressSource, client_address};
 pub use forwarded::{Connection, Forwarder, Style};
 pub use hop_by_hop::{Direction, Underscores, strip};
+pub use trailers::keep_safe_trailers;

@@ -89,8 +89,8 @@ async fn proxy(
             *head.status_mut() = response.status();
             std::mem::swap(head.headers_mut(), response.headers_mut());
             tokio::task::spawn_local(async move {
-                let (a, b) = (upgraded(response).await.unwrap(), client.unwrap().await.unwrap());
-                let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(a), &mut TokioIo::new(b)).await;
+                let (mut a, b) = (upgraded(response).await.unwrap(), client.unwrap().await.unwrap());
+                let _ = tokio::io::copy_bidirectional(&mut a, &mut TokioIo::new(b)).await;
             });
             Ok(head)
         }

@@ -40,7 +40,11 @@ pub fn prepare(
     let client_half = switching.then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
     send_on(&mut parts, judged.rewritten.clone());
-    strip(&mut parts.headers, Direction::Request, switching, app.underscores);
+    let trailers = strip(&mut parts.headers, Direction::Request, switching, app.underscores);
+    if trailers && judged.route.pool.speaks_h2() {
+        // The one word of TE that HTTP/2 knows (RFC 9113 §8.2.2); gRPC servers ask for it.
+        parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     parts.headers.remove(header::EXPECT); // answered here: the client may send its body when we begin to read it
     let host = parts.headers.get(header::HOST).cloned().unwrap_or_else(|| HeaderValue::from_static(""));
     connection.forwarder.borrow_mut().write(&mut parts.headers, &host);

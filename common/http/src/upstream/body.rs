@@ -1,5 +1,5 @@
-//! The body of a backend's answer. It drives its connection while it is read, gives it back to the pool when the answer is complete, and closes
-//! it when it is dropped before: an answer nobody wants is not read to its end.
+//! The body of a backend's answer. Over HTTP/1 it drives its connection while it is read, gives it back to the pool when the answer is complete,
+//! and closes it when it is dropped before; over HTTP/2 it is a stream of a shared connection. An answer nobody wants is not read to its end.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,13 +12,20 @@ use hyper::body::Incoming;
 use super::RequestBody;
 use super::connection::Connection;
 use super::error::SendError;
+use super::h2::Download;
 use super::pool::Shelf;
+use crate::headers::keep_safe_trailers;
 
 /// See the module's words.
 pub struct ResponseBody<B: RequestBody + Unpin> {
-    incoming: Incoming,
-    /// The connection, until the answer is complete.
-    lease: Option<Lease<B>>,
+    pub(super) source: Source<B>,
+}
+
+pub(super) enum Source<B: RequestBody + Unpin> {
+    /// A connection of its own, until the answer is complete.
+    Single { incoming: Incoming, lease: Option<Lease<B>> },
+    /// A stream.
+    Multiplexed(Box<Download>),
 }
 
 pub(super) struct Lease<B: RequestBody + Unpin> {
@@ -31,26 +38,68 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     pub(super) fn new(incoming: Incoming, lease: Lease<B>) -> Self {
-        let mut body = ResponseBody { incoming, lease: Some(lease) };
-        if body.incoming.is_end_stream() {
-            body.finish();
+        let mut lease = Some(lease);
+        if incoming.is_end_stream() {
+            finish(&mut lease);
         }
-        body
+        ResponseBody { source: Source::Single { incoming, lease } }
     }
 
     /// Like [`ResponseBody::new`] for an answer that switches protocols: the connection stays with it.
     pub(super) fn switching(incoming: Incoming, lease: Lease<B>) -> Self {
-        ResponseBody { incoming, lease: Some(lease) }
+        ResponseBody { source: Source::Single { incoming, lease: Some(lease) } }
     }
 
-    pub(super) fn into_lease(self) -> Option<Lease<B>> {
-        self.lease
+    pub(super) fn multiplexed(download: Download) -> Self {
+        ResponseBody { source: Source::Multiplexed(Box::new(download)) }
     }
+}
 
-    fn finish(&mut self) {
-        if let Some(Lease { connection, shelf }) = self.lease.take() {
-            shelf.give_back(connection);
+fn finish<B: RequestBody + Unpin>(lease: &mut Option<Lease<B>>)
+where
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if let Some(Lease { connection, shelf }) = lease.take() {
+        shelf.give_back(connection);
+    }
+}
+
+fn poll_single<B: RequestBody + Unpin>(
+    incoming: &mut Incoming,
+    held: &mut Option<Lease<B>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, SendError>>>
+where
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Some(lease) = held else {
+        return Poll::Ready(None);
+    };
+    match lease.connection.poll_body(incoming, cx) {
+        Poll::Ready(Some(Ok(mut frame))) => {
+            lease.connection.watched.touch();
+            if let Some(trailers) = frame.trailers_mut() {
+                keep_safe_trailers(trailers);
+            }
+            // With a known length the end is known here, and nobody may ask again.
+            if incoming.is_end_stream() {
+                finish(held);
+            }
+            Poll::Ready(Some(Ok(frame)))
         }
+        Poll::Ready(Some(Err(error))) => {
+            *held = None;
+            Poll::Ready(Some(Err(SendError::from_hyper(error))))
+        }
+        Poll::Ready(None) => {
+            finish(held);
+            Poll::Ready(None)
+        }
+        Poll::Pending if lease.connection.watched.expired() => {
+            *held = None;
+            Poll::Ready(Some(Err(SendError::Stalled)))
+        }
+        Poll::Pending => Poll::Pending,
     }
 }
 
@@ -62,46 +111,29 @@ where
     type Error = SendError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
-        let me = self.get_mut();
-        let Some(lease) = &mut me.lease else {
-            return Poll::Ready(None);
-        };
-        match lease.connection.poll_body(&mut me.incoming, cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                lease.connection.watched.touch();
-                // With a known length the end is known here, and nobody may ask again.
-                if me.incoming.is_end_stream() {
-                    me.finish();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                me.lease = None;
-                Poll::Ready(Some(Err(SendError::from_hyper(error))))
-            }
-            Poll::Ready(None) => {
-                me.finish();
-                Poll::Ready(None)
-            }
-            Poll::Pending if lease.connection.watched.expired() => {
-                me.lease = None;
-                Poll::Ready(Some(Err(SendError::Stalled)))
-            }
-            Poll::Pending => Poll::Pending,
+        match &mut self.get_mut().source {
+            Source::Single { incoming, lease } => poll_single(incoming, lease, cx),
+            Source::Multiplexed(download) => Pin::new(&mut **download).poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.lease.is_none()
+        match &self.source {
+            Source::Single { lease, .. } => lease.is_none(),
+            Source::Multiplexed(download) => download.is_over(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.source {
+            Source::Single { incoming, .. } => incoming.size_hint(),
+            Source::Multiplexed(download) => download.size_hint(),
+        }
     }
 }
 
 impl<B: RequestBody + Unpin> std::fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponseBody").field("complete", &self.lease.is_none()).finish_non_exhaustive()
+        f.debug_struct("ResponseBody").finish_non_exhaustive()
     }
 }

@@ -13,6 +13,8 @@ pub enum DialError {
     NoAddress(String),
     /// Not connected before the deadline.
     Timeout,
+    /// The TLS handshake failed; the text says why.
+    Tls(String),
     /// The relay's rules forbid this destination; the text names the rule.
     Denied(String),
     /// No relay, or it is overloaded: our own fault.
@@ -25,6 +27,7 @@ impl fmt::Display for DialError {
             DialError::Unreachable(why) => write!(f, "the destination cannot be reached: {why}"),
             DialError::NoAddress(why) => write!(f, "the destination's name has no address: {why}"),
             DialError::Timeout => f.write_str("the destination did not accept the connection in time"),
+            DialError::Tls(why) => write!(f, "TLS with the destination failed: {why}"),
             DialError::Denied(rule) => write!(f, "the destination is not allowed: {rule}"),
             DialError::Unavailable(why) => write!(f, "no connection can be made at the moment: {why}"),
         }
@@ -43,11 +46,11 @@ pub enum SendError {
     /// The answer stopped in the middle for too long.
     Stalled,
     /// The connection ended before the answer was complete.
-    Closed(hyper::Error),
-    /// The backend's bytes are not HTTP/1 (or have two readings).
-    Protocol(hyper::Error),
+    Closed(Cause),
+    /// The backend's bytes are not HTTP (or have two readings).
+    Protocol(Cause),
     /// The request could not be read to its end or cannot be written: not the backend's fault.
-    Request(hyper::Error),
+    Request(Cause),
 }
 
 impl SendError {
@@ -72,6 +75,7 @@ impl SendError {
             SendError::Dial(DialError::Unreachable(_)) => "unreachable",
             SendError::Dial(DialError::NoAddress(_)) => "no-address",
             SendError::Dial(DialError::Timeout) => "connect-timeout",
+            SendError::Dial(DialError::Tls(_)) => "tls",
             SendError::Dial(DialError::Denied(_)) => "denied",
             SendError::Dial(DialError::Unavailable(_)) => "unavailable",
             SendError::FirstByte => "first-byte-timeout",
@@ -88,13 +92,18 @@ impl SendError {
         !matches!(self, SendError::Request(_) | SendError::Dial(DialError::Denied(_) | DialError::Unavailable(_)))
     }
 
+    /// An error of an HTTP/2 stream or its connection. What h2 itself found wrong is the backend's bytes.
+    pub(super) fn from_h2(error: h2::Error) -> Self {
+        if error.is_library() { SendError::Protocol(error.into()) } else { SendError::Closed(error.into()) }
+    }
+
     pub(super) fn from_hyper(error: hyper::Error) -> Self {
         if error.is_parse() {
-            SendError::Protocol(error)
+            SendError::Protocol(error.into())
         } else if error.is_user() {
-            SendError::Request(error)
+            SendError::Request(error.into())
         } else {
-            SendError::Closed(error)
+            SendError::Closed(error.into())
         }
     }
 }
@@ -112,4 +121,48 @@ impl fmt::Display for SendError {
     }
 }
 
-impl std::error::Error for SendError {}
+impl std::error::Error for SendError {
+    /// An HTTP/2 backend's reason for breaking off, so that an HTTP/2 client is told the same one. Everything else is ours to name.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SendError::Closed(Cause::Http2(error)) if error.is_reset() && error.is_remote() => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What lies below a [`SendError`].
+#[derive(Debug)]
+pub enum Cause {
+    /// Told by the HTTP/1 connection.
+    Http1(hyper::Error),
+    /// Told by the HTTP/2 connection.
+    Http2(h2::Error),
+    /// The body that was to be sent.
+    Body(Box<dyn std::error::Error + Send + Sync>),
+    /// Found here.
+    Found(&'static str),
+}
+
+impl From<hyper::Error> for Cause {
+    fn from(error: hyper::Error) -> Self {
+        Cause::Http1(error)
+    }
+}
+
+impl From<h2::Error> for Cause {
+    fn from(error: h2::Error) -> Self {
+        Cause::Http2(error)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Http1(error) => error.fmt(f),
+            Cause::Http2(error) => error.fmt(f),
+            Cause::Body(error) => error.fmt(f),
+            Cause::Found(what) => f.write_str(what),
+        }
+    }
+}

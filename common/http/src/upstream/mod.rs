@@ -11,8 +11,10 @@
 mod body;
 mod connection;
 mod error;
+mod h2;
 mod inline;
 mod pool;
+mod switched;
 mod watched;
 
 #[cfg(test)]
@@ -28,8 +30,10 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use body::ResponseBody;
-pub use error::{DialError, SendError};
-pub use pool::{Counters, Pool, PoolLimits, Slot, Unanswered, upgraded};
+pub use error::{Cause, DialError, SendError};
+pub use h2::{H2Limits, Tunnel};
+pub use pool::{Counters, Pool, PoolLimits, Slot, Unanswered};
+pub use switched::{Switched, upgraded};
 
 /// Where a backend is: a name or an address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

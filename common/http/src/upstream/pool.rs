@@ -15,6 +15,7 @@ use http_body::Body;
 use super::body::{Lease, ResponseBody};
 use super::connection::{Connection, Failed};
 use super::error::SendError;
+use super::h2::{self, Fleet, H2Limits};
 use super::inline::Inline;
 use super::watched::Watched;
 use super::{Dialer, Endpoint, RequestBody};
@@ -41,6 +42,8 @@ pub struct PoolLimits {
     pub response_head: usize,
     /// Read and write buffer per connection, at most, in bytes (hyper asks for at least 8 KiB).
     pub buffer: usize,
+    /// HTTP/2 instead of HTTP/1.1.
+    pub h2: Option<H2Limits>,
     /// Endpoints remembered; those without connections are forgotten first.
     pub endpoints: usize,
 }
@@ -57,6 +60,7 @@ impl Default for PoolLimits {
             body_idle: Duration::from_secs(60),
             response_head: 64 * 1024,
             buffer: 256 * 1024,
+            h2: None,
             endpoints: 4096,
         }
     }
@@ -77,7 +81,7 @@ pub struct Counters {
     pub retried: Cell<u64>,
 }
 
-fn add(counter: &Cell<u64>) {
+pub(super) fn add(counter: &Cell<u64>) {
     counter.set(counter.get().saturating_add(1));
 }
 
@@ -86,7 +90,7 @@ fn subtract(counter: &Cell<u64>) {
 }
 
 /// Counts one connection as open while it lives.
-pub(super) struct Open(Rc<Counters>);
+pub(super) struct Open(pub(super) Rc<Counters>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -98,7 +102,7 @@ impl Drop for Open {
 pub(super) struct Shelf<B: RequestBody + Unpin> {
     limits: Cell<PoolLimits>,
     clock: Clock,
-    counters: Rc<Counters>,
+    pub(super) counters: Rc<Counters>,
     /// Boxed once: a connection moves between here and its users for every request.
     #[allow(clippy::vec_box)]
     idle: RefCell<Vec<Box<Connection<B>>>>,
@@ -147,11 +151,11 @@ where
     }
 }
 
-struct Shared<D> {
-    dialer: D,
-    clock: Clock,
-    limits: Cell<PoolLimits>,
-    watched: RefCell<Vec<Rc<Watched>>>,
+pub(super) struct Shared<D> {
+    pub(super) dialer: D,
+    pub(super) clock: Clock,
+    pub(super) limits: Cell<PoolLimits>,
+    pub(super) watched: RefCell<Vec<Rc<Watched>>>,
 }
 
 /// All backends of a process.
@@ -170,9 +174,11 @@ pub struct Unanswered<B> {
 
 /// One backend. Keep it where the endpoint is fixed: finding it costs a look-up.
 pub struct Slot<D: Dialer, B: RequestBody + Unpin> {
-    endpoint: Endpoint,
-    shared: Rc<Shared<D>>,
-    shelf: Rc<Shelf<B>>,
+    pub(super) endpoint: Endpoint,
+    pub(super) shared: Rc<Shared<D>>,
+    pub(super) shelf: Rc<Shelf<B>>,
+    /// HTTP/2 connections, where those are spoken.
+    pub(super) fleet: Fleet,
 }
 
 impl<D: Dialer, B: RequestBody + Unpin> Pool<D, B>
@@ -197,7 +203,8 @@ where
             counters: Rc::default(),
             idle: RefCell::new(Vec::new()),
         };
-        let slot = Rc::new(Slot { endpoint: endpoint.clone(), shared: Rc::clone(&self.shared), shelf: Rc::new(shelf) });
+        let (shared, shelf) = (Rc::clone(&self.shared), Rc::new(shelf));
+        let slot = Rc::new(Slot { endpoint: endpoint.clone(), shared, shelf, fleet: Fleet::default() });
         let mut slots = self.slots.borrow_mut();
         if slots.len() >= limits.endpoints {
             // Whoever fills this table with names must not make it grow: what is unused goes, else the new one is not remembered.
@@ -231,6 +238,10 @@ where
         });
         self.slots.borrow_mut().retain(|_, slot| {
             slot.shelf.sweep(now);
+            let limits = self.shared.limits.get();
+            if let Some(h2) = &limits.h2 {
+                slot.fleet.sweep(now, &limits, h2);
+            }
             slot.is_used()
         });
         expired
@@ -258,12 +269,13 @@ where
 
     /// Idle connections now.
     pub fn idle(&self) -> usize {
-        self.shelf.idle.borrow().len()
+        self.shelf.idle.borrow().len().saturating_add(self.fleet.idle())
     }
 
     /// Closes all idle connections (the backend is being drained, or its address changed).
     pub fn close_idle(&self) {
         self.shelf.idle.borrow_mut().clear();
+        self.fleet.retire();
     }
 
     /// Somebody holds it (for a request or as part of the configuration), or it has connections.
@@ -285,6 +297,9 @@ where
     /// # Errors
     /// See [`Unanswered`].
     pub async fn send_or_return(&self, request: Request<B>) -> Result<Response<ResponseBody<B>>, Unanswered<B>> {
+        if let Some(h2) = &self.shared.limits.get().h2 {
+            return h2::send(self, h2, request).await;
+        }
         let _active = Active::new(&self.shelf.counters);
         let mut request = request;
         let mut second_try = false;
@@ -354,28 +369,11 @@ where
     }
 }
 
-/// After an answer 101: the backend's side of the new protocol. Drive it where the client's side is awaited too.
-///
-/// # Errors
-/// The connection ended before the switch.
-pub async fn upgraded<B>(mut response: Response<ResponseBody<B>>) -> Result<hyper::upgrade::Upgraded, SendError>
-where
-    B: RequestBody + Unpin,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let upgrade = hyper::upgrade::on(&mut response);
-    let driver = response.into_body().into_lease().and_then(|lease| lease.connection.into_driver());
-    if let Some(driver) = driver {
-        driver.await.map_err(SendError::from_hyper)?;
-    }
-    upgrade.await.map_err(SendError::from_hyper)
-}
-
 /// Counts one request as active while it lives.
-struct Active<'a>(&'a Counters);
+pub(super) struct Active<'a>(&'a Counters);
 
 impl<'a> Active<'a> {
-    fn new(counters: &'a Counters) -> Self {
+    pub(super) fn new(counters: &'a Counters) -> Self {
         add(&counters.active);
         Active(counters)
     }
@@ -387,7 +385,7 @@ impl Drop for Active<'_> {
     }
 }
 
-fn may_repeat<B: Body>(request: &Request<B>) -> bool {
+pub(super) fn may_repeat<B: Body>(request: &Request<B>) -> bool {
     let idempotent = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
@@ -395,7 +393,7 @@ fn may_repeat<B: Body>(request: &Request<B>) -> bool {
     idempotent && request.body().is_end_stream() && !request.headers().contains_key(http::header::UPGRADE)
 }
 
-fn head_of<B: RequestBody>(request: &Request<B>) -> Request<B> {
+pub(super) fn head_of<B: RequestBody>(request: &Request<B>) -> Request<B> {
     let mut copy = Request::new(B::empty());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
@@ -495,7 +494,7 @@ async fn a_switch_of_protocols_hands_out_the_stream() {
         ask.headers_mut().insert("upgrade", "echo".parse().unwrap());
         let answer = slot.send(ask).await.unwrap();
         assert_eq!(answer.status(), 101);
-        let mut stream = TokioIo::new(upgraded(answer).await.unwrap());
+        let mut stream = upgraded(answer).await.unwrap();
         stream.write_all(b"ping").await.unwrap();
         let mut all = String::new();
         stream.read_to_string(&mut all).await.unwrap();
