@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod backends_tls;
 mod descriptors;
 mod drip;
 mod filtering;
 mod floods;
 mod forwarding;
+mod grpc;
 mod hand_over;
 mod launcher;
 mod limits;
