@@ -217,7 +217,9 @@ fn failed(app: &App, pool: &ServerPool, server: &Server, error: &SendError) -> R
             SendError::Request(_) => "The body of the request could not be read to its end.",
             SendError::FirstByte | SendError::Stalled => "The server behind this proxy did not answer in time.",
             SendError::Dial(_) => "The server behind this proxy cannot be reached.",
-            SendError::Closed(_) => "The server behind this proxy closed the connection before it had answered.",
+            SendError::Closed(_) | SendError::Broken(_) => {
+                "The server behind this proxy closed the connection before it had answered."
+            }
             SendError::Protocol(_) => "The server behind this proxy did not answer with valid HTTP.",
         }
         .into(),

@@ -1,5 +1,5 @@
-//! The body of a backend's answer. Over HTTP/1 it drives its connection while it is read, gives it back to the pool when the answer is complete,
-//! and closes it when it is dropped before; over HTTP/2 it is a stream of a shared connection. An answer nobody wants is not read to its end.
+//! The body of a backend's answer. It drives its connection while it is read, gives it back to the pool when the answer is complete, and closes
+//! it when it is dropped before: an answer nobody wants is not read to its end. Over HTTP/2 it is one stream of a shared connection.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -7,24 +7,25 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::RequestBody;
-use super::connection::Connection;
 use super::error::SendError;
+use super::h1::Connection;
 use super::h2::Download;
 use super::pool::Shelf;
-use crate::headers::keep_safe_trailers;
+use super::switched::Switched;
 
 /// See the module's words.
 pub struct ResponseBody<B: RequestBody + Unpin> {
-    pub(super) source: Source<B>,
+    /// A frame that came together with the head.
+    first: Option<Frame<Bytes>>,
+    source: Source<B>,
 }
 
-pub(super) enum Source<B: RequestBody + Unpin> {
+enum Source<B: RequestBody + Unpin> {
     /// A connection of its own, until the answer is complete.
-    Single { incoming: Incoming, lease: Option<Lease<B>> },
-    /// A stream.
+    Single(Option<Lease<B>>),
+    /// A stream of a shared one.
     Multiplexed(Box<Download>),
 }
 
@@ -37,69 +38,83 @@ impl<B: RequestBody + Unpin> ResponseBody<B>
 where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    pub(super) fn new(incoming: Incoming, lease: Lease<B>) -> Self {
+    pub(super) fn new(lease: Lease<B>) -> Self {
         let mut lease = Some(lease);
-        if incoming.is_end_stream() {
-            finish(&mut lease);
-        }
-        ResponseBody { source: Source::Single { incoming, lease } }
-    }
-
-    /// Like [`ResponseBody::new`] for an answer that switches protocols: the connection stays with it.
-    pub(super) fn switching(incoming: Incoming, lease: Lease<B>) -> Self {
-        ResponseBody { source: Source::Single { incoming, lease: Some(lease) } }
+        finish_if_done(&mut lease);
+        ResponseBody { first: None, source: Source::Single(lease) }
     }
 
     pub(super) fn multiplexed(download: Download) -> Self {
-        ResponseBody { source: Source::Multiplexed(Box::new(download)) }
+        ResponseBody { first: None, source: Source::Multiplexed(Box::new(download)) }
     }
-}
 
-fn finish<B: RequestBody + Unpin>(lease: &mut Option<Lease<B>>)
-where
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    if let Some(Lease { connection, shelf }) = lease.take() {
-        shelf.give_back(connection);
+    /// Like [`ResponseBody::new`] for an answer that switches protocols: the connection stays with it.
+    pub(super) fn switching(lease: Lease<B>) -> Self {
+        ResponseBody { first: None, source: Source::Single(Some(lease)) }
+    }
+
+    /// Takes what is there already, so that an answer that breaks off at once is known before anybody is told that there is one.
+    ///
+    /// # Errors
+    /// The answer broke off.
+    pub(super) fn look_ahead(&mut self, cx: &mut Context<'_>) -> Result<(), SendError> {
+        if !self.is_over()
+            && let Poll::Ready(Some(frame)) = self.poll_source(cx)
+        {
+            self.first = Some(frame?);
+        }
+        Ok(())
+    }
+
+    /// The connection of an answer that switched protocols.
+    pub(super) fn into_switched(self) -> Option<Switched> {
+        match self.source {
+            Source::Single(lease) => lease.map(|lease| Switched::Connection(lease.connection.into_upgraded())),
+            Source::Multiplexed(download) => download.into_tunnel().map(|tunnel| Switched::Stream(Box::new(tunnel))),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match &self.source {
+            Source::Single(lease) => lease.is_none(),
+            Source::Multiplexed(download) => download.is_over(),
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
+        match &mut self.source {
+            Source::Single(lease) => poll_single(lease, cx),
+            Source::Multiplexed(download) => Pin::new(&mut **download).poll(cx),
+        }
     }
 }
 
 fn poll_single<B: RequestBody + Unpin>(
-    incoming: &mut Incoming,
     held: &mut Option<Lease<B>>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, SendError>>>
 where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let Some(lease) = held else {
-        return Poll::Ready(None);
-    };
-    match lease.connection.poll_body(incoming, cx) {
-        Poll::Ready(Some(Ok(mut frame))) => {
-            lease.connection.watched.touch();
-            if let Some(trailers) = frame.trailers_mut() {
-                keep_safe_trailers(trailers);
-            }
-            // With a known length the end is known here, and nobody may ask again.
-            if incoming.is_end_stream() {
-                finish(held);
-            }
-            Poll::Ready(Some(Ok(frame)))
-        }
-        Poll::Ready(Some(Err(error))) => {
-            *held = None;
-            Poll::Ready(Some(Err(SendError::from_hyper(error))))
-        }
-        Poll::Ready(None) => {
-            finish(held);
-            Poll::Ready(None)
-        }
-        Poll::Pending if lease.connection.watched.expired() => {
-            *held = None;
-            Poll::Ready(Some(Err(SendError::Stalled)))
-        }
-        Poll::Pending => Poll::Pending,
+    let Some(lease) = held else { return Poll::Ready(None) };
+    let polled = lease.connection.poll_body(cx);
+    match &polled {
+        // With a known length the end is known here, and nobody may ask again.
+        Poll::Ready(Some(Ok(_)) | None) => finish_if_done(held),
+        Poll::Ready(Some(Err(_))) => *held = None,
+        Poll::Pending => {}
+    }
+    polled
+}
+
+fn finish_if_done<B: RequestBody + Unpin>(lease: &mut Option<Lease<B>>)
+where
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if lease.as_ref().is_some_and(|lease| lease.connection.is_done())
+        && let Some(Lease { connection, shelf }) = lease.take()
+    {
+        shelf.give_back(connection);
     }
 }
 
@@ -111,29 +126,36 @@ where
     type Error = SendError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
-        match &mut self.get_mut().source {
-            Source::Single { incoming, lease } => poll_single(incoming, lease, cx),
-            Source::Multiplexed(download) => Pin::new(&mut **download).poll(cx),
+        let me = self.get_mut();
+        match me.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => me.poll_source(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Single { lease, .. } => lease.is_none(),
-            Source::Multiplexed(download) => download.is_over(),
-        }
+        self.first.is_none() && self.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Single { incoming, .. } => incoming.size_hint(),
-            Source::Multiplexed(download) => download.size_hint(),
+        let first = self.first.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len);
+        let first = u64::try_from(first).unwrap_or(u64::MAX);
+        let left = match &self.source {
+            Source::Single(lease) => lease.as_ref().map_or(Some(0), |lease| lease.connection.left()),
+            Source::Multiplexed(download) => download.left(),
+        };
+        match left {
+            Some(left) => SizeHint::with_exact(left.saturating_add(first)),
+            None => SizeHint::new(),
         }
     }
 }
 
-impl<B: RequestBody + Unpin> std::fmt::Debug for ResponseBody<B> {
+impl<B: RequestBody + Unpin> std::fmt::Debug for ResponseBody<B>
+where
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponseBody").finish_non_exhaustive()
+        f.debug_struct("ResponseBody").field("complete", &self.is_over()).finish_non_exhaustive()
     }
 }

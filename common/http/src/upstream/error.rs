@@ -45,12 +45,14 @@ pub enum SendError {
     FirstByte,
     /// The answer stopped in the middle for too long.
     Stalled,
-    /// The connection ended before the answer was complete.
-    Closed(Cause),
-    /// The backend's bytes are not HTTP (or have two readings).
-    Protocol(Cause),
+    /// The connection ended before the answer was complete; the text says where.
+    Closed(String),
+    /// An HTTP/2 stream, or its connection, was ended before the answer was complete.
+    Broken(h2::Error),
+    /// The backend's bytes are not HTTP, or have two readings; the text says what is wrong.
+    Protocol(&'static str),
     /// The request could not be read to its end or cannot be written: not the backend's fault.
-    Request(Cause),
+    Request(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl SendError {
@@ -63,7 +65,9 @@ impl SendError {
             }
             SendError::Dial(DialError::Denied(_)) => StatusCode::FORBIDDEN,
             SendError::Dial(DialError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            SendError::Dial(_) | SendError::Closed(_) | SendError::Protocol(_) => StatusCode::BAD_GATEWAY,
+            SendError::Dial(_) | SendError::Closed(_) | SendError::Broken(_) | SendError::Protocol(_) => {
+                StatusCode::BAD_GATEWAY
+            }
             SendError::Request(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -81,6 +85,8 @@ impl SendError {
             SendError::FirstByte => "first-byte-timeout",
             SendError::Stalled => "stalled",
             SendError::Closed(_) => "closed",
+            SendError::Broken(error) if error.is_reset() => "reset",
+            SendError::Broken(_) => "closed",
             SendError::Protocol(_) => "protocol",
             SendError::Request(_) => "request",
         }
@@ -94,17 +100,7 @@ impl SendError {
 
     /// An error of an HTTP/2 stream or its connection. What h2 itself found wrong is the backend's bytes.
     pub(super) fn from_h2(error: h2::Error) -> Self {
-        if error.is_library() { SendError::Protocol(error.into()) } else { SendError::Closed(error.into()) }
-    }
-
-    pub(super) fn from_hyper(error: hyper::Error) -> Self {
-        if error.is_parse() {
-            SendError::Protocol(error.into())
-        } else if error.is_user() {
-            SendError::Request(error.into())
-        } else {
-            SendError::Closed(error.into())
-        }
+        if error.is_library() { SendError::Protocol("its HTTP/2 is not valid") } else { SendError::Broken(error) }
     }
 }
 
@@ -114,7 +110,8 @@ impl fmt::Display for SendError {
             SendError::Dial(error) => error.fmt(f),
             SendError::FirstByte => f.write_str("the backend did not answer in time"),
             SendError::Stalled => f.write_str("the backend stopped in the middle of its answer"),
-            SendError::Closed(error) => write!(f, "the backend closed the connection: {error}"),
+            SendError::Closed(error) => write!(f, "the backend ended the connection: {error}"),
+            SendError::Broken(error) => write!(f, "the backend broke off: {error}"),
             SendError::Protocol(error) => write!(f, "the backend's answer is not valid HTTP: {error}"),
             SendError::Request(error) => write!(f, "the request could not be sent: {error}"),
         }
@@ -125,44 +122,8 @@ impl std::error::Error for SendError {
     /// An HTTP/2 backend's reason for breaking off, so that an HTTP/2 client is told the same one. Everything else is ours to name.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            SendError::Closed(Cause::Http2(error)) if error.is_reset() && error.is_remote() => Some(error),
+            SendError::Broken(error) if error.is_reset() && error.is_remote() => Some(error),
             _ => None,
-        }
-    }
-}
-
-/// What lies below a [`SendError`].
-#[derive(Debug)]
-pub enum Cause {
-    /// Told by the HTTP/1 connection.
-    Http1(hyper::Error),
-    /// Told by the HTTP/2 connection.
-    Http2(h2::Error),
-    /// The body that was to be sent.
-    Body(Box<dyn std::error::Error + Send + Sync>),
-    /// Found here.
-    Found(&'static str),
-}
-
-impl From<hyper::Error> for Cause {
-    fn from(error: hyper::Error) -> Self {
-        Cause::Http1(error)
-    }
-}
-
-impl From<h2::Error> for Cause {
-    fn from(error: h2::Error) -> Self {
-        Cause::Http2(error)
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cause::Http1(error) => error.fmt(f),
-            Cause::Http2(error) => error.fmt(f),
-            Cause::Body(error) => error.fmt(f),
-            Cause::Found(what) => f.write_str(what),
         }
     }
 }

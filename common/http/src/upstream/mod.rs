@@ -1,18 +1,17 @@
-//! HTTP/1.1 connections to backends over sockets that somebody else dialled, kept alive and used again.
+//! HTTP/1.1 and HTTP/2 connections to backends over sockets that somebody else dialled, kept alive and used again.
 //!
 //! - [`Dialer`]: where connected sockets come from (over IPC from the relay; this process cannot connect)
 //! - [`Pool`] and [`Slot`]: per endpoint a last-in-first-out list of idle connections, limits, counters, one coarse sweep for all deadlines
 //! - [`ResponseBody`]: streams the answer; gives its connection back when the answer is complete, closes it when dropped before
 //!
-//! No task per connection: the request that uses a connection drives it inline, inside its own task. That saves two task switches per
+//! No task per HTTP/1 connection: the request that uses a connection drives it inline, inside its own task. That saves two task switches per
 //! request, makes back-pressure direct in both directions, and a client that goes away closes its backend connection by being dropped.
 //! No timer per request either: see [`Pool::sweep`]. Single-threaded on purpose (`Rc`, `Cell`).
 
 mod body;
-mod connection;
 mod error;
+mod h1;
 mod h2;
-mod inline;
 mod pool;
 mod switched;
 mod watched;
@@ -30,8 +29,8 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use body::ResponseBody;
-pub use error::{Cause, DialError, SendError};
-pub use h2::{H2Limits, Tunnel};
+pub use error::{DialError, SendError};
+pub use h2::H2Limits;
 pub use pool::{Counters, Pool, PoolLimits, Slot, Unanswered};
 pub use switched::{Switched, upgraded};
 

@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream};
-use http_body::{Frame, SizeHint};
+use http_body::Frame;
 
-use super::super::error::{Cause, SendError};
+use super::super::error::SendError;
 use super::exchange::Deadlined;
 use super::link::Seat;
 use super::upload::Rest;
@@ -20,6 +20,7 @@ pub(in super::super) struct Download {
     /// Bytes that are still to come, where the head told.
     left: Option<u64>,
     state: State,
+    tunnel: bool,
     deadlined: Deadlined,
     rest: Option<Rest>,
     _seat: Seat,
@@ -33,10 +34,17 @@ enum State {
 }
 
 impl Download {
-    pub(super) fn new(incoming: RecvStream, seat: Seat, rest: Rest, deadlined: Deadlined, length: Option<u64>) -> Self {
-        let state = if incoming.is_end_stream() { State::Over } else { State::Data };
+    pub(super) fn new(
+        incoming: RecvStream,
+        seat: Seat,
+        rest: Rest,
+        deadlined: Deadlined,
+        length: Option<u64>,
+        tunnel: bool,
+    ) -> Self {
+        let state = if !tunnel && incoming.is_end_stream() { State::Over } else { State::Data };
         let left = if state == State::Over { Some(0) } else { length };
-        Download { incoming, left, state, deadlined, rest: Some(rest), _seat: seat }
+        Download { incoming, left, state, tunnel, deadlined, rest: Some(rest), _seat: seat }
     }
 
     /// Both halves of a stream that carries another protocol now, and what must live as long as they.
@@ -52,7 +60,6 @@ impl Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
         let me = &mut *self;
-        let turn = me.deadlined.inline.begin(cx);
         let mut outcome = step(&mut me.incoming, &mut me.left, &mut me.state, cx);
         match &outcome {
             Poll::Ready(_) => me.deadlined.watched.touch(),
@@ -60,21 +67,27 @@ impl Download {
                 me.state = State::Over;
                 outcome = Poll::Ready(Some(Err(SendError::Stalled)));
             }
-            Poll::Pending => {}
+            Poll::Pending => me.deadlined.watched.wakes(cx.waker()),
         }
         if me.state == State::Over {
             // Whatever the client still sends is wanted no more.
             me.rest = None;
         }
-        turn.end(outcome, cx)
+        outcome
+    }
+
+    /// It carries another protocol, and nobody may read it as a body.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.tunnel
     }
 
     pub(in super::super) fn is_over(&self) -> bool {
         self.state == State::Over
     }
 
-    pub(in super::super) fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    /// Bytes to come, if that is known.
+    pub(in super::super) fn left(&self) -> Option<u64> {
+        self.left
     }
 }
 
@@ -125,7 +138,7 @@ fn ended(error: h2::Error, left: Option<u64>) -> Option<Result<Frame<Bytes>, Sen
         return None;
     }
     if complete {
-        return Some(Err(SendError::Closed(Cause::Found("the answer is shorter than announced"))));
+        return Some(Err(SendError::Closed("its answer is shorter than it announced".to_owned())));
     }
     Some(Err(SendError::from_h2(error)))
 }

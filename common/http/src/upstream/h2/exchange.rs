@@ -12,9 +12,7 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 
-use super::super::connection::Failed;
-use super::super::error::{Cause, SendError};
-use super::super::inline::Inline;
+use super::super::error::SendError;
 use super::super::pool::Shared;
 use super::super::watched::Watched;
 use super::super::{Endpoint, PoolLimits, RequestBody};
@@ -26,9 +24,14 @@ use crate::guarded::millis;
 /// Interim answers (1xx) that a backend may send before the one that counts.
 const INTERIM: usize = 16;
 
+/// A request that failed, and the request itself if the backend has not looked at it.
+pub(super) struct Failed<B> {
+    pub(super) error: SendError,
+    pub(super) unsent: Option<Request<B>>,
+}
+
 /// The deadlines of one stream, kept by the pool's sweep.
 pub(super) struct Deadlined {
-    pub(super) inline: Inline,
     pub(super) watched: Rc<Watched>,
     pub(super) limits: PoolLimits,
     pub(super) now: u64,
@@ -36,10 +39,9 @@ pub(super) struct Deadlined {
 
 impl Deadlined {
     pub(super) fn new<D>(shared: &Shared<D>) -> Self {
-        let inline = Inline::new();
-        let watched = Rc::new(Watched::new(shared.clock.clone(), inline.waker().clone()));
+        let watched = Rc::new(Watched::new(shared.clock.clone()));
         shared.watched.borrow_mut().push(Rc::clone(&watched));
-        Deadlined { inline, watched, limits: shared.limits.get(), now: shared.clock.now() }
+        Deadlined { watched, limits: shared.limits.get(), now: shared.clock.now() }
     }
 }
 
@@ -48,7 +50,7 @@ pub(super) async fn exchange<B: RequestBody + Unpin>(
     seat: Seat,
     endpoint: &Endpoint,
     request: Request<B>,
-    mut deadlined: Deadlined,
+    deadlined: Deadlined,
     secure: bool,
 ) -> Result<Response<Download>, Failed<B>>
 where
@@ -56,8 +58,10 @@ where
 {
     let (parts, body) = request.into_parts();
     let Some(head) = head(&parts, endpoint, secure) else {
-        let error = SendError::Request(Cause::Found("its target cannot be written in HTTP/2"));
-        return Err(Failed::Sent(error));
+        return Err(Failed {
+            error: SendError::Request("its target cannot be written in HTTP/2".into()),
+            unsent: None,
+        });
     };
     let tunnel = parts.method == Method::CONNECT;
     let empty = !tunnel && body.is_end_stream();
@@ -65,12 +69,12 @@ where
         Ok(opened) => opened,
         Err(error) => {
             seat.link.retire();
-            return Err(Failed::Unsent(Box::new(Request::from_parts(parts, body)), SendError::from_h2(error)));
+            return Err(Failed { error: SendError::from_h2(error), unsent: Some(Request::from_parts(parts, body)) });
         }
     };
     let mut upload = Upload::new(body, stream, Rc::clone(&deadlined.watched), empty || tunnel);
     deadlined.watched.start(millis(deadlined.limits.first_byte));
-    let outcome = answer(response, &mut upload, &mut deadlined).await.and_then(acceptable);
+    let outcome = answer(response, &mut upload, &deadlined).await.and_then(acceptable);
     match outcome {
         Ok(response) => Ok(receive(response, seat, upload, deadlined, &parts.method)),
         Err(error) => {
@@ -79,10 +83,8 @@ where
             if let SendError::Protocol(_) = error {
                 upload.stream.send_reset(Reason::PROTOCOL_ERROR);
             }
-            if untouched {
-                return Err(Failed::Unsent(Box::new(Request::from_parts(parts, upload.into_body())), error));
-            }
-            Err(Failed::Sent(error))
+            let unsent = untouched.then(|| Request::from_parts(parts, upload.into_body()));
+            Err(Failed { error, unsent })
         }
     }
 }
@@ -90,9 +92,8 @@ where
 /// The connection is of no more use, or may be so.
 fn note(error: &SendError, seat: &Seat, deadlined: &Deadlined) {
     let retire = match error {
-        SendError::Closed(Cause::Http2(error)) => !error.is_reset(),
+        SendError::Broken(error) => !error.is_reset(),
         SendError::FirstByte => seat.link.is_silent_since(deadlined.now),
-        SendError::Protocol(Cause::Http2(error)) => error.is_go_away(),
         _ => false,
     };
     if retire {
@@ -102,7 +103,7 @@ fn note(error: &SendError, seat: &Seat, deadlined: &Deadlined) {
 
 /// The backend says that it has not looked at the request (RFC 9113 §8.7): a refused stream, or one above the last one that a GOAWAY names.
 fn refused(error: &SendError) -> bool {
-    let SendError::Closed(Cause::Http2(error)) = error else { return false };
+    let SendError::Broken(error) = error else { return false };
     error.is_remote()
         && match error.reason() {
             Some(Reason::REFUSED_STREAM) => error.is_reset(),
@@ -138,7 +139,7 @@ fn head(parts: &Parts, endpoint: &Endpoint, secure: bool) -> Option<Request<()>>
 async fn answer<B: RequestBody + Unpin>(
     response: ResponseFuture,
     upload: &mut Upload<B>,
-    deadlined: &mut Deadlined,
+    deadlined: &Deadlined,
 ) -> Result<Response<h2::RecvStream>, SendError>
 where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -146,31 +147,34 @@ where
     let mut response = pin!(response);
     let mut interim = 0;
     poll_fn(|cx| {
-        let turn = deadlined.inline.begin(cx);
-        let outcome = loop {
+        loop {
             match response.as_mut().get_mut().poll_informational(cx) {
                 Poll::Ready(Some(Ok(head))) => {
                     interim += 1;
                     if interim > INTERIM || head.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        break Poll::Ready(Err(SendError::Protocol(Cause::Found("too many or wrong interim answers"))));
+                        return Poll::Ready(Err(SendError::Protocol(
+                            "it sent too many or wrong interim answers (1xx)",
+                        )));
                     }
                     continue;
                 }
                 Poll::Ready(_) | Poll::Pending => {}
             }
             if let Poll::Ready(answer) = response.as_mut().poll(cx) {
-                break Poll::Ready(answer.map_err(SendError::from_h2));
+                return Poll::Ready(answer.map_err(SendError::from_h2));
             }
-            break match Pin::new(&mut *upload).poll(cx) {
-                Poll::Ready(Uploaded::ClientFailed(error)) => Poll::Ready(Err(SendError::Request(Cause::Body(error)))),
+            return match Pin::new(&mut *upload).poll(cx) {
+                Poll::Ready(Uploaded::ClientFailed(error)) => Poll::Ready(Err(SendError::Request(error))),
                 // Its reason comes with the answer.
                 Poll::Ready(Uploaded::Sent | Uploaded::Unwanted) | Poll::Pending if deadlined.watched.expired() => {
                     Poll::Ready(Err(SendError::FirstByte))
                 }
-                Poll::Ready(Uploaded::Sent | Uploaded::Unwanted) | Poll::Pending => Poll::Pending,
+                Poll::Ready(Uploaded::Sent | Uploaded::Unwanted) | Poll::Pending => {
+                    deadlined.watched.wakes(cx.waker());
+                    Poll::Pending
+                }
             };
-        };
-        turn.end(outcome, cx)
+        }
     })
     .await
 }
@@ -179,7 +183,7 @@ where
 fn acceptable(response: Response<h2::RecvStream>) -> Result<Response<h2::RecvStream>, SendError> {
     let mut lengths = response.headers().get_all(header::CONTENT_LENGTH).iter();
     if let (Some(_), Some(_)) = (lengths.next(), lengths.next()) {
-        return Err(SendError::Protocol(Cause::Found("it has several lengths")));
+        return Err(SendError::Protocol("it has two Content-Length fields"));
     }
     Ok(response)
 }
@@ -200,7 +204,7 @@ where
     let length = if *method == Method::HEAD { None } else { length(&parts.headers) };
     let idle = if switched { 0 } else { millis(deadlined.limits.body_idle) };
     deadlined.watched.start(idle);
-    Response::from_parts(parts, Download::new(incoming, seat, upload.go_on(switched), deadlined, length))
+    Response::from_parts(parts, Download::new(incoming, seat, upload.go_on(switched), deadlined, length, switched))
 }
 
 fn length(headers: &HeaderMap) -> Option<u64> {

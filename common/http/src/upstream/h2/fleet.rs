@@ -3,20 +3,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
 
 use http::{Method, Request, Response};
-use http_body::Body;
 use tokio::sync::Mutex;
 
 use super::super::body::ResponseBody;
-use super::super::connection::Failed;
-use super::super::error::{Cause, DialError};
-use super::super::pool::{Active, Open, Slot, Unanswered, add, head_of, may_repeat};
+use super::super::error::DialError;
+use super::super::pool::{Active, Open, Slot, Unanswered, add, may_repeat, unanswered};
 use super::super::{Dialer, PoolLimits, RequestBody, SendError};
-use super::H2Limits;
-use super::exchange::{Deadlined, exchange};
+use super::exchange::{Deadlined, Failed, exchange};
 use super::link::{Link, Seat};
+use super::{Download, H2Limits};
 use crate::guarded::millis;
 
 /// How often a request is sent that no connection wants.
@@ -121,43 +120,66 @@ where
     for left in (0..TRIES).rev() {
         let (seat, reused) = match slot.fleet.seat(slot, h2, avoid.as_ref()).await {
             Ok(found) => found,
-            Err(error) => return Err(Unanswered { error, request: (!second_try).then(|| Box::new(request)) }),
+            // After a second try a byte of it may have been sent before.
+            Err(error) => return Err(unanswered(error, (!second_try).then(|| request.into_parts()))),
         };
         if reused {
             add(&counters.reused);
         }
         let link = Rc::clone(&seat.link);
-        if is_extended_connect(&request) && !link.extended_connect().await {
-            let error = SendError::Protocol(Cause::Found("it does not take WebSocket over HTTP/2 (RFC 8441)"));
-            return Err(Unanswered { error, request: None });
+        if *request.method() == Method::CONNECT && !link.extended_connect().await {
+            return Err(unanswered(SendError::Protocol("it does not take WebSocket over HTTP/2 (RFC 8441)"), None));
         }
-        let copy = (reused && !second_try && may_repeat(&request)).then(|| head_of(&request));
+        let copy = (reused && !second_try).then(|| copy_of(&request)).flatten();
         let deadlined = Deadlined::new(&slot.shared);
         let (error, unsent) = match exchange(seat, slot.endpoint(), request, deadlined, h2.secure).await {
-            Ok(response) => return Ok(response.map(ResponseBody::multiplexed)),
-            Err(Failed::Unsent(unsent, error)) => (error, Some(unsent)),
-            Err(Failed::Sent(error)) if copy.is_some() && connection_ended(&error) => {
-                second_try = true;
-                (error, copy.map(Box::new))
-            }
-            Err(Failed::Sent(error)) => return Err(Unanswered { error, request: None }),
+            Ok(response) => return answered(response).await,
+            Err(Failed { error, unsent: Some(unsent) }) => (error, unsent),
+            Err(Failed { error, unsent: None }) => match copy {
+                Some(copy) if connection_ended(&error) => {
+                    second_try = true;
+                    (error, copy)
+                }
+                _ => return Err(unanswered(error, None)),
+            },
         };
-        let Some(unsent) = unsent else { return Err(Unanswered { error, request: None }) };
         if left == 0 {
-            return Err(Unanswered { error, request: (!second_try).then_some(unsent) });
+            return Err(unanswered(error, (!second_try).then(|| unsent.into_parts())));
         }
         add(&counters.retried);
-        (request, avoid) = (*unsent, Some(link));
+        (request, avoid) = (unsent, Some(link));
     }
-    let error = SendError::Closed(Cause::Found("no connection took the request"));
-    Err(Unanswered { error, request: None })
+    Err(unanswered(SendError::Closed("no connection took the request".to_owned()), None))
+}
+
+/// An answer that breaks off at once is known before anybody is told that there is one.
+async fn answered<B: RequestBody + Unpin>(
+    response: Response<Download>,
+) -> Result<Response<ResponseBody<B>>, Unanswered<B>>
+where
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (parts, download) = response.into_parts();
+    let tunnel = download.is_tunnel();
+    let mut body = ResponseBody::multiplexed(download);
+    if !tunnel {
+        let ahead = std::future::poll_fn(|cx| Poll::Ready(body.look_ahead(cx))).await;
+        ahead.map_err(|error| unanswered(error, None))?;
+    }
+    Ok(Response::from_parts(parts, body))
+}
+
+/// What a request without body is sent with a second time, if that is safe.
+fn copy_of<B: RequestBody>(request: &Request<B>) -> Option<Request<B>> {
+    let mut copy = Request::new(());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    copy.headers_mut().clone_from(request.headers());
+    let (parts, ()) = copy.into_parts();
+    may_repeat(&parts, request.body()).then(|| Request::from_parts(parts, B::empty()))
 }
 
 /// The connection went away, not only this stream.
 fn connection_ended(error: &SendError) -> bool {
-    matches!(error, SendError::Closed(Cause::Http2(error)) if !error.is_reset())
-}
-
-fn is_extended_connect<B: Body>(request: &Request<B>) -> bool {
-    *request.method() == Method::CONNECT
+    matches!(error, SendError::Broken(error) if !error.is_reset())
 }

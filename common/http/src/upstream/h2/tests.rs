@@ -267,9 +267,9 @@ async fn what_may_have_been_done_is_not_done_twice() {
     with(limits(), serve, async |_, slot, _| {
         get(&slot, "/ok").await.unwrap();
         let error = slot.send(request("GET", "/reset", text(""))).await.unwrap_err();
-        assert!(matches!(error, SendError::Closed(_)) && error.status() == 502, "{error}");
+        assert!(matches!(error, SendError::Broken(_)) && error.status() == 502, "{error}");
         let error = slot.send(request("POST", "/dies", text("x"))).await.unwrap_err();
-        assert!(matches!(error, SendError::Closed(_)), "{error}");
+        assert!(matches!(error, SendError::Broken(_)), "{error}");
         get(&slot, "/ok").await.unwrap();
         // Idempotent, and the connection had served before: once more.
         slot.send(request("GET", "/dies", text(""))).await.unwrap_err();
@@ -436,7 +436,7 @@ async fn deadlines_hold_for_streams_and_silence_ends_a_connection() {
         clock.set(Duration::from_secs(3));
         pool.sweep();
         let error = task.await.unwrap().unwrap_err();
-        assert!(matches!(error, SendError::Closed(_)), "{error}");
+        assert!(matches!(error, SendError::Broken(_)), "{error}");
         pool.sweep();
         assert_eq!(slot.counters().open.get(), 0);
     })
