@@ -47,7 +47,8 @@ async fn judge_and_serve(
     exchange: &Exchange,
     journey: &mut Journey,
 ) -> Result<upstream::Answer, Refusal> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    upgrade::read_extended_connect(app, &mut parts)?;
     let judged = judge(app, connection, &parts, exchange, journey)?;
     let (outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), &judged)?;
     let answer = upstream::send(app, judged.route, outgoing, journey).await?;

@@ -25,3 +25,4 @@ mod sandbox_holds;
 mod smuggling;
 mod ssrf;
 mod termination;
+mod websocket;

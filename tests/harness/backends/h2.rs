@@ -171,8 +171,9 @@ async fn answer(mut request: Request<RecvStream>, mut respond: SendResponse<Byte
                 Some(count) => pattern_of(count),
                 None => describe(&request),
             };
-            let Ok(stream) = respond.send_response(head_of(200), false) else { return "gone".to_owned() };
-            if *request.method() == Method::HEAD {
+            let head = *request.method() == Method::HEAD;
+            let Ok(stream) = respond.send_response(head_of(200), head) else { return "gone".to_owned() };
+            if head {
                 return "ended".to_owned();
             }
             send(stream, Bytes::from(body)).await

@@ -113,7 +113,11 @@ pub async fn whole(response: Response<RecvStream>) -> Result<Whole, h2::Error> {
 /// # Errors
 /// How the stream was broken off.
 pub async fn piece(incoming: &mut RecvStream) -> Result<Option<Bytes>, h2::Error> {
-    let Some(piece) = incoming.data().await.transpose()? else { return Ok(None) };
-    incoming.flow_control().release_capacity(piece.len())?;
-    Ok(Some(piece))
+    while let Some(piece) = incoming.data().await.transpose()? {
+        incoming.flow_control().release_capacity(piece.len())?;
+        if !piece.is_empty() {
+            return Ok(Some(piece));
+        }
+    }
+    Ok(None)
 }

@@ -74,6 +74,9 @@ pub trait Dialer {
 pub trait RequestBody: Body<Data = Bytes> + 'static {
     /// A body of no bytes: what a request without body is sent with a second time.
     fn empty() -> Self;
+
+    /// From here on it is read in a task of its own: the answer has begun before it was sent.
+    fn detached(&mut self) {}
 }
 
 /// A client's body passed on as it comes, or none. A service that counts or inspects bodies has its own type.

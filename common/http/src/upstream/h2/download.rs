@@ -97,17 +97,25 @@ fn step(
     state: &mut State,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
-    if *state == State::Data {
+    while *state == State::Data {
         match ready!(incoming.poll_data(cx)) {
             Some(Ok(data)) => {
                 // An error here only says that the stream is over, which the next call will say too.
                 let _ = incoming.flow_control().release_capacity(data.len());
                 let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+                if left.is_some_and(|left| left < length) {
+                    *state = State::Over;
+                    return Poll::Ready(Some(Err(SendError::Protocol(
+                        "it has a body where none may be, or too long a one",
+                    ))));
+                }
                 *left = left.map(|left| left.saturating_sub(length));
                 if incoming.is_end_stream() {
                     *state = State::Over;
                 }
-                return Poll::Ready(Some(Ok(Frame::data(data))));
+                if !data.is_empty() {
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
             }
             Some(Err(error)) => {
                 *state = State::Over;

@@ -201,7 +201,8 @@ where
     let (mut parts, incoming) = response.into_parts();
     parts.version = Version::HTTP_11;
     let switched = *method == Method::CONNECT && parts.status.is_success();
-    let length = if *method == Method::HEAD { None } else { length(&parts.headers) };
+    let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let length = if *method == Method::HEAD || bodiless { Some(0) } else { length(&parts.headers) };
     let idle = if switched { 0 } else { millis(deadlined.limits.body_idle) };
     deadlined.watched.start(idle);
     Response::from_parts(parts, Download::new(incoming, seat, upload.go_on(switched), deadlined, length, switched))

@@ -69,10 +69,11 @@ where
     }
 
     /// The answer has begun. A switched stream keeps its sending half for the new protocol.
-    pub(super) fn go_on(self, switched: bool) -> Rest {
+    pub(super) fn go_on(mut self, switched: bool) -> Rest {
         if self.over || switched {
             return Rest::Over(self.stream);
         }
+        self.body.detached();
         let task = tokio::task::spawn_local(async move { drop(self.await) });
         Rest::Task { _stop: Stop(task.abort_handle()) }
     }
