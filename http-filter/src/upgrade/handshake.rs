@@ -172,7 +172,7 @@ mod tests {
         let (mut status, mut headers) = (StatusCode::OK, HeaderMap::new());
         assert_eq!(handshake.read(&mut status, &mut headers), Verdict::Switched);
         assert_eq!(
-            (status.as_u16(), &headers[ACCEPT]),
+            (status.as_u16(), headers.get(ACCEPT).unwrap()),
             (101, &HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
         );
         assert!(Handshake::translate(Asked::Http1, true, &mut parts(&[])).is_none(), "no key");

@@ -57,6 +57,7 @@ pub struct Talk {
     stream: Box<dyn ReadWrite>,
     raw: TcpStream,
     record: Arc<Mutex<Vec<u8>>>,
+    resets: Arc<AtomicBool>,
     /// Read but not yet used.
     ahead: Vec<u8>,
 }
@@ -144,7 +145,13 @@ impl Backend {
                         Some(Err(_)) => return,
                         None => Box::new(stream),
                     };
-                    let _ = talk(Talk { stream, raw, record, ahead: Vec::new() });
+                    let resets = Arc::new(AtomicBool::new(false));
+                    let _ = talk(Talk { stream, raw, record, resets: Arc::clone(&resets), ahead: Vec::new() });
+                    if resets.load(Ordering::SeqCst) {
+                        // With no time to linger a disconnect is a reset, however many copies of the socket there are.
+                        let _ = rustix::net::connect_unspec(&seen.stream);
+                        return;
+                    }
                     let _ = seen.stream.shutdown(Shutdown::Both);
                 });
             }
@@ -242,6 +249,13 @@ impl Talk {
     pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)?;
         self.stream.flush()
+    }
+
+    /// Breaks off with a reset (RST) instead of an end.
+    pub fn reset(&mut self) -> io::Result<()> {
+        rustix::net::sockopt::set_socket_linger(&self.raw, Some(Duration::ZERO))?;
+        self.resets.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Ends our direction only.
