@@ -25,5 +25,6 @@ mod routing;
 mod sandbox_holds;
 mod smuggling;
 mod ssrf;
+mod streaming;
 mod termination;
 mod websocket;
