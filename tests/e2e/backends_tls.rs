@@ -98,6 +98,40 @@ fn verification_is_switched_off_only_by_its_name() {
 }
 
 #[test]
+fn files_that_are_no_certificates_are_found_by_the_check() {
+    within(60, || {
+        let directory = folder::temporary();
+        let write = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            folder::write_private(&path, text);
+            path.display().to_string()
+        };
+        let (own, other) = (by_address(), by_address());
+        let garbage = write("garbage.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        let text = write("text.pem", "hello\n");
+        let (certificate, key) = (write("own.pem", &own.pem), write("other.key", &other.key_pem));
+        let client = format!("{OWN_CA}client_certificate = \"{certificate}\"\nclient_key = \"{key}\"\n");
+        for (tls, words) in [
+            (format!("[pool.tls]\nca = \"{garbage}\"\n"), "no certificate of an authority"),
+            (format!("[pool.tls]\nca = \"{text}\"\n"), "no certificate of an authority"),
+            (client, "does not belong to the certificate"),
+        ] {
+            let place = folder::temporary();
+            let builder = world("check", ([127, 0, 0, 1], 9).into(), "https", &tls);
+            builder.write(place.path(), 18443, 18080, 18128);
+            let checked = std::process::Command::new(harness::binaries::path("bulkhead"))
+                .arg("check")
+                .arg(place.path().join("bulkhead.toml"))
+                .output()
+                .unwrap();
+            let said =
+                String::from_utf8_lossy(&checked.stderr).into_owned() + &String::from_utf8_lossy(&checked.stdout);
+            assert!(!checked.status.success() && said.contains("pool 'app'") && said.contains(words), "{said}");
+        }
+    });
+}
+
+#[test]
 fn a_client_certificate_is_shown_to_backends_that_ask() {
     within(60, || {
         let backend = Backend::mutual_tls_application(&by_address());

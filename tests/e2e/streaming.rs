@@ -325,6 +325,23 @@ fn answers_without_body_keep_their_fields_and_their_connection() {
 }
 
 #[test]
+fn cookies_in_pieces_are_one_field_again() {
+    within(60, || {
+        let backend = Backend::application();
+        let world = world("cookies", backend.address(), "");
+        multiplexed::run(world.https(), "www.test", async |client| {
+            let mut request = client.request("GET", "/x");
+            for crumb in ["a=1", "b=2", "c=3"] {
+                request.headers_mut().append("cookie", crumb.parse().unwrap());
+            }
+            let (response, _) = client.open(request, true).await;
+            let text = String::from_utf8(whole(response.await.unwrap()).await.unwrap().body).unwrap();
+            assert!(text.contains("cookie: a=1; b=2; c=3\r\n"), "{text}");
+        });
+    });
+}
+
+#[test]
 fn events_reach_an_http2_client_one_by_one_from_either_kind_of_backend() {
     within(60, || {
         let (h1, h2) = (Backend::application(), H2Backend::clear());
