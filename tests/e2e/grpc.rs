@@ -65,6 +65,30 @@ fn a_call_streams_both_ways_and_ends_with_its_status_in_trailers() {
 }
 
 #[test]
+fn a_call_that_is_quiet_for_long_lives_as_long_as_its_client_may_speak() {
+    within(60, || {
+        let backend = H2Backend::clear();
+        let world = World::new("grpc-quiet")
+            .set("http-filter", "body_idle_deadline", "\"1s\"")
+            .terminates(&["www.test"])
+            .pool_with("grpc", &[backend.address()], "protocol = \"h2c\"\n")
+            .serves("grpc")
+            .start();
+        multiplexed::run(world.https(), "www.test", async |client| {
+            let (response, mut sending) = client.open(client.request("POST", "/grpc.Echo/Stream"), false).await;
+            let mut incoming = response.await.unwrap().into_body();
+            for message in ["one", "two"] {
+                tokio::time::sleep(Duration::from_millis(2500)).await;
+                sending.send_data(Bytes::from(message), false).unwrap();
+                assert_eq!(piece(&mut incoming).await.unwrap().unwrap(), message);
+            }
+            sending.send_data(Bytes::new(), true).unwrap();
+            assert!(piece(&mut incoming).await.unwrap().is_none());
+        });
+    });
+}
+
+#[test]
 fn many_calls_at_once_share_connections() {
     within(60, || {
         let backend = H2Backend::clear();

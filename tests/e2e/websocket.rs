@@ -8,8 +8,9 @@ use h2::ext::Protocol;
 use harness::backends::h2::H2Backend;
 use harness::backends::{Backend, websocket};
 use harness::clients::multiplexed::{self, Client, piece, whole};
+use harness::clients::websocket::WebSocket;
 use harness::clients::{http, raw};
-use harness::{World, eventually, within};
+use harness::{World, certificates, eventually, within};
 
 fn world(name: &str, backend: std::net::SocketAddr, protocol: &str) -> World {
     World::new(name)
@@ -121,6 +122,22 @@ fn an_http1_client_talks_to_an_http2_server() {
         let mut client = raw::connect(world.http());
         write!(client, "{ask}\r\n").unwrap();
         assert_eq!(http::read_answer(&mut client).unwrap().status, 400);
+    });
+}
+
+#[test]
+fn tls_to_the_server_changes_nothing() {
+    within(60, || {
+        let identity = certificates::sign(&[&harness::backends::ADDRESS.to_string()]);
+        let backend = Backend::tls_talking(&identity, websocket::talk_to_anybody);
+        let world = world("ws-tls", backend.address(), "https\"\n[pool.tls]\nca = \"ca.pem");
+        let mut socket = WebSocket::open(raw::connect(world.http()), "www.test", "/chat").unwrap();
+        for size in [1, 5000, 60_000] {
+            let message = harness::backends::application::pattern_of(size);
+            socket.send(&message).unwrap();
+            assert_eq!(socket.receive().unwrap(), message);
+        }
+        socket.close().unwrap();
     });
 }
 

@@ -67,6 +67,7 @@ impl ServerPool {
             connect: pool.connect_deadline,
             first_byte: filter.response_deadline,
             body_idle: filter.body_idle_deadline,
+            both_ways: filter.tunnel_idle_deadline,
             h2: pool.transport.h2.map(|h2| h2_limits(h2, pool.transport.tls.is_some())),
             ..PoolLimits::default()
         };

@@ -39,6 +39,8 @@ pub struct PoolLimits {
     pub first_byte: Duration,
     /// Between two pieces of the answer's body, while we want it.
     pub body_idle: Duration,
+    /// The same for an HTTP/2 stream whose request is still being sent: calls that stream both ways may be quiet for long.
+    pub both_ways: Duration,
     /// Bytes of an answer's head.
     pub response_head: usize,
     /// HTTP/2 instead of HTTP/1.1.
@@ -57,6 +59,7 @@ impl Default for PoolLimits {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(60),
             body_idle: Duration::from_secs(60),
+            both_ways: Duration::from_secs(600),
             response_head: 64 * 1024,
             h2: None,
             endpoints: 4096,

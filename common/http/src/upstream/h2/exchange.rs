@@ -203,8 +203,9 @@ where
     let switched = *method == Method::CONNECT && parts.status.is_success();
     let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let length = if *method == Method::HEAD || bodiless { Some(0) } else { length(&parts.headers) };
-    let idle = if switched { 0 } else { millis(deadlined.limits.body_idle) };
-    deadlined.watched.start(idle);
+    let limits = deadlined.limits;
+    let idle = if upload.is_over() { limits.body_idle } else { limits.both_ways.max(limits.body_idle) };
+    deadlined.watched.start(if switched { 0 } else { millis(idle) });
     Response::from_parts(parts, Download::new(incoming, seat, upload.go_on(switched), deadlined, length, switched))
 }
 

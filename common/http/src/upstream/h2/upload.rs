@@ -64,6 +64,11 @@ where
         Upload { body, stream, watched, waiting: Bytes::new(), begun: false, over }
     }
 
+    /// All of it was sent, or nobody wants the rest.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
     pub(super) fn into_body(self) -> B {
         self.body
     }
