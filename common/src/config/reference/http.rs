@@ -63,7 +63,7 @@ pub(super) const KEYS: &[Key] = &[
         duration(SECOND, 7 * DAY),
         value("\"10m\""),
         "How long an upgraded connection (WebSocket) may be silent both ways.",
-        "",
+        "Also for HTTP/2 calls that stream both ways (gRPC), as long as the client may still send.",
     ),
     key(
         "http-filter.max_connections",
