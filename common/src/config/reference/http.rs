@@ -132,6 +132,14 @@ pub(super) const KEYS: &[Key] = &[
         "`normalise` brings it to one form, judges and forwards that form; `reject-ambiguous` answers 400.",
     ),
     key(
+        "http-filter.half_close",
+        Kind::Choice(&["leave", "answer"]),
+        value("\"leave\""),
+        "What it means when an HTTP/1 client ends its sending side behind a request.",
+        "`leave`: it has left, and the request is given up at once; from here a client that closed looks the same. `answer`: it still \
+         gets its answer, and one that has really left is noticed only when the answer is written.",
+    ),
+    key(
         "http-filter.underscore_headers",
         Kind::Choice(&["drop", "keep", "refuse"]),
         value("\"drop\""),
