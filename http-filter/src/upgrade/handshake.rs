@@ -107,7 +107,13 @@ impl Handshake {
             return if misread { Verdict::Wrong("did not switch to WebSocket") } else { Verdict::Refused };
         }
         match (self.asked, self.backend_h2) {
-            (Asked::Http1, false) => {}
+            (Asked::Http1, false) => {
+                let mut upgrades = headers.get_all(header::UPGRADE).iter();
+                let to = upgrades.next().filter(|_| upgrades.next().is_none());
+                if !to.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+                    return Verdict::Wrong("switched to something other than WebSocket");
+                }
+            }
             (Asked::Http1, true) => {
                 *status = StatusCode::SWITCHING_PROTOCOLS;
                 headers.remove(header::CONTENT_LENGTH);
