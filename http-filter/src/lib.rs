@@ -9,6 +9,7 @@
 pub mod app;
 pub mod certified;
 pub mod connection;
+pub mod grpc;
 pub mod journey;
 pub mod metrics;
 pub mod normalise;
