@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use common_http::guarded::{Exchange, HeadVerdict};
 use common_http::h2_gate::check_h2;
-use common_http::headers::Fields;
+use common_http::headers::{Fields, join_cookies};
 use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -25,7 +25,7 @@ use super::stages::limit_scope::Facts;
 use super::stages::{access_list, rate_limit};
 use super::upstream::ServerPool;
 use super::upstream::pool::Streamed;
-use super::{normalise, route, upgrade, upstream};
+use super::{grpc, normalise, route, upgrade, upstream};
 
 /// One request, from hyper to hyper.
 pub async fn run(
@@ -37,8 +37,10 @@ pub async fn run(
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
     let mut plan = Plan::begin(&app, &connection, &request);
+    let call = connection.h2 && grpc::is_call(request.headers());
     let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut plan, &mut journey).await {
         Ok(answer) => response::pass_on(&app, answer, &mut plan, exchange, journey),
+        Err(refusal) if call => response::refuse_call(&app, refusal, &mut plan, exchange, journey),
         Err(refusal) => response::refuse(&app, refusal, &mut plan, exchange, journey),
     };
     if last && !connection.h2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -55,11 +57,16 @@ async fn judge_and_serve<'a>(
     plan: &mut Plan<'a>,
     journey: &mut Journey,
 ) -> Result<upstream::Answer, Refusal> {
-    let (parts, body) = request.into_parts();
-    let (judged, pool) = match judge(app, connection, &parts, exchange, plan, journey)? {
-        Served::By(pool, judged) => (judged, pool),
+    let (mut parts, body) = request.into_parts();
+    upgrade::read_extended_connect(app, &mut parts)?;
+    if connection.h2 {
+        join_cookies(&mut parts.headers);
+    }
+    let judged = match judge(app, connection, &parts, exchange, plan, journey)? {
+        Served::By(judged) => judged,
         Served::Here(answer) => return Ok(answer.map(Streamed::Own)),
     };
+    let pool = judged.pool;
     let (outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), judged)?;
     let answer = upstream::send(app, pool, outgoing, journey).await?;
     upgrade::switch(app, connection, answer, switching, exchange, journey)
@@ -67,7 +74,7 @@ async fn judge_and_serve<'a>(
 
 /// Who answers a request that may pass.
 enum Served<'a> {
-    By(&'a ServerPool, Judged<'a>),
+    By(Judged<'a>),
     Here(Response<Bytes>),
 }
 
@@ -75,6 +82,8 @@ enum Served<'a> {
 pub struct Judged<'a> {
     /// What it was taken by.
     pub route: &'a Route,
+    /// Who serves.
+    pub pool: &'a ServerPool,
     /// The target for the backend, where it is not what the client wrote.
     pub rewritten: Option<PathAndQuery>,
     /// Values of the header rules of the section and of the route.
@@ -116,7 +125,7 @@ fn judge<'a>(
         })?,
     };
     let filled = [app.request_headers.fill(&values), route.request_headers.fill(&values)];
-    Ok(Served::By(pool, Judged { route, rewritten, filled }))
+    Ok(Served::By(Judged { route, pool, rewritten, filled }))
 }
 
 /// What the bytes themselves said: the guard's verdict for HTTP/1, the gate's for HTTP/2.

@@ -25,6 +25,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::app::App;
+use super::grpc;
 use super::journey::Journey;
 use super::streams::{Event, note};
 use super::upstream::body::ClientBody;
@@ -201,6 +202,22 @@ fn own(parts: &mut Parts, body: Bytes, head: bool) -> Bytes {
     }
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     Bytes::new()
+}
+
+/// Answers a gRPC call here, in its own words.
+pub fn refuse_call(
+    app: &App,
+    refusal: Refusal,
+    plan: &mut Plan<'_>,
+    exchange: Exchange,
+    mut journey: Journey,
+) -> Response<FilterBody> {
+    journey.refused(&refusal);
+    note(Event::Answered);
+    let mut response = grpc::answer(&refusal);
+    plan.apply(app, response.headers_mut());
+    journey.write_limits(response.headers_mut());
+    response.map(|()| FilterBody { source: Source::Own(None), journey, _exchange: exchange })
 }
 
 impl Body for FilterBody {

@@ -6,12 +6,17 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod access;
 mod answers;
+mod backends_tls;
+mod bad_backends;
+mod client_certificates;
 mod descriptors;
 mod drip;
 mod filtering;
 mod floods;
 mod forwarding;
+mod grpc;
 mod hand_over;
 mod http_routes;
 mod launcher;
@@ -24,4 +29,6 @@ mod routing;
 mod sandbox_holds;
 mod smuggling;
 mod ssrf;
+mod streaming;
 mod termination;
+mod websocket;
