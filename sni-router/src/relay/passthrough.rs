@@ -22,10 +22,7 @@ use super::literal::Host;
 use super::resolve::{Purpose, Resolver};
 use super::socket_options::SocketOptions;
 use super::tunnels::{Parties, Tunnels};
-use common::net::balance::{Balancer, EjectionOptions, Pick, Policy};
-
-/// An ejected server is left out for this long at most, however often it fails.
-const LONGEST_EJECTION: Duration = Duration::from_secs(300);
+use common::net::balance::{Ask, Balancer, Choice, Pick, hash};
 
 /// A server as the pool's table names it.
 #[derive(Debug)]
@@ -71,24 +68,14 @@ impl Server {
 impl Pool {
     /// From the configuration.
     pub fn new(pool: &config::Pool) -> Self {
-        let policy = match pool.balance {
-            config::Balance::RoundRobin => Policy::RoundRobin,
-            config::Balance::LeastConnections => Policy::LeastConnections,
-        };
-        let ejection = match pool.eject {
-            Some(eject) => EjectionOptions {
-                failures: eject.after.get(),
-                first: eject.duration,
-                longest: LONGEST_EJECTION.max(eject.duration),
-            },
-            None => EjectionOptions { failures: 0, ..EjectionOptions::default() },
-        };
         let weight = |server: &config::ServerAddress| u16::try_from(server.weight).unwrap_or(u16::MAX);
-        let weights: Vec<u16> = pool.servers.iter().map(weight).collect();
+        let servers: Vec<Server> = pool.servers.iter().map(Server::new).collect();
+        let members = servers.iter().zip(&pool.servers).map(|(server, own)| (&*server.label, weight(own)));
+        let balancer = Balancer::new(pool.into(), members, None);
         Self {
             name: Arc::clone(&pool.name),
-            servers: pool.servers.iter().map(Server::new).collect(),
-            balancer: Balancer::new(policy, ejection, &weights),
+            balancer,
+            servers,
             connect_deadline: pool.connect_deadline,
             proxy: pool.proxy_protocol,
         }
@@ -148,12 +135,22 @@ impl PassthroughService {
     /// A connected server: the balancer's choice, and after each failure its next one.
     async fn reach<'a>(&self, pool: &'a Pool, ends: Ends) -> Option<(Connected, &'a Server, Pick)> {
         let mut tried = Vec::new();
+        // The only thing that is known of the client here: other keys of `hash_on` are for HTTP.
+        let hash = Some(hash::address(ends.client.ip()));
         loop {
-            let pick = pool.balancer.pick(&tried, std::time::Instant::now())?;
+            let ask = Ask { tried: &tried, hash, prefer: None };
+            let pick = match pool.balancer.pick(&ask, std::time::Instant::now()) {
+                Choice::Server(pick) => pick,
+                Choice::Nobody => return None,
+                Choice::Full => {
+                    self.tunnels.metrics.pool_full.up();
+                    return None;
+                }
+            };
             let server = pool.servers.get(pick.server)?;
             match self.dial(server, pool.connect_deadline).await {
                 Ok(connected) => {
-                    pool.balancer.succeeded(pick.server);
+                    pool.balancer.succeeded(pick.server, std::time::Instant::now());
                     return Some((connected, server, pick));
                 }
                 Err((why, blame)) => {

@@ -13,7 +13,9 @@ mod terminator;
 
 pub use forward::{Destination, ForwardListener, ForwardProxy, ForwardRule, UserPattern};
 pub use http::{ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, HttpRule, PathPolicy, UnderscoreHeaders};
-pub use pool::{Balance, Ejection, Pool, SendProxy};
+pub use pool::{
+    Balance, CheckKind, Crowd, EjectOn, Ejection, HashOn, HealthCheck, Pool, Retries, SameSite, SendProxy, Sticky,
+};
 pub use relay::{Outward, Relay};
 pub use router::{
     ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, RouterRule,

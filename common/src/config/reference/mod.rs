@@ -155,6 +155,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
     [
         general::KEYS,
         pool::KEYS,
+        pool::balancing::KEYS,
         router::KEYS,
         terminator::KEYS,
         http::KEYS,
