@@ -23,6 +23,7 @@ use super::stages::access_list;
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
+use super::upstream::sticky;
 
 /// What outlives a reload.
 pub struct Instance {
@@ -132,7 +133,7 @@ pub struct App {
 impl App {
     fn new(
         config: &Config,
-        _files: &Files,
+        files: &Files,
         relay: &Sender<Dial, Dialed>,
         clock: &Clock,
         metrics: &Metrics,
@@ -145,7 +146,11 @@ impl App {
             headers: filter.max_headers,
             ..Limits::DEFAULT
         };
-        let pools = pools(config, relay, clock, previous)?;
+        let pools = pools(config, files, relay, clock, previous)?;
+        pools
+            .iter()
+            .filter(|pool| previous.is_none_or(|old| !old.has(pool)))
+            .for_each(|pool| pool.start_checks(metrics));
         Ok(Self {
             access: access_list::rules(filter)?,
             routes: routes(config, &pools)?,
@@ -159,12 +164,18 @@ impl App {
         })
     }
 
+    /// Whether that very pool is one of its pools.
+    fn has(&self, pool: &Rc<ServerPool>) -> bool {
+        self.pools.iter().any(|own| Rc::ptr_eq(own, pool))
+    }
+
     /// What `--check` judges: everything that needs no other process.
     ///
     /// # Errors
     /// What is wrong, one sentence each.
     pub fn check(config: &Config) -> Result<(), Vec<String>> {
-        Files::read(&config.files, common::process::Process::HttpFilter)?;
+        let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
+        sticky::check(config, &files).map_err(|error| vec![error])?;
         access_list::rules(&config.http_filter)
             .map(drop)
             .and(Routes::new(config).map(drop))
@@ -203,6 +214,7 @@ fn deadlines(filter: &HttpFilter, opaque_idle: Duration) -> Deadlines {
 /// The pools that routes lead to. One whose configuration has not changed keeps its connections and what it knows of its servers.
 fn pools(
     config: &Config,
+    files: &Files,
     relay: &Sender<Dial, Dialed>,
     clock: &Clock,
     previous: Option<&App>,
@@ -214,9 +226,15 @@ fn pools(
             continue;
         }
         let own = config.pool(&route.pool).ok_or_else(|| format!("there is no pool {}", route.pool))?;
-        let known = previous.and_then(|app| app.pools.iter().find(|pool| pool.is_made_from(own, filter)));
-        let new = || Rc::new(ServerPool::new(own, filter, RelayDialer(relay.clone()), clock.clone()));
-        pools.push(known.map_or_else(new, Rc::clone));
+        let known = previous.and_then(|app| app.pools.iter().find(|pool| pool.name == own.name));
+        pools.push(match known {
+            Some(same) if same.is_made_from(own, filter, files) => Rc::clone(same),
+            _ => {
+                let dialer = || RelayDialer(relay.clone());
+                let old = known.map(|pool| &**pool);
+                Rc::new(ServerPool::new(own, filter, files, dialer, clock.clone(), old)?)
+            }
+        });
     }
     Ok(pools)
 }

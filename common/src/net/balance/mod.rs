@@ -254,6 +254,12 @@ impl Balancer {
         known
     }
 
+    /// Whether it gets nothing new.
+    #[must_use]
+    pub fn is_draining(&self, server: usize) -> bool {
+        self.servers.get(server).is_some_and(Server::is_draining)
+    }
+
     /// What is known of each server.
     #[must_use]
     pub fn status(&self, now: Instant) -> Vec<ServerStatus> {
