@@ -36,11 +36,13 @@ impl Checks {
     /// As configured; `None`: none.
     pub fn new(health: Option<&HealthCheck>, dialer: impl FnOnce() -> RelayDialer, clock: &Clock) -> Self {
         let how = health.map(|health| {
+            // The one deadline of a check is around all of it; these only stand behind it.
+            let late = health.timeout.saturating_mul(2);
             let limits = PoolLimits {
                 idle_per_endpoint: 0,
                 connect: health.timeout,
-                first_byte: health.timeout,
-                body_idle: health.timeout,
+                first_byte: late,
+                body_idle: late,
                 ..PoolLimits::default()
             };
             (health.clone(), Pool::new(dialer(), limits, clock.clone()))
