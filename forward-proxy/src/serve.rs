@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{Config, ForwardProxy, UserPattern};
+use common::config::{Config, Files, ForwardProxy, UserPattern};
 use common::ipc::directory::Directory;
 use common::net::client_limit::ClientLimit;
+use common::process::Process;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::FORWARD_TO_RELAY;
 use common_http::framing::Limits;
@@ -97,6 +98,7 @@ impl Proxy {
     #[must_use]
     pub fn start(
         config: &ForwardProxy,
+        policy: Policy,
         log: bool,
         authenticator: Rc<Authenticator>,
         directory: Directory,
@@ -120,7 +122,7 @@ impl Proxy {
             ..Deadlines::default()
         };
         let proxy = Rc::new(Self {
-            policy: Policy::new(config),
+            policy,
             authenticator,
             require_user: config.require_user,
             realm: Arc::clone(&config.realm),
@@ -189,6 +191,7 @@ async fn sweep(proxy: Rc<Proxy>, clock: Clock) {
 #[derive(Debug)]
 pub struct Opened {
     config: Config,
+    policy: Policy,
     listeners: Vec<(Arc<str>, OwnedFd)>,
     directory: Directory,
     authenticator: Rc<Authenticator>,
@@ -201,11 +204,13 @@ impl HasFigures<Metrics> for Opened {
     }
 }
 
-/// What `--check` judges beyond the configuration: the users file.
+/// What `--check` judges beyond the configuration: rules, the country file, the users file.
 ///
 /// # Errors
 /// Everything that is wrong, with file and line.
 pub fn check(config: &Config) -> Result<(), Vec<String>> {
+    let files = Files::read(&config.files, Process::ForwardProxy)?;
+    Policy::open(config, &files)?;
     match &config.forward_proxy.users_file {
         Some(path) => Users::read(path).map(drop),
         None => Ok(()),
@@ -230,10 +235,12 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     if let Some(users) = &users {
         warn_of_strangers(&config.forward_proxy, users);
     }
+    let policy = Policy::open(&config, &opening.files(Process::ForwardProxy)?);
+    let policy = policy.map_err(|errors| StartError::Other(errors.join("\n")))?;
     let metrics = Metrics::default();
     let authenticator = Authenticator::new(users, metrics.clone());
     let authenticator = authenticator.map_err(|error| StartError::Other(format!("no random bytes: {error}")))?;
-    Ok(Opened { config, listeners, directory, authenticator, metrics })
+    Ok(Opened { config, policy, listeners, directory, authenticator, metrics })
 }
 
 /// Rules about users that the file does not have match nobody: most often a slip of the pen.
@@ -242,7 +249,7 @@ fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
         tracing::warn!("the users file names nobody");
     }
     for rule in &config.access {
-        for pattern in &rule.users {
+        for pattern in &rule.conditions.users {
             if let UserPattern::Named(name) = pattern
                 && !users.has(name)
             {
@@ -254,8 +261,8 @@ fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
 
 /// Accepts until told to stop, then finishes what is under way.
 pub async fn serve(opened: Opened, context: Context) {
-    let Opened { config, listeners, directory, authenticator, metrics } = opened;
-    let proxy = Proxy::start(&config.forward_proxy, config.log.access, authenticator, directory, metrics);
+    let Opened { config, policy, listeners, directory, authenticator, metrics } = opened;
+    let proxy = Proxy::start(&config.forward_proxy, policy, config.log.access, authenticator, directory, metrics);
     let mut accepting = Vec::new();
     for (name, socket) in listeners {
         let proxy = Rc::clone(&proxy);

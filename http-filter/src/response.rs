@@ -14,6 +14,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::journey::Journey;
+use super::streams::{Event, note};
 use super::upstream::body::ClientBody;
 use super::upstream::pool::{Answer, Busy, Streamed};
 
@@ -70,6 +71,8 @@ pub fn pass_on(answer: Answer, exchange: Exchange, mut journey: Journey) -> Resp
     let mut answer = answer;
     strip(answer.headers_mut(), Direction::Response, switching, Underscores::Keep);
     journey.answered(answer.status());
+    note(Event::Answered);
+    journey.write_limits(answer.headers_mut());
     answer.map(|body| FilterBody { source: Source::of(body), journey, _exchange: exchange })
 }
 
@@ -81,6 +84,7 @@ pub fn refuse(
     mut journey: Journey,
 ) -> Response<FilterBody> {
     journey.refused(&refusal);
+    note(Event::Answered);
     let mut answer = OwnAnswer::new(refusal.status, &refusal.reason);
     answer.rule = refusal.rule.as_deref();
     answer.close = refusal.close;
@@ -89,6 +93,7 @@ pub fn refuse(
     if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(SOON));
     }
+    journey.write_limits(response.headers_mut());
     response.map(|body| FilterBody { source: Source::Own(Some(body)), journey, _exchange: exchange })
 }
 
@@ -107,6 +112,7 @@ impl Body for FilterBody {
                 polled => polled,
             },
         };
+        note(if polled.is_pending() { Event::BackendPending } else { Event::Gave });
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
