@@ -143,6 +143,13 @@ pub struct HealthCheck {
     pub start_down: bool,
 }
 
+impl HealthCheck {
+    /// Whether one check may take longer than the time between two.
+    pub fn is_slower_than_its_interval(&self) -> bool {
+        self.timeout > self.interval
+    }
+}
+
 /// `check` of `[pool.health]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckKind {
