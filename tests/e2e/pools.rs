@@ -98,6 +98,11 @@ fn addresses(servers: &[Server]) -> Vec<SocketAddr> {
     servers.iter().map(Server::address).collect()
 }
 
+/// An address where nobody listens.
+fn dead() -> SocketAddr {
+    (harness::backends::ADDRESS, harness::ports::hold().port).into()
+}
+
 /// A world with one pool of these servers.
 fn world(name: &str, servers: &[Server], keys: &str) -> World {
     let pool = World::new(name).terminates(&["www.test"]).pool_with("app", &addresses(servers), keys);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{self, SendProxy};
+use common::config::{self, HealthCheck, SendProxy};
 use common::ipc::messages::Ends;
 use common::ipc::messages::router_to_relay::Passthrough;
 use common::ipc::receiver::Verdict;
@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::connect::{ConnectOptions, Connected, connect};
+use super::health::{self, Checks};
 use super::literal::Host;
 use super::resolve::{Purpose, Resolver};
 use super::socket_options::SocketOptions;
@@ -38,9 +39,11 @@ pub struct Server {
 /// A pool that connections can be sent to.
 #[derive(Debug)]
 pub struct Pool {
-    name: Arc<str>,
-    servers: Vec<Server>,
-    balancer: Balancer,
+    pub(super) name: Arc<str>,
+    pub(super) servers: Vec<Server>,
+    pub(super) balancer: Balancer,
+    pub(super) health: Option<HealthCheck>,
+    pub(super) checks: Checks,
     connect_deadline: Duration,
     proxy: SendProxy,
 }
@@ -48,10 +51,10 @@ pub struct Pool {
 /// The service.
 #[derive(Debug)]
 pub struct PassthroughService {
-    pools: HashMap<Arc<str>, Pool>,
+    pools: HashMap<Arc<str>, Rc<Pool>>,
     resolver: Rc<Resolver>,
     socket: SocketOptions,
-    tunnels: Rc<Tunnels>,
+    pub(super) tunnels: Rc<Tunnels>,
 }
 
 impl Server {
@@ -76,6 +79,8 @@ impl Pool {
             name: Arc::clone(&pool.name),
             balancer,
             servers,
+            health: pool.health.clone(),
+            checks: Checks::default(),
             connect_deadline: pool.connect_deadline,
             proxy: pool.proxy_protocol,
         }
@@ -90,8 +95,25 @@ impl PassthroughService {
         socket: SocketOptions,
         tunnels: Rc<Tunnels>,
     ) -> Rc<Self> {
-        let pools = pools.iter().map(|pool| (Arc::clone(&pool.name), Pool::new(pool))).collect();
-        Rc::new(Self { pools, resolver, socket, tunnels })
+        let pools = pools.iter().map(|pool| (Arc::clone(&pool.name), Rc::new(Pool::new(pool)))).collect();
+        let service = Rc::new(Self { pools, resolver, socket, tunnels });
+        service.pools.values().for_each(|pool| health::start(&service, pool));
+        service
+    }
+
+    /// Gives the server (`host:port` as configured) of the pool no new connections from now on (`true`), or takes that back. Those
+    /// that are open stay.
+    ///
+    /// # Errors
+    /// One sentence: which name is not known.
+    pub fn drain_server(&self, pool: &str, server: &str, drain: bool) -> Result<(), String> {
+        let found = self.pools.get(pool).ok_or_else(|| format!("nothing is passed to a pool `{pool}`"))?;
+        if !found.balancer.drain(server, drain, std::time::Instant::now()) {
+            return Err(format!("the pool `{pool}` has no server `{server}`"));
+        }
+        let what = if drain { "draining: it gets nothing new" } else { "no longer draining" };
+        tracing::info!(pool, server, "{what}");
+        Ok(())
     }
 
     /// Takes a client, or returns it to the router when this process is full.
@@ -172,7 +194,7 @@ impl PassthroughService {
     }
 
     /// The error says why, and whether it speaks against the server.
-    async fn dial(&self, server: &Server, deadline: Duration) -> Result<Connected, (String, bool)> {
+    pub(super) async fn dial(&self, server: &Server, deadline: Duration) -> Result<Connected, (String, bool)> {
         let deadline = Instant::now() + deadline;
         let options = ConnectOptions { socket: self.socket.clone(), ..ConnectOptions::until(deadline) };
         if let Host::Address(ip) = server.host {

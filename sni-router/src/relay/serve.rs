@@ -87,7 +87,7 @@ pub async fn serve(opened: Opened, context: Context) {
         socket.clone(),
         metrics.clone(),
     );
-    let passthrough = PassthroughService::new(&config.pools, resolver, socket, Rc::clone(&tunnels));
+    let passthrough = PassthroughService::new(&passed_to(&config), resolver, socket, Rc::clone(&tunnels));
 
     let from_router = Receiver::new(ROUTER_TO_RELAY.name, context.peers(&ROUTER_TO_RELAY), {
         move |arrival: Arrival<Passthrough, Nothing>| passthrough.take(arrival.parcel)
@@ -132,6 +132,11 @@ fn outward(dials: &Rc<DialService>, tunnels: &Rc<Tunnels>, arrival: Arrival<Outw
             splice::take(tunnels, Splice { ends, label, user, sockets, to_server, to_client })
         }
     }
+}
+
+/// The pools that connections are passed to. The others are http-filter's to watch.
+fn passed_to(config: &Config) -> Vec<config::Pool> {
+    config.pools.iter().filter(|pool| config.passes_to(&pool.name)).cloned().collect()
 }
 
 /// What clients going out may reach: everything public, the configuration's exceptions, never this proxy itself.

@@ -102,6 +102,28 @@ fn a_client_keeps_its_server_over_http_and_in_passthrough() {
 }
 
 #[test]
+fn passthrough_pools_are_checked_by_connecting() {
+    within(60, || {
+        let (echo, dead) = (Backend::echo(), dead());
+        let checks = "[pool.health]\ninterval = \"100ms\"\ntimeout = \"500ms\"\nfall = 2\n";
+        let world = World::new("pass-health")
+            .pool_with("echo", &[dead, echo.address()], checks)
+            .passes("echo.test", "echo")
+            .start();
+        world.wait_for_line("passthrough-relay", &["down: ", "pool=echo", &dead.to_string()]);
+        let failed = world.figure("passthrough-relay", "connects_failed");
+        for _ in 0..6 {
+            let hello = tls::client("echo.test").hello().0;
+            let mut stream = raw::connect(world.https());
+            stream.write_all(&hello).unwrap();
+            stream.read_exact(&mut vec![0; hello.len()]).unwrap();
+        }
+        assert_eq!(world.figure("passthrough-relay", "connects_failed"), failed, "the dead one is not even tried");
+        world.stop_without_counting();
+    });
+}
+
+#[test]
 fn passthrough_keeps_to_the_limit_of_a_pool() {
     within(60, || {
         let echo = Backend::echo();

@@ -122,7 +122,7 @@ fn only_what_may_be_repeated_is_sent_again() {
 fn what_was_not_sent_goes_to_the_next_server_whatever_it_is() {
     within(60, || {
         let servers = three();
-        let dead = std::net::SocketAddr::from((harness::backends::ADDRESS, harness::ports::hold().port));
+        let dead = dead();
         let world = World::new("unsent")
             .terminates(&["www.test"])
             .pool_with("app", &[dead, servers[0].address()], "eject_after = 0")

@@ -57,7 +57,7 @@ fn servers_may_begin_as_down_and_checks_may_only_connect() {
         servers[0].is(Mood::Ill);
         let pool = format!("{CHECKS}start = \"down\"\n");
         let connect = CHECKS.replace("path = \"/health\"", "check = \"connect\"");
-        let dead = std::net::SocketAddr::from((harness::backends::ADDRESS, harness::ports::hold().port));
+        let dead = dead();
         let world = World::new("start-down")
             .terminates(&["www.test"])
             .pool_with("app", &addresses(&servers[..2]), &pool)
