@@ -1,9 +1,11 @@
 //! What operators ask of pools: how they are, and to let a server go.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use common::net::balance::ServerStatus;
 
+use super::pool::ServerPool;
 use crate::app::Instance;
 
 /// One pool for `bulkhead status`.
@@ -11,6 +13,8 @@ use crate::app::Instance;
 pub struct PoolStatus {
     /// Its name.
     pub name: Arc<str>,
+    /// Requests that wait for a free server.
+    pub waiting: usize,
     /// Its servers, in the order of the configuration.
     pub servers: Vec<ServerStatus>,
 }
@@ -37,6 +41,11 @@ impl Instance {
     /// Every pool that http-filter uses, and what is known of its servers.
     pub fn pool_status(&self) -> Vec<PoolStatus> {
         let app = self.app();
-        app.pools.iter().map(|pool| PoolStatus { name: Arc::clone(&pool.name), servers: pool.status() }).collect()
+        let status = |pool: &Rc<ServerPool>| PoolStatus {
+            name: Arc::clone(&pool.name),
+            waiting: pool.waiting(),
+            servers: pool.status(),
+        };
+        app.pools.iter().map(status).collect()
     }
 }

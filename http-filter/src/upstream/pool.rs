@@ -265,6 +265,11 @@ impl ServerPool {
         known
     }
 
+    /// Requests that wait for a free server.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// What is known of each server.
     pub fn status(&self) -> Vec<ServerStatus> {
         self.balancer.status(Instant::now())

@@ -77,6 +77,30 @@ fn a_key_keeps_its_server_and_only_keys_of_a_lost_one_move() {
 }
 
 #[test]
+fn a_popular_key_does_not_overload_its_server() {
+    within(60, || {
+        let servers = three();
+        let keys = "balance = \"hash\"\nhash_on = \"header:x-key\"\nhash_balance_factor = 100\nmax_retries = 0";
+        let world = world("hash-bounded", &servers, keys);
+        let own = who(&world, "X-Key: hot\r\n");
+        assert_eq!(who(&world, "X-Key: hot\r\n"), own, "nobody is busy");
+        servers.iter().for_each(|server| server.is(Mood::Hangs));
+        let before: Vec<usize> = servers.iter().map(Server::seen).collect();
+        let held: Vec<_> = (0..3)
+            .map(|_| {
+                let mut stream = raw::connect(world.http());
+                stream.write_all(b"GET / HTTP/1.1\r\nHost: www.test\r\nX-Key: hot\r\n\r\n").unwrap();
+                stream
+            })
+            .collect();
+        eventually(5, "each has one of three", || {
+            servers.iter().zip(&before).all(|(server, before)| server.seen() == before + 1).then_some(())
+        });
+        drop(held);
+    });
+}
+
+#[test]
 fn a_client_keeps_its_server_over_http_and_in_passthrough() {
     within(60, || {
         let servers = three();
