@@ -9,6 +9,7 @@ mod command_line;
 mod demo;
 mod explain;
 mod plan;
+mod reload;
 mod sandbox;
 mod say;
 mod siblings;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match verb {
         Verb::Up { config } => up::run(&config),
         Verb::Check { config } => check::run(&config),
+        Verb::Reload { config } => reload::run(&config),
         Verb::Status(order) => status::run(&order),
         Verb::Sandbox { place } => sandbox::run(&place),
         Verb::Demo { words } => demo::run(words),

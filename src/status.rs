@@ -104,6 +104,7 @@ fn as_json(crew: &Crew, replies: &[Reply]) -> Value {
                 "pid": status.pid,
                 "version": status.version,
                 "uptime": status.uptime,
+                "reloads": status.reloads,
                 "state": if status.draining { "draining" } else { "serving" },
                 "sandboxed": status.sandboxed,
                 "figures": status.figures.iter().map(|(name, value)| (name.to_string(), json!(value)))
@@ -134,13 +135,14 @@ mod tests {
             pid: 77,
             version: "0.1.0".into(),
             uptime: 61,
+            reloads: 0,
             draining: false,
             sandboxed: false,
             figures: (0..6).map(|number| (format!("figure_{number}").into(), number)).collect(),
         };
         vec![
             (target(Process::SniRouter), Ok(ControlReply::Status(Box::new(status)))),
-            (target(Process::HttpFilter), Err(Silence::NoAnswer)),
+            (target(Process::HttpFilter), Err(Silence::NoAnswer(crate::ask::DEADLINE))),
             (target(Process::ForwardProxy), Err(Silence::NotRunning)),
         ]
     }

@@ -19,6 +19,7 @@ use crate::ipc::receiver::{Arrival, Receiver, Verdict};
 use crate::net::listen_fds::{InheritError, Inherited};
 use crate::observe::metrics::Figures;
 use crate::process::Process;
+use crate::reload::{Commit, Reloader};
 use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
 use crate::sys::socket::with_open_descriptors;
 use crate::wiring::{CONTROL, EDGES, Edge};
@@ -108,9 +109,21 @@ struct Inner {
     stopping: Cell<bool>,
     stop: Notify,
     peers: Vec<(&'static str, PeerCheck)>,
+    reloader: Rc<Reloader>,
 }
 
 impl Context {
+    /// From now on the process can take another configuration: `prepare` judges it and builds what it needs, changing nothing;
+    /// what it returns puts that in the place of the old and cannot fail.
+    pub fn on_reload(&self, prepare: impl Fn(&Config, &Files) -> Result<Commit, Vec<String>> + 'static) {
+        self.inner.reloader.answer_with(prepare);
+    }
+
+    /// The configuration at work.
+    pub fn config(&self) -> Rc<Config> {
+        self.inner.reloader.config()
+    }
+
     /// Waits until the process is told to finish (SIGTERM, SIGINT or `drain`).
     pub async fn stopping(&self) {
         while !self.inner.stopping.get() {
@@ -137,7 +150,7 @@ impl Context {
     fn answer_control(&self, listener: OwnedFd, figures: Rc<dyn Figures>, peers: PeerCheck) {
         let context = self.clone();
         let receiver = Receiver::new(CONTROL, peers, move |arrival: Arrival<Control, ControlReply>| {
-            let reply = context.control(arrival.parcel.body, &*figures);
+            let reply = context.control(arrival.parcel.body, arrival.parcel.descriptors, &*figures);
             if let Some(replier) = arrival.replier {
                 replier.send(reply, Vec::new());
             }
@@ -146,7 +159,10 @@ impl Context {
         tokio::task::spawn_local(receiver.serve(listener));
     }
 
-    fn control(&self, question: Control, figures: &dyn Figures) -> ControlReply {
+    fn control(&self, question: Control, descriptors: Vec<OwnedFd>, figures: &dyn Figures) -> ControlReply {
+        let reloader = &self.inner.reloader;
+        let outcome =
+            |outcome: Result<(), Vec<Box<str>>>| outcome.map_or_else(ControlReply::Refused, |()| ControlReply::Done);
         match question {
             Control::Status => ControlReply::Status(Box::new(Status {
                 process: self.inner.process,
@@ -154,6 +170,7 @@ impl Context {
                 pid: std::process::id(),
                 version: env!("CARGO_PKG_VERSION").into(),
                 uptime: self.inner.began.elapsed().as_secs(),
+                reloads: reloader.reloads(),
                 draining: self.is_stopping(),
                 sandboxed: self.inner.report.holds(),
                 figures: figures.read(),
@@ -161,6 +178,15 @@ impl Context {
             Control::Sandbox => ControlReply::Sandbox(Box::new(self.inner.report.clone())),
             Control::Drain => {
                 self.stop();
+                ControlReply::Done
+            }
+            Control::Prepare { .. } if self.is_stopping() => {
+                ControlReply::Refused(vec!["it is finishing and takes no new configuration".into()])
+            }
+            Control::Prepare { generation } => outcome(reloader.prepare(generation, descriptors.into_iter().next())),
+            Control::Commit { generation } => outcome(reloader.commit(generation)),
+            Control::Abort { generation } => {
+                reloader.abort(generation);
                 ControlReply::Done
             }
         }
@@ -258,6 +284,7 @@ fn begin<O>(
     let starter = nix::unistd::getuid().as_raw();
     let identity = nix::unistd::Uid::effective().is_root().then(|| Identity::of(component.process));
     let peers = expected_peers(component.process, starter);
+    let reloader = Reloader::new(component.process, opening.config.clone());
     let report = close_sandbox(component, mode, identity, opening)?;
     let context = Context {
         inner: Rc::new(Inner {
@@ -268,6 +295,7 @@ fn begin<O>(
             stopping: Cell::new(false),
             stop: Notify::new(),
             peers,
+            reloader,
         }),
     };
     Ok(Begun { opened, context, control, control_peers: control_peers(starter) })

@@ -16,6 +16,7 @@ mod launcher;
 mod limits;
 mod passthrough;
 mod recordings;
+mod reload;
 mod restart;
 mod routing;
 mod sandbox_holds;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use common::process::Process;
 use common::startup::{Component, run};
@@ -18,6 +19,11 @@ const COMPONENT: Component = Component {
 
 fn main() -> ExitCode {
     run(&COMPONENT, serve::open, |opened, context| async move {
-        serve::serve(opened, context.peers(&ROUTER_TO_TERMINATOR), context.stopping()).await;
+        let (world, from_router) = serve::start(opened);
+        context.on_reload({
+            let world = Rc::clone(&world);
+            move |config, files| Ok(Box::new(serve::prepare(&world, config, files)?))
+        });
+        serve::serve(world, from_router, context.peers(&ROUTER_TO_TERMINATOR), context.stopping()).await;
     })
 }

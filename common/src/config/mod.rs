@@ -7,6 +7,7 @@
 //! Who loads the file takes its own part and drops the rest. Secrets are paths in the file, never values. What the
 //! components alone can judge (keys that match certificates, hashes of passwords) is asked of them by `bulkhead check`.
 
+pub mod archive;
 pub mod checked;
 mod cross;
 mod diagnostic;
@@ -16,6 +17,7 @@ mod nearest;
 pub mod pattern;
 mod read;
 pub mod reference;
+pub mod restart;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -103,7 +105,11 @@ fn load(path: &Path, check_files: bool) -> Loaded {
     finish(ledger, config)
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+/// The text of a configuration file.
+///
+/// # Errors
+/// Why it cannot be read, without the name of the file.
+pub fn read_text(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| format!("the configuration cannot be opened: {error}"))?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1)

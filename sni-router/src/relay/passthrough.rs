@@ -1,5 +1,6 @@
 //! Passthrough: a client's socket and the name of a pool → a server of the pool, bytes untouched.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::connect::{ConnectOptions, Connected, connect};
+use super::generations::Generations;
 use super::literal::Host;
 use super::resolve::{Purpose, Resolver};
 use super::socket_options::SocketOptions;
@@ -41,6 +43,7 @@ pub struct Server {
 /// A pool that connections can be sent to.
 #[derive(Debug)]
 pub struct Pool {
+    made_from: config::Pool,
     name: Arc<str>,
     servers: Vec<Server>,
     balancer: Balancer,
@@ -51,11 +54,14 @@ pub struct Pool {
 /// The service.
 #[derive(Debug)]
 pub struct PassthroughService {
-    pools: HashMap<Arc<str>, Pool>,
+    pools: RefCell<Generations<Pools>>,
     resolver: Rc<Resolver>,
-    socket: SocketOptions,
+    socket: RefCell<SocketOptions>,
     tunnels: Rc<Tunnels>,
 }
+
+/// The pools of one configuration, by name.
+pub type Pools = HashMap<Arc<str>, Rc<Pool>>;
 
 impl Server {
     /// From the configuration, which has checked host and port.
@@ -86,6 +92,7 @@ impl Pool {
         let weight = |server: &config::ServerAddress| u16::try_from(server.weight).unwrap_or(u16::MAX);
         let weights: Vec<u16> = pool.servers.iter().map(weight).collect();
         Self {
+            made_from: pool.clone(),
             name: Arc::clone(&pool.name),
             servers: pool.servers.iter().map(Server::new).collect(),
             balancer: Balancer::new(policy, ejection, &weights),
@@ -103,8 +110,28 @@ impl PassthroughService {
         socket: SocketOptions,
         tunnels: Rc<Tunnels>,
     ) -> Rc<Self> {
-        let pools = pools.iter().map(|pool| (Arc::clone(&pool.name), Pool::new(pool))).collect();
-        Rc::new(Self { pools, resolver, socket, tunnels })
+        let pools = pools.iter().map(|pool| (Arc::clone(&pool.name), Rc::new(Pool::new(pool)))).collect();
+        let pools = RefCell::new(Generations::new(pools));
+        Rc::new(Self { pools, resolver, socket: RefCell::new(socket), tunnels })
+    }
+
+    /// The pools of another configuration. One that has not changed is taken over with what is known of its servers.
+    pub fn prepare(&self, pools: &[config::Pool]) -> Pools {
+        let now = self.pools.borrow();
+        let same = |pool: &config::Pool| now.current().get(&pool.name).filter(|own| own.made_from == *pool).cloned();
+        let make = |pool: &config::Pool| same(pool).unwrap_or_else(|| Rc::new(Pool::new(pool)));
+        pools.iter().map(|pool| (Arc::clone(&pool.name), make(pool))).collect()
+    }
+
+    /// Connections that come from now on find these.
+    pub fn take_over(&self, pools: Pools, socket: SocketOptions) {
+        self.pools.borrow_mut().replace(pools, std::time::Instant::now());
+        *self.socket.borrow_mut() = socket;
+    }
+
+    /// A pool by its name; for a while also one that the last reload has taken away, because sni-router is told later.
+    fn pool(&self, name: &str) -> Option<Rc<Pool>> {
+        self.pools.borrow().find(std::time::Instant::now(), |pools| pools.get(name).cloned())
     }
 
     /// Takes a client, or returns it to the router when this process is full.
@@ -124,10 +151,10 @@ impl PassthroughService {
     async fn serve(self: Rc<Self>, message: Passthrough, socket: OwnedFd, place: Place) {
         let _place = place;
         let Ok(client) = TcpStream::from_std(socket.into()) else { return };
-        let Some(pool) = self.pools.get(&*message.pool) else {
+        let Some(pool) = self.pool(&message.pool) else {
             return tracing::error!(pool = &*message.pool, "sni-router names a pool that this process does not know");
         };
-        let Some((connected, server, pick)) = self.reach(pool, message.ends).await else {
+        let Some((connected, server, pick)) = self.reach(&pool, message.ends).await else {
             self.tunnels.metrics.no_server.up();
             return tracing::warn!(client = %message.ends.client, pool = &*pool.name, "no server could be reached");
         };
@@ -177,7 +204,7 @@ impl PassthroughService {
     /// The error says why, and whether it speaks against the server.
     async fn dial(&self, server: &Server, deadline: Duration) -> Result<Connected, (String, bool)> {
         let deadline = Instant::now() + deadline;
-        let options = ConnectOptions { socket: self.socket.clone(), ..ConnectOptions::until(deadline) };
+        let options = ConnectOptions { socket: self.socket.borrow().clone(), ..ConnectOptions::until(deadline) };
         if let Host::Address(ip) = server.host {
             return connect(&[SocketAddr::new(ip, server.port)], &options)
                 .await
