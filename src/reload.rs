@@ -6,6 +6,7 @@
 //! and the way in last.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -88,17 +89,19 @@ fn generation() -> u64 {
 /// One sealed memory file per target: nobody gets the files of another process.
 fn parcels(crew: &Crew, file: &Path, text: &str, config: &Config) -> Result<Vec<OwnedFd>, String> {
     let base = file.parent().unwrap_or(Path::new("/")).to_owned();
+    let encode = |process: Process| {
+        let files = Files::read(&config.files, process).map_err(|errors| errors.join("\n"))?;
+        let file_name = file.display().to_string();
+        let archive = Archive { file_name, base: base.clone(), text: text.to_owned(), files };
+        archive.encode().map_err(|error| format!("error: {error}"))
+    };
     let mut contents: BTreeMap<Process, Vec<u8>> = BTreeMap::new();
     let mut parcels = Vec::new();
     for target in &crew.targets {
-        if !contents.contains_key(&target.process) {
-            let files = Files::read(&config.files, target.process).map_err(|errors| errors.join("\n"))?;
-            let archive =
-                Archive { file_name: file.display().to_string(), base: base.clone(), text: text.to_owned(), files };
-            let bytes = archive.encode().map_err(|error| format!("error: {error}"))?;
-            contents.insert(target.process, bytes);
-        }
-        let bytes = contents.get(&target.process).map(Vec::as_slice).unwrap_or_default();
+        let bytes = match contents.entry(target.process) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(encode(target.process)?),
+        };
         let parcel = sealed::seal("bulkhead-reload", bytes);
         parcels.push(parcel.map_err(|error| format!("error: cannot make a memory file: {error}"))?);
     }

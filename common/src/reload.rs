@@ -160,8 +160,11 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    const REST: &str = "[[forward-proxy.listen]]\nname = \"out\"\naddress = \"127.0.0.1:3128\"\n";
+
     fn archive(text: &str) -> Option<OwnedFd> {
-        let archive = Archive { file_name: "b.toml".into(), base: "/".into(), text: text.into(), ..Archive::default() };
+        let text = format!("{text}{REST}");
+        let archive = Archive { file_name: "b.toml".into(), base: "/".into(), text, ..Archive::default() };
         Some(sealed::seal("test", &archive.encode().unwrap()).unwrap())
     }
 
@@ -171,7 +174,7 @@ mod tests {
     }
 
     fn reloader() -> (Rc<Reloader>, Rc<Cell<u32>>) {
-        let config = Config::parse("", "b.toml", Path::new("/")).unwrap().0;
+        let config = Config::parse(REST, "b.toml", Path::new("/")).unwrap().0;
         let reloader = Reloader::new(Process::HttpFilter, config);
         let committed = Rc::new(Cell::new(0));
         let count = Rc::clone(&committed);

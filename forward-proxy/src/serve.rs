@@ -35,8 +35,6 @@ const IDLE_PER_SERVER: usize = 16;
 const MAX_SERVERS: usize = 1024;
 /// An idle connection to a server is kept for `idle_deadline`, but never longer: strangers' servers end theirs early.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
-/// Read buffer of a connection to a server, in bytes.
-const SERVER_BUFFER: usize = 64 * 1024;
 /// What hyper's read buffer must have beyond the largest head that the framing lets pass.
 const BUFFER_SLACK: usize = 8 * 1024;
 
@@ -216,7 +214,6 @@ fn pool_limits(config: &ForwardProxy) -> PoolLimits {
         connect: config.connect_deadline,
         first_byte: FIRST_BYTE,
         body_idle: BODY_IDLE,
-        buffer: SERVER_BUFFER,
         ..PoolLimits::default()
     }
 }

@@ -395,7 +395,13 @@ fn a_websocket_and_tunnels_survive_reloads() {
 fn sighup_to_the_launcher_reloads() {
     within(60, || {
         let (one, two) = (named("one"), named("two"));
-        let world = World::new("sighup").terminates(&["www.test"]).pool("app", &[one.address()]).serves("app").start();
+        // As an ordinary user: the processes live in user namespaces of their own.
+        let world = World::new("sighup")
+            .as_user(64_321)
+            .terminates(&["www.test"])
+            .pool("app", &[one.address()])
+            .serves("app")
+            .start();
         let hang_up = || kill(Pid::from_raw(i32::try_from(world.launcher()).unwrap()), Signal::SIGHUP).unwrap();
         edit(&world, &one.address().to_string(), &two.address().to_string());
         hang_up();

@@ -161,7 +161,8 @@ mod tests {
         Archive {
             file_name: "/etc/b/bulkhead.toml".into(),
             base: "/etc/b".into(),
-            text: "[log]\nlevel = \"info\"\n".into(),
+            text: "[log]\nlevel = \"warn\"\n[[forward-proxy.listen]]\nname = \"out\"\naddress = \"127.0.0.1:1\"\n"
+                .into(),
             files: files.into_iter().map(|(path, bytes)| (path.into(), bytes.into())).collect(),
         }
     }
@@ -172,7 +173,7 @@ mod tests {
         let back = Archive::decode(&bytes).unwrap();
         assert_eq!(back, archive());
         assert_eq!(&**back.files.get(Path::new("/etc/b/users")).unwrap(), b"ada:x");
-        assert_eq!(back.parse().unwrap().0.log.level, crate::config::LogLevel::Info);
+        assert_eq!(back.parse().unwrap().0.log.level, crate::config::LogLevel::Warn);
     }
 
     #[test]
