@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::config::{Config, Files, ForwardProxy, UserPattern};
 use common::ipc::directory::Directory;
 use common::net::client_limit::ClientLimit;
+use common::process::Process;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::FORWARD_TO_RELAY;
 use common_http::framing::Limits;
@@ -102,6 +103,7 @@ impl Proxy {
     #[must_use]
     pub fn start(
         config: &ForwardProxy,
+        policy: Policy,
         log: bool,
         authenticator: Rc<Authenticator>,
         directory: Directory,
@@ -110,7 +112,7 @@ impl Proxy {
         let way_out = WayOut::start(directory, config, &metrics);
         let clock = Clock::new();
         let proxy = Rc::new(Self {
-            current: RefCell::new(Rc::new(Generation::new(config, log))),
+            current: RefCell::new(Rc::new(Generation::new(config, policy, log))),
             authenticator,
             pool: Pool::new(way_out.clone(), pool_limits(config), clock.clone()),
             way_out,
@@ -135,6 +137,7 @@ impl Proxy {
     /// What is wrong with it.
     pub fn prepare(self: &Rc<Self>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, Vec<String>> {
         let new = &config.forward_proxy;
+        let policy = Policy::open(config, files)?;
         let users = new.users_file.as_deref().map(|path| {
             let bytes = files.get(path).map_err(|error| vec![error])?;
             Users::from_bytes(bytes, path)
@@ -144,7 +147,7 @@ impl Proxy {
             warn_of_strangers(new, users);
         }
         let users = self.authenticator.prepare(users).map_err(|error| vec![format!("no random bytes: {error}")])?;
-        let (proxy, next) = (Rc::clone(self), Rc::new(Generation::new(new, config.log.access)));
+        let (proxy, next) = (Rc::clone(self), Rc::new(Generation::new(new, policy, config.log.access)));
         let new = new.clone();
         Ok(move || {
             users();
@@ -187,9 +190,9 @@ impl Proxy {
 }
 
 impl Generation {
-    fn new(config: &ForwardProxy, log: bool) -> Self {
+    fn new(config: &ForwardProxy, policy: Policy, log: bool) -> Self {
         Self {
-            policy: Policy::new(config),
+            policy,
             require_user: config.require_user,
             realm: Arc::clone(&config.realm),
             framing: Limits {
@@ -241,6 +244,7 @@ async fn sweep(proxy: Rc<Proxy>, clock: Clock) {
 #[derive(Debug)]
 pub struct Opened {
     config: Config,
+    policy: Policy,
     listeners: Vec<(Arc<str>, OwnedFd)>,
     directory: Directory,
     authenticator: Rc<Authenticator>,
@@ -253,11 +257,13 @@ impl HasFigures<Metrics> for Opened {
     }
 }
 
-/// What `--check` judges beyond the configuration: the users file.
+/// What `--check` judges beyond the configuration: rules, the country file, the users file.
 ///
 /// # Errors
 /// Everything that is wrong, with file and line.
 pub fn check(config: &Config) -> Result<(), Vec<String>> {
+    let files = Files::read(&config.files, Process::ForwardProxy)?;
+    Policy::open(config, &files)?;
     match &config.forward_proxy.users_file {
         Some(path) => Users::read(path).map(drop),
         None => Ok(()),
@@ -282,10 +288,12 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     if let Some(users) = &users {
         warn_of_strangers(&config.forward_proxy, users);
     }
+    let policy = Policy::open(&config, &opening.files(Process::ForwardProxy)?);
+    let policy = policy.map_err(|errors| StartError::Other(errors.join("\n")))?;
     let metrics = Metrics::default();
     let authenticator = Authenticator::new(users, metrics.clone());
     let authenticator = authenticator.map_err(|error| StartError::Other(format!("no random bytes: {error}")))?;
-    Ok(Opened { config, listeners, directory, authenticator, metrics })
+    Ok(Opened { config, policy, listeners, directory, authenticator, metrics })
 }
 
 /// Rules about users that the file does not have match nobody: most often a slip of the pen.
@@ -294,7 +302,7 @@ fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
         tracing::warn!("the users file names nobody");
     }
     for rule in &config.access {
-        for pattern in &rule.users {
+        for pattern in &rule.conditions.users {
             if let UserPattern::Named(name) = pattern
                 && !users.has(name)
             {
@@ -306,8 +314,8 @@ fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
 
 /// Accepts until told to stop, then finishes what is under way.
 pub async fn serve(opened: Opened, context: Context) {
-    let Opened { config, listeners, directory, authenticator, metrics } = opened;
-    let proxy = Proxy::start(&config.forward_proxy, config.log.access, authenticator, directory, metrics);
+    let Opened { config, policy, listeners, directory, authenticator, metrics } = opened;
+    let proxy = Proxy::start(&config.forward_proxy, policy, config.log.access, authenticator, directory, metrics);
     context.on_reload({
         let proxy = Rc::clone(&proxy);
         move |config, files| Ok(Box::new(proxy.prepare(config, files)?))

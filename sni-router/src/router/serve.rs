@@ -6,13 +6,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{self, Config, ListenProtocol, Listener, NetworkSet};
+use common::config::{self, Action, Config, Files, ListenProtocol, Listener, NetworkSet};
 use common::net::client_limit::ClientLimit;
+use common::process::Process;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{Edge, ROUTER_TO_FILTER, ROUTER_TO_RELAY, ROUTER_TO_TERMINATOR};
+use common_access::{Environment, Place, RuleSet};
 
 use super::accept::accept;
-use super::admission::{AccessList, RateLimit};
+use super::admission::RateLimit;
 use super::hand_over::{Directories, HandOver};
 use super::metrics::Metrics;
 use super::route::Routes;
@@ -32,7 +34,7 @@ pub struct Gate {
     /// How long it may take.
     pub proxy_deadline: Duration,
     /// Who may come in.
-    pub access: AccessList,
+    pub access: Rc<RuleSet>,
     /// Where a ClientHello goes.
     pub routes: Routes,
     /// What becomes of one that breaks a rule.
@@ -90,10 +92,12 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
         tracing::debug!("batch scheduling is not available: {error}");
     }
     let config = opening.config.clone();
+    let access = rules(&config, &opening.files(Process::SniRouter)?);
+    let access = Rc::new(access.map_err(|errors| StartError::Other(errors.join("\n")))?);
     let mut listeners = Vec::new();
     for listener in &config.sni_router.listen {
         let sockets = opening.listeners(&listener.descriptor_name())?;
-        let gate = gate(&config, listener).map_err(StartError::Other)?;
+        let gate = gate(&config, listener, Rc::clone(&access)).map_err(StartError::Other)?;
         listeners.push((Rc::new(Door(RefCell::new(Rc::new(gate)))), sockets));
     }
     let mut edge = |edge: &Edge| edge.is_used(&config).then(|| opening.edge_to(edge)).transpose();
@@ -105,14 +109,30 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     Ok(Opened { config, listeners, directories, metrics: Metrics::default() })
 }
 
-fn gate(config: &Config, listener: &Listener) -> Result<Gate, String> {
+/// What `--check` judges beyond the configuration: the access rules and the country file.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn check(config: &Config) -> Result<(), Vec<String>> {
+    rules(config, &Files::read(&config.files, Process::SniRouter)?).map(drop)
+}
+
+/// The rules of all listeners; each names those it speaks of. When none matches, the client is let in.
+fn rules(config: &Config, files: &Files) -> Result<RuleSet, Vec<String>> {
+    let rules = &config.sni_router.access;
+    let asking = rules.iter().map(|rule| &rule.conditions);
+    let environment = Environment::new(&config.access, files, asking, |path| Ok(path.to_owned()));
+    RuleSet::compile(rules, Action::Allow, Place::Router, &environment.map_err(|error| vec![error])?)
+}
+
+fn gate(config: &Config, listener: &Listener, access: Rc<RuleSet>) -> Result<Gate, String> {
     let otherwise = &config.sni_router.otherwise;
     Ok(Gate {
         name: Arc::clone(&listener.name),
         protocol: listener.protocol,
         proxy_from: listener.proxy_protocol_from.clone(),
         proxy_deadline: listener.proxy_protocol_deadline,
-        access: AccessList::new(&config.sni_router.access, &listener.name),
+        access,
         routes: Routes::new(config, &listener.name)?,
         malformed: otherwise.malformed,
         not_tls: otherwise.not_tls.clone(),
@@ -121,13 +141,20 @@ fn gate(config: &Config, listener: &Listener) -> Result<Gate, String> {
 
 /// Builds what another configuration needs. A client whose ClientHello is awaited keeps the rules it came in under; its rate
 /// is remembered unless the rate itself changes.
-fn prepare(router: &Rc<Router>, doors: &[Rc<Door>], config: &Config) -> Result<impl FnOnce() + use<>, String> {
+fn prepare(
+    router: &Rc<Router>,
+    doors: &[Rc<Door>],
+    config: &Config,
+    files: &Files,
+) -> Result<impl FnOnce() + use<>, Vec<String>> {
+    let access = Rc::new(rules(config, files)?);
     let mut gates = Vec::new();
     for door in doors {
         let name = door.gate().name.clone();
         let listener = config.sni_router.listen.iter().find(|listener| listener.name == name);
-        let listener = listener.ok_or_else(|| format!("the listener {name} is gone"))?;
-        gates.push((Rc::clone(door), Rc::new(gate(config, listener)?)));
+        let listener = listener.ok_or_else(|| vec![format!("the listener {name} is gone")])?;
+        let gate = gate(config, listener, Rc::clone(&access)).map_err(|error| vec![error])?;
+        gates.push((Rc::clone(door), Rc::new(gate)));
     }
     let (router, config) = (Rc::clone(router), config.sni_router.clone());
     Ok(move || {
@@ -158,7 +185,7 @@ pub async fn serve(opened: Opened, context: Context) {
     let doors: Vec<Rc<Door>> = listeners.iter().map(|(door, _)| Rc::clone(door)).collect();
     context.on_reload({
         let router = Rc::clone(&router);
-        move |config, _| Ok(Box::new(prepare(&router, &doors, config).map_err(|error| vec![error])?))
+        move |config, files| Ok(Box::new(prepare(&router, &doors, config, files)?))
     });
     let mut accepting = Vec::new();
     for (door, sockets) in listeners {

@@ -7,7 +7,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Response, StatusCode, Version};
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 
 use crate::framing::{list_has, trim_ows};
 
@@ -52,11 +52,12 @@ pub(super) fn read(input: &mut BytesMut, method: &Method, limit: usize) -> Resul
     let mut text = input.split_to(end + 2).freeze();
     input.advance(2);
     let (version, status) = status_line(&take_line(&mut text)?)?;
-    let mut headers = HeaderMap::with_capacity(16);
+    let lines = memchr_iter(b'\n', &text).count();
+    if lines > MAX_FIELDS {
+        return Err("its head has too many fields");
+    }
+    let mut headers = HeaderMap::with_capacity(lines);
     while !text.is_empty() {
-        if headers.len() >= MAX_FIELDS {
-            return Err("its head has too many fields");
-        }
         let (name, value) = field(take_line(&mut text)?)?;
         headers.append(name, value);
     }
