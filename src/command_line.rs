@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::explain;
+use crate::explain::words::{RequestOrder, is_request};
+
 /// Where the packages put the configuration.
 pub const DEFAULT_CONFIG: &str = "/etc/bulkhead/bulkhead.toml";
 
@@ -18,6 +21,11 @@ bulkhead: a reverse and forward proxy in five separate processes
                                   ask every running process how it is
   bulkhead sandbox [WHERE]        which walls hold, and what happened when each process tried what it must not do
   bulkhead explain KEY            what a key of the configuration means: bulkhead explain sni-router.listen
+  bulkhead explain URL [--from ADDRESS] [--method M] [--header \"NAME: VALUE\"]... [--listener NAME]
+                   [--server-name NAME] [--tls-version 1.2|1.3] [--ja4 JA4] [--json] [--config FILE | --runtime-dir DIR]
+                                  what the running processes would do with this request, and which line says so
+  bulkhead explain --proxy [METHOD] TARGET [--user NAME] [--from ADDRESS] [--json] [--config FILE | --runtime-dir DIR]
+                                  the same for a client of the forward proxy: CONNECT example.org:443
   bulkhead help | version
 
   WHERE is CONFIG (or --config CONFIG) or --runtime-dir DIR; without it, /etc/bulkhead/bulkhead.toml.
@@ -55,6 +63,7 @@ pub enum Verb {
     Sandbox { place: Place },
     Demo { words: Vec<OsString> },
     Explain { key: String },
+    ExplainRequest(Box<RequestOrder>),
     Help,
     Version,
 }
@@ -83,7 +92,12 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
         Some("sandbox") => Ok(Verb::Sandbox { place: Found::among(words, &[])?.place() }),
         Some("demo") => Ok(Verb::Demo { words: words.collect() }),
         Some("explain") => {
-            let key = words.next().ok_or("`explain` needs a key, such as sni-router.listen.address")?;
+            let words: Vec<OsString> = words.collect();
+            if is_request(&words) {
+                return explain::words::read(words).map(|order| Verb::ExplainRequest(Box::new(order)));
+            }
+            let mut words = words.into_iter();
+            let key = words.next().ok_or("`explain` needs a key, such as sni-router.listen.address, or a URL")?;
             nothing_more(words)?;
             Ok(Verb::Explain { key: key.to_string_lossy().into_owned() })
         }

@@ -39,7 +39,8 @@ fn main() -> ExitCode {
         Verb::Status(order) => status::run(&order),
         Verb::Sandbox { place } => sandbox::run(&place),
         Verb::Demo { words } => demo::run(words),
-        Verb::Explain { key } => explain::run(&key),
+        Verb::Explain { key } => explain::key(&key),
+        Verb::ExplainRequest(order) => explain::request(*order),
         Verb::Help => answer(command_line::USAGE),
         Verb::Version => answer(concat!("bulkhead ", env!("CARGO_PKG_VERSION"))),
     };

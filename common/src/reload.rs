@@ -29,6 +29,7 @@ const MAX_COMPLAINT: usize = 8 * 1024;
 pub struct Reloader {
     process: Process,
     current: RefCell<Rc<Config>>,
+    file_name: RefCell<String>,
     component: RefCell<Option<Box<Prepare>>>,
     prepared: RefCell<Option<Prepared>>,
     reloads: Cell<u64>,
@@ -36,6 +37,7 @@ pub struct Reloader {
 
 struct Prepared {
     generation: u64,
+    file_name: String,
     config: Rc<Config>,
     commit: Commit,
 }
@@ -48,10 +50,11 @@ impl std::fmt::Debug for Reloader {
 
 impl Reloader {
     /// Of a process that began with this configuration.
-    pub fn new(process: Process, config: Config) -> Rc<Self> {
+    pub fn new(process: Process, config: Config, file_name: String) -> Rc<Self> {
         Rc::new(Self {
             process,
             current: RefCell::new(Rc::new(config)),
+            file_name: RefCell::new(file_name),
             component: RefCell::default(),
             prepared: RefCell::default(),
             reloads: Cell::new(0),
@@ -67,6 +70,12 @@ impl Reloader {
     #[must_use]
     pub fn config(&self) -> Rc<Config> {
         Rc::clone(&self.current.borrow())
+    }
+
+    /// The file that it came from, as it was named.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        self.file_name.borrow().clone()
     }
 
     /// How often it was replaced.
@@ -111,7 +120,7 @@ impl Reloader {
             )]);
         }
         let commit = component(&config, &archive.files)?;
-        Ok(Prepared { generation, config: Rc::new(config), commit })
+        Ok(Prepared { generation, file_name: archive.file_name, config: Rc::new(config), commit })
     }
 
     /// The second step.
@@ -124,6 +133,7 @@ impl Reloader {
             return Err(vec!["nothing is prepared: another reload came between, or too much time has passed".into()]);
         };
         *self.current.borrow_mut() = prepared.config;
+        *self.file_name.borrow_mut() = prepared.file_name;
         (prepared.commit)();
         self.reloads.set(self.reloads.get() + 1);
         tracing::info!(reloads = self.reloads.get(), "configuration reloaded");
@@ -175,7 +185,7 @@ mod tests {
 
     fn reloader() -> (Rc<Reloader>, Rc<Cell<u32>>) {
         let config = Config::parse(REST, "b.toml", Path::new("/")).unwrap().0;
-        let reloader = Reloader::new(Process::HttpFilter, config);
+        let reloader = Reloader::new(Process::HttpFilter, config, String::new());
         let committed = Rc::new(Cell::new(0));
         let count = Rc::clone(&committed);
         reloader.answer_with(move |config, _| {
@@ -211,7 +221,7 @@ mod tests {
     fn whatever_is_wrong_changes_nothing() {
         in_runtime(async {
             let (reloader, committed) = reloader();
-            let unfinished = Reloader::new(Process::HttpFilter, Config::default());
+            let unfinished = Reloader::new(Process::HttpFilter, Config::default(), String::new());
             assert!(unfinished.prepare(1, archive("")).unwrap_err()[0].contains("still starting"));
             for (text, part) in [
                 ("[log]\nacess = false\n", "acess"),

@@ -119,6 +119,12 @@ impl Authenticator {
         })
     }
 
+    /// Whether somebody of that name is a user; `None`: there are no users at all.
+    #[must_use]
+    pub fn knows(&self, name: Option<&str>) -> Option<bool> {
+        self.users.borrow().as_ref().map(|users| name.is_some_and(|name| users.has(name)))
+    }
+
     /// Who sent this `Proxy-Authorization`. Answers without waiting when the credentials were checked lately. Without users
     /// everybody is nobody (`Missing`).
     ///

@@ -22,6 +22,7 @@ use crate::access_log::Record;
 use crate::authenticate::Authenticator;
 use crate::authenticate::users::Users;
 use crate::decide::Policy;
+use crate::explain::explain;
 use crate::metrics::Metrics;
 use crate::outward::WayOut;
 
@@ -316,6 +317,10 @@ fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
 pub async fn serve(opened: Opened, context: Context) {
     let Opened { config, policy, listeners, directory, authenticator, metrics } = opened;
     let proxy = Proxy::start(&config.forward_proxy, policy, config.log.access, authenticator, directory, metrics);
+    context.on_explain({
+        let proxy = Rc::clone(&proxy);
+        move |question, config| std::future::ready(explain(&proxy, &config, &question))
+    });
     context.on_reload({
         let proxy = Rc::clone(&proxy);
         move |config, files| Ok(Box::new(proxy.prepare(config, files)?))

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use common::net::client_limit::Place;
+use common::net::client_limit::{ClientLimit, Place};
 use common::observe::metrics::Held;
 use common_http::guarded::{Exchange, Guarded, Ledger};
 use common_http::headers::{self, Forwarder};
@@ -61,6 +61,15 @@ impl Connection {
 }
 
 impl Connection {
+    /// One that does not exist, for `explain`: it takes no place and nobody waits for it.
+    ///
+    /// # Errors
+    /// Never: it has a place of its own.
+    pub fn imagined(instance: &Instance, client: Client) -> Result<Self, &'static str> {
+        let place = ClientLimit::new(1, 1).enter_unattributed().map_err(|_| "no place")?;
+        Ok(Self::new(instance, client, place))
+    }
+
     /// Whether this is the last request that the connection may bring; HTTP/2 is told so at once (GOAWAY).
     pub fn is_last(&self, app: &App, exchange: &Exchange) -> bool {
         let last = app.config.max_requests_per_connection.is_some_and(|max| exchange.ordinal() >= max);

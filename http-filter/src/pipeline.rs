@@ -96,7 +96,7 @@ fn receive(app: &App, connection: &Connection, parts: &Parts, exchange: &Exchang
 }
 
 /// This is no forward proxy: a CONNECT must never reach a backend, which would read what follows as another request.
-fn no_tunnels(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
+pub fn no_tunnels(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
     if parts.method != Method::CONNECT {
         return Ok(());
     }

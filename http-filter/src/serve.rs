@@ -17,6 +17,7 @@ use common::wiring::{FILTER_TO_RELAY, ROUTER_TO_FILTER, TERMINATOR_TO_FILTER};
 use common_http::guarded::SWEEP_INTERVAL;
 
 use super::app::{Instance, relay_limits};
+use super::explain::explain;
 use super::metrics::Metrics;
 use super::receive;
 
@@ -65,6 +66,10 @@ pub async fn serve(opened: Opened, context: Context) {
         Err(error) => return tracing::error!("{error}"),
     };
     tokio::task::spawn_local(sweep(Rc::clone(&instance)));
+    context.on_explain({
+        let instance = Rc::clone(&instance);
+        move |question, config| std::future::ready(explain(&instance, &config, &question))
+    });
     context.on_reload({
         let instance = Rc::clone(&instance);
         move |config, files| Ok(Box::new(instance.prepare(config, files).map_err(|error| vec![error])?))

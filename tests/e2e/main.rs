@@ -8,6 +8,7 @@
 
 mod descriptors;
 mod drip;
+mod explain;
 mod filtering;
 mod floods;
 mod forwarding;

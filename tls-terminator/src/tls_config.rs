@@ -73,6 +73,11 @@ impl Sites {
         Ok(Self { ticketer, resolver, configs })
     }
 
+    /// The place of the site for the name that the router read, among those it was made from.
+    pub fn site_for(&self, name: Option<&str>) -> Option<SiteIndex> {
+        self.resolver.names.choose(name)
+    }
+
     /// The configuration for the name that the router read; `None`: no site serves it.
     pub fn for_name(&self, name: Option<&str>) -> Option<Arc<ServerConfig>> {
         let site = self.resolver.names.choose(name)?;

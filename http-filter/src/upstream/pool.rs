@@ -87,6 +87,16 @@ impl ServerPool {
         self.made_from == (pool.clone(), deadlines(filter))
     }
 
+    /// Its servers by their names, and how each is.
+    pub fn describe(&self) -> Vec<(Box<str>, String)> {
+        let state = |status: &common::net::balance::ServerStatus| match status.ejected_for {
+            Some(left) => format!("left out for {} s", left.as_secs()),
+            None => "in use".to_owned(),
+        };
+        let states = self.balancer.status(Instant::now());
+        self.servers.iter().zip(&states).map(|(server, status)| (server.label.clone(), state(status))).collect()
+    }
+
     /// Enforces the deadlines of all connections; called a few times a second.
     pub fn sweep(&self) {
         self.connections.sweep();

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use common::ipc::receiver::{Replier, Verdict};
 use common::ipc::sender::Parcel;
 use tokio::time::Instant;
 
-use super::address_guard::Guard;
+use super::address_guard::{Guard, Refused};
 use super::connect::{ConnectError, ConnectErrorKind, ConnectOptions, connect};
 use super::generations::Generations;
 use super::literal::{Host, parse_host};
@@ -71,6 +72,19 @@ impl DialService {
     /// Dials that come from now on find this.
     pub fn take_over(&self, known: Rc<Known>) {
         self.known.borrow_mut().replace(known, std::time::Instant::now());
+    }
+
+    /// Where a server of the present configuration is, by its name there.
+    pub fn server(&self, label: &str) -> Option<(Host, u16)> {
+        self.current().endpoints.get(label).map(|server| (server.host.clone(), server.port))
+    }
+
+    /// Whether clients going out may reach an address, before the kernel is asked how it would get there.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, address: SocketAddr) -> Result<(), Refused> {
+        self.current().guard.check(address)
     }
 
     fn current(&self) -> Rc<Known> {

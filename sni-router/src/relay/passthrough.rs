@@ -102,6 +102,38 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it balances and connects, in a sentence.
+    pub fn describe(&self) -> String {
+        let announced = match self.proxy {
+            SendProxy::None => "",
+            SendProxy::V1 => ", announced by PROXY v1",
+            SendProxy::V2 => ", announced by PROXY v2",
+        };
+        format!(
+            "{:?}, {} servers, connected within {:?}{announced}",
+            self.made_from.balance,
+            self.servers.len(),
+            self.connect_deadline
+        )
+    }
+
+    /// Its servers, and how each is.
+    pub fn servers(&self) -> Vec<(&Server, String)> {
+        let states = self.balancer.status(std::time::Instant::now());
+        let state = |status: &common::net::balance::ServerStatus| match status.ejected_for {
+            Some(left) => format!("left out for {} s", left.as_secs()),
+            None => format!("in use, {} connections", status.active),
+        };
+        self.servers.iter().zip(states.iter().map(state)).collect()
+    }
+}
+
 impl PassthroughService {
     /// For these pools.
     pub fn new(
@@ -130,7 +162,7 @@ impl PassthroughService {
     }
 
     /// A pool by its name; for a while also one that the last reload has taken away, because sni-router is told later.
-    fn pool(&self, name: &str) -> Option<Rc<Pool>> {
+    pub fn pool(&self, name: &str) -> Option<Rc<Pool>> {
         self.pools.borrow().find(std::time::Instant::now(), |pools| pools.get(name).cloned())
     }
 

@@ -17,6 +17,7 @@ use common::wiring::{FILTER_TO_RELAY, FORWARD_TO_RELAY, ROUTER_TO_RELAY};
 
 use super::address_guard::Guard;
 use super::dial::{DialService, Known};
+use super::explain::explain;
 use super::metrics::Metrics;
 use super::passthrough::PassthroughService;
 use super::pipes::{PIPE_SIZE, PipePool};
@@ -76,7 +77,12 @@ pub async fn serve(opened: Opened, context: Context) {
         metrics: metrics.clone(),
     });
     let dials = DialService::new(known(&config), Rc::clone(&resolver), metrics.clone());
-    let passthrough = PassthroughService::new(&config.pools, resolver, socket_options(relay), Rc::clone(&tunnels));
+    let passthrough =
+        PassthroughService::new(&config.pools, Rc::clone(&resolver), socket_options(relay), Rc::clone(&tunnels));
+    context.on_explain({
+        let (dials, passthrough) = (Rc::clone(&dials), Rc::clone(&passthrough));
+        move |question, _| explain(Rc::clone(&dials), Rc::clone(&passthrough), Rc::clone(&resolver), question)
+    });
     context.on_reload({
         let (dials, passthrough, tunnels) = (Rc::clone(&dials), Rc::clone(&passthrough), Rc::clone(&tunnels));
         move |config, _| Ok(Box::new(prepare(&dials, &passthrough, &tunnels, config)))

@@ -129,7 +129,9 @@ fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, acces
             Some(access) => Some((ends, place, access)),
         };
         let Some((ends, _place, access)) = known else { return };
-        if tokio::time::timeout(router.hello_deadline.get(), patiently(&router, &gate, watched, ends, access)).await.is_err()
+        if tokio::time::timeout(router.hello_deadline.get(), patiently(&router, &gate, watched, ends, access))
+            .await
+            .is_err()
         {
             router.metrics.hello_timeouts.up();
             tracing::debug!(client = %ends.client, "the ClientHello was not whole in time");

@@ -15,6 +15,7 @@ use common_access::{Environment, Place, RuleSet};
 
 use super::accept::accept;
 use super::admission::RateLimit;
+use super::explain::explain;
 use super::hand_over::{Directories, HandOver};
 use super::metrics::Metrics;
 use super::route::Routes;
@@ -183,6 +184,10 @@ pub async fn serve(opened: Opened, context: Context) {
         metrics,
     });
     let doors: Vec<Rc<Door>> = listeners.iter().map(|(door, _)| Rc::clone(door)).collect();
+    context.on_explain({
+        let doors = doors.clone();
+        move |question, config| std::future::ready(explain(&doors, &config, &question))
+    });
     context.on_reload({
         let router = Rc::clone(&router);
         move |config, files| Ok(Box::new(prepare(&router, &doors, config, files)?))

@@ -300,6 +300,7 @@ fn certify(folder: &Path, plan: &[(Vec<&'static str>, Vec<SiteAlpn>)]) -> (Certi
             names: names.iter().map(|name| NamePattern::parse(name).unwrap()).collect(),
             certificates: rsa.into_iter().chain([ecdsa]).collect(),
             alpn: alpn.clone(),
+            line: 1,
         });
         leaves.push((ecdsa_leaf, rsa_leaf));
     }

@@ -1,5 +1,6 @@
 //! front door → every process: how are you, please stop, take this configuration.
 
+use super::explain::{Explain, Explained};
 use crate::process::Process;
 use crate::sandbox::Report;
 
@@ -23,6 +24,8 @@ pub enum Control {
         /// Which reload.
         generation: u64,
     },
+    /// What would become of this request? Answered with [`ControlReply::Explained`] or [`ControlReply::Refused`].
+    Explain(Box<Explain>),
     /// Drop what was prepared. Answered with [`ControlReply::Done`].
     Abort {
         /// Which reload.
@@ -39,6 +42,8 @@ pub enum ControlReply {
     Sandbox(Box<Report>),
     /// The order is being carried out.
     Done,
+    /// To `Explain`: the file that the process works with, and its decisions.
+    Explained(Box<str>, Box<Explained>),
     /// It is not, for these reasons.
     Refused(Vec<Box<str>>),
 }
