@@ -75,7 +75,7 @@ fn describe(listener: &Listener) -> String {
 }
 
 fn access(gate: &Gate, question: &Explain) -> Step {
-    let tls = question.secure.then(|| Tls {
+    let tls = question.secure.then_some(Tls {
         server_name: question.server_name.as_deref(),
         ja4: &question.ja4,
         version: None,
