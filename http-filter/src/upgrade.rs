@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use common_http::guarded::Exchange;
 use common_http::upstream::upgraded;
-use http::{Response, StatusCode};
+use http::header::UPGRADE;
+use http::{HeaderMap, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
@@ -16,6 +17,13 @@ use super::upstream::pool::{Answer, Streamed};
 
 /// Bytes buffered per direction of a switched connection.
 const BUFFER: usize = 16 * 1024;
+
+/// To WebSocket and nothing else, which is all that is ever asked for.
+fn to_websocket(headers: &HeaderMap) -> bool {
+    let mut upgrades = headers.get_all(UPGRADE).iter();
+    let (Some(to), None) = (upgrades.next(), upgrades.next()) else { return false };
+    to.as_bytes().eq_ignore_ascii_case(b"websocket")
+}
 
 /// If the answer switches protocols, joins the halves; every other answer goes through as it is. A switch that nobody asked
 /// for is the backend's fault.
@@ -31,7 +39,7 @@ pub fn switch(
         return Ok(answer);
     }
     let (parts, streamed) = answer.into_parts();
-    let (Some(client), Streamed::Body(body, pick)) = (client, streamed) else {
+    let (Some(client), Streamed::Body(body, pick), true) = (client, streamed, to_websocket(&parts.headers)) else {
         app.metrics.upstream_failed.up();
         return Err(Refusal {
             status: StatusCode::BAD_GATEWAY,
