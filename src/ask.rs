@@ -58,6 +58,8 @@ pub struct Crew {
     pub runtime_dir: PathBuf,
     /// Those the configuration needs, and those that are there beside.
     pub targets: Vec<Target>,
+    /// The file that named them, and the digest of its text as it is now.
+    pub file: Option<(PathBuf, String)>,
 }
 
 impl Crew {
@@ -66,15 +68,16 @@ impl Crew {
     /// # Errors
     /// When the configuration cannot be read, or when nobody is there.
     pub fn at(place: &Place) -> Result<Self, String> {
-        let (runtime_dir, needed) = match place {
-            Place::RuntimeDir(dir) => (dir.clone(), Vec::new()),
+        match place {
+            Place::RuntimeDir(dir) => Self::in_folder(dir.clone(), Vec::new()),
             Place::Config(file) => {
                 let hint = "`--runtime-dir DIR` asks without a configuration";
                 let (config, _) = Config::load(file).map_err(|errors| format!("{errors}\n{hint}"))?;
-                (config.bulkhead.runtime_dir.clone(), Plan::of(&config).instances().collect())
+                let crew = Self::of(&config, &Plan::of(&config))?;
+                let digest = common::config::read_text(file).map(|text| common::config::digest(&text));
+                Ok(Self { file: digest.ok().map(|digest| (file.clone(), digest)), ..crew })
             }
-        };
-        Self::in_folder(runtime_dir, needed)
+        }
     }
 
     /// Those of a configuration that is known already.
@@ -109,7 +112,7 @@ impl Crew {
             instance,
             socket: control_socket(&runtime_dir, process, instance),
         });
-        Ok(Self { targets: targets.collect(), runtime_dir })
+        Ok(Self { targets: targets.collect(), runtime_dir, file: None })
     }
 
     /// Asks everybody the same, at once. The answers are in the order of the targets.

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::config::archive::{Archive, MAX_ARCHIVE};
-use crate::config::{Config, Files, restart};
+use crate::config::{self, Config, Files, restart};
 use crate::ipc::sealed;
 use crate::process::Process;
 
@@ -30,6 +30,7 @@ pub struct Reloader {
     process: Process,
     current: RefCell<Rc<Config>>,
     file_name: RefCell<String>,
+    digest: RefCell<String>,
     component: RefCell<Option<Box<Prepare>>>,
     prepared: RefCell<Option<Prepared>>,
     reloads: Cell<u64>,
@@ -38,6 +39,7 @@ pub struct Reloader {
 struct Prepared {
     generation: u64,
     file_name: String,
+    digest: String,
     config: Rc<Config>,
     commit: Commit,
 }
@@ -49,12 +51,13 @@ impl std::fmt::Debug for Reloader {
 }
 
 impl Reloader {
-    /// Of a process that began with this configuration.
-    pub fn new(process: Process, config: Config, file_name: String) -> Rc<Self> {
+    /// Of a process that began with this configuration, of a file and a text with this [`config::digest`].
+    pub fn new(process: Process, config: Config, file_name: String, digest: String) -> Rc<Self> {
         Rc::new(Self {
             process,
             current: RefCell::new(Rc::new(config)),
             file_name: RefCell::new(file_name),
+            digest: RefCell::new(digest),
             component: RefCell::default(),
             prepared: RefCell::default(),
             reloads: Cell::new(0),
@@ -76,6 +79,12 @@ impl Reloader {
     #[must_use]
     pub fn file_name(&self) -> String {
         self.file_name.borrow().clone()
+    }
+
+    /// The digest of its text.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.digest.borrow().clone()
     }
 
     /// How often it was replaced.
@@ -120,7 +129,8 @@ impl Reloader {
             )]);
         }
         let commit = component(&config, &archive.files)?;
-        Ok(Prepared { generation, file_name: archive.file_name, config: Rc::new(config), commit })
+        let digest = config::digest(&archive.text);
+        Ok(Prepared { generation, digest, file_name: archive.file_name, config: Rc::new(config), commit })
     }
 
     /// The second step.
@@ -134,6 +144,7 @@ impl Reloader {
         };
         *self.current.borrow_mut() = prepared.config;
         *self.file_name.borrow_mut() = prepared.file_name;
+        *self.digest.borrow_mut() = prepared.digest;
         (prepared.commit)();
         self.reloads.set(self.reloads.get() + 1);
         tracing::info!(reloads = self.reloads.get(), "configuration reloaded");
@@ -185,7 +196,7 @@ mod tests {
 
     fn reloader() -> (Rc<Reloader>, Rc<Cell<u32>>) {
         let config = Config::parse(REST, "b.toml", Path::new("/")).unwrap().0;
-        let reloader = Reloader::new(Process::HttpFilter, config, String::new());
+        let reloader = Reloader::new(Process::HttpFilter, config, String::new(), String::new());
         let committed = Rc::new(Cell::new(0));
         let count = Rc::clone(&committed);
         reloader.answer_with(move |config, _| {
@@ -221,7 +232,7 @@ mod tests {
     fn whatever_is_wrong_changes_nothing() {
         in_runtime(async {
             let (reloader, committed) = reloader();
-            let unfinished = Reloader::new(Process::HttpFilter, Config::default(), String::new());
+            let unfinished = Reloader::new(Process::HttpFilter, Config::default(), String::new(), String::new());
             assert!(unfinished.prepare(1, archive("")).unwrap_err()[0].contains("still starting"));
             for (text, part) in [
                 ("[log]\nacess = false\n", "acess"),

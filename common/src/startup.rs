@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::config::{Config, Files, SandboxMode};
+use crate::config::{self, Config, Files, SandboxMode};
 use crate::ipc::directory::Directory;
 use crate::ipc::messages::control::{Control, ControlReply, Status};
 use crate::ipc::messages::explain::{Explain, Explained};
@@ -192,6 +192,7 @@ impl Context {
                 pid: std::process::id(),
                 version: env!("CARGO_PKG_VERSION").into(),
                 uptime: self.inner.began.elapsed().as_secs(),
+                configuration: reloader.digest().into(),
                 reloads: reloader.reloads(),
                 draining: self.is_stopping(),
                 sandboxed: self.inner.report.holds(),
@@ -319,7 +320,10 @@ fn begin<O>(
     let starter = nix::unistd::getuid().as_raw();
     let identity = nix::unistd::Uid::effective().is_root().then(|| Identity::of(component.process));
     let peers = expected_peers(component.process, starter);
-    let reloader = Reloader::new(component.process, opening.config.clone(), arguments.config.display().to_string());
+    // Read once more, for its digest only: whoever changes the file between two reads is told that it has changed.
+    let digest = config::read_text(&arguments.config).map(|text| config::digest(&text)).unwrap_or_default();
+    let file_name = arguments.config.display().to_string();
+    let reloader = Reloader::new(component.process, opening.config.clone(), file_name, digest);
     let report = close_sandbox(component, mode, identity, opening)?;
     let context = Context {
         inner: Rc::new(Inner {

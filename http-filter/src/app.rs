@@ -139,6 +139,8 @@ pub fn relay_limits(filter: &HttpFilter) -> SenderLimits {
 
 /// One configuration at work.
 pub struct App {
+    /// Which one, counted from the start of the process.
+    pub generation: u64,
     /// The process's section of the configuration.
     pub config: HttpFilter,
     /// One line per request.
@@ -182,6 +184,7 @@ impl App {
         let environment = access_list::environment(config, files)?;
         let pools = pools(config, relay, clock, previous)?;
         Ok(Self {
+            generation: previous.map_or(0, |app| app.generation + 1),
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             h2_budgets: Arc::new(h2_budgets(filter)),
             limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,

@@ -3,7 +3,7 @@
 //! The protocol is what ALPN says, never a guess; plain HTTP is HTTP/1. All deadlines are kept by the two sweeps of
 //! [`super::serve`], not by timers here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct Connection {
     pub ledger: Arc<Ledger>,
     /// Writes `Forwarded` and `X-Forwarded-*`.
     pub forwarder: RefCell<Forwarder>,
+    /// By which configuration that was made.
+    follows: Cell<u64>,
     /// HTTP/2.
     pub h2: bool,
     /// It has brought as many requests as it may: the present ones are its last.
@@ -45,13 +47,11 @@ impl Connection {
         let app = instance.app();
         let h2 = client.tls.as_ref().is_some_and(|tls| tls.h2);
         let watch = if h2 { &instance.watch_h2 } else { &instance.watch_h1 };
-        let facts =
-            headers::Connection { peer: client.ends.client, local: client.ends.local, tls: client.tls.is_some() };
-        let forwarder = Forwarder::new(app.forwarded.clone(), &facts, app.config.trusted_proxies.as_slice());
         Self {
-            client,
             ledger: watch.ledger(),
-            forwarder: RefCell::new(forwarder),
+            forwarder: RefCell::new(forwarder(&app, &client)),
+            follows: Cell::new(app.generation),
+            client,
             h2,
             enough: Notify::new(),
             _place: place,
@@ -70,6 +70,13 @@ impl Connection {
         Ok(Self::new(instance, client, place))
     }
 
+    /// A request begins under this configuration: after a reload another one decides whom to believe and what to tell.
+    pub fn follow(&self, app: &App) {
+        if self.follows.replace(app.generation) != app.generation {
+            *self.forwarder.borrow_mut() = forwarder(app, &self.client);
+        }
+    }
+
     /// Whether this is the last request that the connection may bring; HTTP/2 is told so at once (GOAWAY).
     pub fn is_last(&self, app: &App, exchange: &Exchange) -> bool {
         let last = app.config.max_requests_per_connection.is_some_and(|max| exchange.ordinal() >= max);
@@ -78,6 +85,11 @@ impl Connection {
         }
         last
     }
+}
+
+fn forwarder(app: &App, client: &Client) -> Forwarder {
+    let facts = headers::Connection { peer: client.ends.client, local: client.ends.local, tls: client.tls.is_some() };
+    Forwarder::new(app.forwarded.clone(), &facts, app.config.trusted_proxies.as_slice())
 }
 
 /// Serves a connection in a task of its own.

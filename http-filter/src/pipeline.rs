@@ -27,6 +27,7 @@ pub async fn run(
     request: Request<Incoming>,
 ) -> Result<Response<FilterBody>, Infallible> {
     let exchange = connection.ledger.begin();
+    connection.follow(&app);
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
     let accept = request.headers().get(http::header::ACCEPT).cloned();

@@ -392,6 +392,35 @@ fn a_websocket_and_tunnels_survive_reloads() {
 }
 
 #[test]
+fn an_open_connection_meets_new_trust_and_status_tells_of_a_newer_file() {
+    within(60, || {
+        let app = Backend::application();
+        let world = World::new("reload-trust")
+            .set("http-filter", "trusted_proxies", "[]")
+            .terminates(&["www.test"])
+            .pool("app", &[app.address()])
+            .serves("app")
+            .start();
+        let mut kept = raw::connect(world.http());
+        let mut told = |claim: &str| {
+            let request = format!("GET / HTTP/1.1\r\nHost: www.test\r\nX-Forwarded-For: {claim}\r\n\r\n");
+            kept.write_all(request.as_bytes()).unwrap();
+            let head = http::read_answer(&mut kept).unwrap().text();
+            application::header(&head, "x-forwarded-for").unwrap_or_default().to_owned()
+        };
+        let status = || text(&world.bulkhead(&["status", &world.config().to_string_lossy()]));
+        assert_eq!(told("192.0.2.7"), "127.0.0.1");
+        assert!(!status().contains("has changed"), "{}", status());
+        edit(&world, "trusted_proxies = []", "trusted_proxies = [\"127.0.0.0/8\"]");
+        assert_eq!(told("192.0.2.7"), "127.0.0.1", "a file alone changes nothing");
+        assert!(status().contains("has changed since it was put to work"), "{}", status());
+        reload_well(&world);
+        assert_eq!(told("192.0.2.7"), "192.0.2.7, 127.0.0.1");
+        assert!(!status().contains("has changed"), "{}", status());
+    });
+}
+
+#[test]
 fn sighup_to_the_launcher_reloads() {
     within(60, || {
         let (one, two) = (named("one"), named("two"));

@@ -130,6 +130,13 @@ pub fn read_text(path: &Path) -> Result<String, String> {
     })
 }
 
+/// Stands for a text: two processes with the same one work with the same configuration. 16 hexadecimal digits.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn new_ledger(name: &str, text: String) -> Ledger {
     Ledger::new(Source { name: name.to_owned(), text })
 }

@@ -61,6 +61,8 @@ pub struct Status {
     pub version: Box<str>,
     /// Seconds since it began to serve.
     pub uptime: u64,
+    /// Digest of the text of the configuration that it works with.
+    pub configuration: Box<str>,
     /// How often its configuration was replaced since.
     pub reloads: u64,
     /// Whether it is finishing.
