@@ -9,6 +9,7 @@ pub mod ipc;
 pub mod net;
 pub mod observe;
 pub mod process;
+pub mod reload;
 pub mod sandbox;
 pub mod startup;
 pub mod sys;

@@ -28,6 +28,7 @@ pub async fn run(
     request: Request<Incoming>,
 ) -> Result<Response<FilterBody>, Infallible> {
     let exchange = connection.ledger.begin();
+    connection.follow(&app);
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
     let accept = request.headers().get(http::header::ACCEPT).cloned();
@@ -99,7 +100,7 @@ fn receive(app: &App, connection: &Connection, parts: &Parts, exchange: &Exchang
 }
 
 /// This is no forward proxy: a CONNECT must never reach a backend, which would read what follows as another request.
-fn no_tunnels(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
+pub fn no_tunnels(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
     if parts.method != Method::CONNECT {
         return Ok(());
     }

@@ -8,6 +8,7 @@
 
 mod descriptors;
 mod drip;
+mod explain;
 mod filtering;
 mod floods;
 mod forwarding;
@@ -18,6 +19,7 @@ mod passthrough;
 mod pools;
 mod rate_limits;
 mod recordings;
+mod reload;
 mod restart;
 mod routing;
 mod sandbox_holds;

@@ -4,6 +4,7 @@ mod choice;
 mod failure;
 mod health;
 mod limits;
+mod reload;
 mod sticky;
 
 use std::collections::BTreeMap;

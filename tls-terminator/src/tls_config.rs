@@ -10,7 +10,7 @@ use std::sync::Arc;
 use common::config::{SiteAlpn, TlsVersion};
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::certificates::SiteKeys;
@@ -25,6 +25,7 @@ pub fn provider() -> CryptoProvider {
 /// Everything a handshake needs, by site.
 #[derive(Debug)]
 pub struct Sites {
+    ticketer: Arc<dyn ProducesTickets>,
     resolver: Arc<Resolver>,
     /// By site; sites with the same protocols share one.
     configs: Vec<Arc<ServerConfig>>,
@@ -33,10 +34,19 @@ pub struct Sites {
 impl Sites {
     /// Builds the configurations. `Err` is one sentence for the log.
     pub fn new(settings: &Settings, keys: Vec<SiteKeys>) -> Result<Self, String> {
+        let ticketer = aws_lc_rs::Ticketer::new().map_err(|error| format!("cannot make ticket keys: {error}"))?;
+        Self::build(settings, keys, ticketer)
+    }
+
+    /// The same for a reload: tickets that these have given out stay good.
+    pub fn succeed(&self, settings: &Settings, keys: Vec<SiteKeys>) -> Result<Self, String> {
+        Self::build(settings, keys, Arc::clone(&self.ticketer))
+    }
+
+    fn build(settings: &Settings, keys: Vec<SiteKeys>, ticketer: Arc<dyn ProducesTickets>) -> Result<Self, String> {
         let names = Names::new(&settings.sites, settings.strangers)?;
         let resolver = Arc::new(Resolver { names, keys });
         let provider = Arc::new(provider());
-        let ticketer = aws_lc_rs::Ticketer::new().map_err(|error| format!("cannot make ticket keys: {error}"))?;
         let versions: &[&rustls::SupportedProtocolVersion] = match settings.terminator.min_version {
             TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::Tls13 => &[&rustls::version::TLS13],
@@ -60,7 +70,12 @@ impl Sites {
             made.push((&site.alpn, Arc::clone(&config)));
             configs.push(config);
         }
-        Ok(Self { resolver, configs })
+        Ok(Self { ticketer, resolver, configs })
+    }
+
+    /// The place of the site for the name that the router read, among those it was made from.
+    pub fn site_for(&self, name: Option<&str>) -> Option<SiteIndex> {
+        self.resolver.names.choose(name)
     }
 
     /// The configuration for the name that the router read; `None`: no site serves it.

@@ -13,6 +13,7 @@
 //! when the file is read, and an expression that fails while it is asked denies.
 #![forbid(unsafe_code)]
 
+pub mod explain;
 pub mod facts;
 pub mod rules;
 

@@ -31,7 +31,8 @@ impl Folder {
 }
 
 fn load_one(certificates: Vec<CertificateFiles>) -> Loaded {
-    let site = Site { names: vec![NamePattern::parse("shop.example").unwrap()], certificates, alpn: Vec::new() };
+    let site =
+        Site { names: vec![NamePattern::parse("shop.example").unwrap()], certificates, alpn: Vec::new(), line: 1 };
     load(&[site], &crate::tls_config::provider())
 }
 

@@ -42,6 +42,8 @@ pub struct Site {
     pub certificates: Vec<CertificateFiles>,
     /// In the order of preference; at least one.
     pub alpn: Vec<SiteAlpn>,
+    /// 1-based line of the file in which the site begins.
+    pub line: usize,
 }
 
 /// One certificate chain and its private key. A relative path in the file is taken from the directory of the file and

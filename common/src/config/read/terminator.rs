@@ -56,8 +56,9 @@ pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<Site
     let certificates =
         certificates.into_iter().zip(keys).map(|(certificate, key)| CertificateFiles { certificate, key }).collect();
     let names = names?;
-    let site =
-        Site { names: names.iter().map(|placed| placed.value.clone()).collect(), certificates, alpn: values(alpn?) };
+    let line = section.ledger.line_of(&section.span);
+    let own_names = names.iter().map(|placed| placed.value.clone()).collect();
+    let site = Site { names: own_names, certificates, alpn: values(alpn?), line };
     Some(SiteDraft { site, names })
 }
 

@@ -1,10 +1,11 @@
-//! front door → every process: how are you, please stop.
+//! front door → every process: how are you, please stop, take this configuration.
 
+use super::explain::{Explain, Explained};
 use crate::process::Process;
 use crate::sandbox::Report;
 
 /// A question or an order; always a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Control {
     /// Answered with [`ControlReply::Status`].
     Status,
@@ -12,6 +13,24 @@ pub enum Control {
     Sandbox,
     /// Take nothing new, finish what is begun, then exit. Answered with [`ControlReply::Done`] at once.
     Drain,
+    /// Judge the configuration in the sealed memory file that comes with this ([`crate::config::archive`]) and keep aside what
+    /// it needs; `generation` stands for it from here on. Answered with [`ControlReply::Done`] or [`ControlReply::Refused`].
+    Prepare {
+        /// Which reload, chosen by whoever asks.
+        generation: u64,
+    },
+    /// Work with what was prepared. Answered as `Prepare`.
+    Commit {
+        /// Which reload.
+        generation: u64,
+    },
+    /// What would become of this request? Answered with [`ControlReply::Explained`] or [`ControlReply::Refused`].
+    Explain(Box<Explain>),
+    /// Drop what was prepared. Answered with [`ControlReply::Done`].
+    Abort {
+        /// Which reload.
+        generation: u64,
+    },
 }
 
 /// The answers.
@@ -23,6 +42,10 @@ pub enum ControlReply {
     Sandbox(Box<Report>),
     /// The order is being carried out.
     Done,
+    /// To `Explain`: the file that the process works with, and its decisions.
+    Explained(Box<str>, Box<Explained>),
+    /// It is not, for these reasons.
+    Refused(Vec<Box<str>>),
 }
 
 /// What a process says of itself.
@@ -38,6 +61,10 @@ pub struct Status {
     pub version: Box<str>,
     /// Seconds since it began to serve.
     pub uptime: u64,
+    /// Digest of the text of the configuration that it works with.
+    pub configuration: Box<str>,
+    /// How often its configuration was replaced since.
+    pub reloads: u64,
     /// Whether it is finishing.
     pub draining: bool,
     /// Whether every layer of its sandbox holds.
@@ -48,7 +75,7 @@ pub struct Status {
 
 impl crate::ipc::Message for Control {
     fn descriptors(&self) -> usize {
-        0
+        usize::from(matches!(self, Self::Prepare { .. }))
     }
 }
 

@@ -83,6 +83,21 @@ pub struct ServerStatus {
     pub draining: bool,
 }
 
+impl ServerStatus {
+    /// How it is, as operators read it.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let state = match self.ejected_for {
+            _ if self.draining => "draining".to_owned(),
+            _ if self.down => "down: health checks fail".to_owned(),
+            Some(left) => format!("left out for {} s", left.as_secs()),
+            None if self.warm < 100 => format!("warming up, at {} %", self.warm),
+            None => "in use".to_owned(),
+        };
+        format!("{state}, {} under way", self.active)
+    }
+}
+
 /// Parts of a weight, so that a server can have less than one.
 const WHOLE: u64 = 1000;
 /// Least part of its weight that a server gets when it comes back.
