@@ -27,6 +27,7 @@ use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
 use super::upstream::sticky;
+use super::upstream::tls::BackendTls;
 
 /// What outlives a reload.
 pub struct Instance {
@@ -215,6 +216,10 @@ impl App {
     /// What is wrong, one sentence each.
     pub fn check(config: &Config) -> Result<(), Vec<String>> {
         let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
+        for pool in &config.pools {
+            let made = BackendTls::new(&pool.transport, &files).map(drop);
+            made.map_err(|error| vec![format!("pool '{}': {error}", pool.name)])?;
+        }
         let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
         sticky::check(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
@@ -302,7 +307,8 @@ fn pools(
         pools.push(match known {
             Some(same) if same.is_made_from(own, filter, files) => Rc::clone(same),
             _ => {
-                let dialer = || RelayDialer(relay.clone());
+                let dialer = RelayDialer::new(relay.clone(), &own.transport, files);
+                let dialer = dialer.map_err(|error| format!("pool '{}': {error}", own.name))?;
                 let old = known.map(|pool| &**pool);
                 Rc::new(ServerPool::new(own, filter, files, dialer, clock.clone(), old)?)
             }

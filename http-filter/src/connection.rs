@@ -168,7 +168,8 @@ fn h2(instance: &Instance, app: &App) -> hyper::server::conn::http2::Builder<Exe
         .max_send_buf_size(SEND_BUFFER)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_frame_size(16 * 1024);
+        .max_frame_size(16 * 1024)
+        .enable_connect_protocol(); // WebSocket (RFC 8441); every other CONNECT is refused by the pipeline
     builder
 }
 

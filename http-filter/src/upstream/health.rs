@@ -31,8 +31,8 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// As configured; `None`: none.
-    pub fn new(health: Option<&HealthCheck>, dialer: impl FnOnce() -> RelayDialer, clock: &Clock) -> Self {
+    /// As configured; `None`: none. The dialler and the other limits are those of the pool.
+    pub fn new(health: Option<&HealthCheck>, dialer: RelayDialer, limits: PoolLimits, clock: &Clock) -> Self {
         let how = health.map(|health| {
             // The one deadline of a check is around all of it; these only stand behind it.
             let late = health.timeout.saturating_mul(2);
@@ -41,9 +41,9 @@ impl Checks {
                 connect: health.timeout,
                 first_byte: late,
                 body_idle: late,
-                ..PoolLimits::default()
+                ..limits
             };
-            (health.clone(), Pool::new(dialer(), limits, clock.clone()))
+            (health.clone(), Pool::new(dialer, limits, clock.clone()))
         });
         Self { how, tasks: RefCell::default() }
     }

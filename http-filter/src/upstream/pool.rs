@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::config::{self, Balance, Files, HashOn};
 use common::net::balance::{Balancer, Choice, Pick, ServerStatus, hash};
 use common_http::guarded::Clock;
-use common_http::upstream::{Endpoint, Pool, PoolLimits, ResponseBody, SendError, Slot};
+use common_http::upstream::{Endpoint, H2Limits, Pool, PoolLimits, ResponseBody, SendError, Slot};
 use http::header::HeaderValue;
 use http::{HeaderMap, Response, StatusCode};
 
@@ -56,13 +56,13 @@ pub struct ServerPool {
     inherited: Inherited,
 }
 
-/// What a pool takes from the section of http-filter: first byte and stalled body.
+/// What a pool takes from the section of http-filter.
 #[derive(Debug, PartialEq, Eq)]
-struct Inherited([Duration; 2]);
+struct Inherited([Duration; 3]);
 
 impl From<&config::HttpFilter> for Inherited {
     fn from(filter: &config::HttpFilter) -> Self {
-        Self([filter.response_deadline, filter.body_idle_deadline])
+        Self([filter.response_deadline, filter.body_idle_deadline, filter.tunnel_idle_deadline])
     }
 }
 
@@ -107,11 +107,11 @@ impl ServerPool {
         pool: &config::Pool,
         filter: &config::HttpFilter,
         files: &Files,
-        dialer: impl Fn() -> RelayDialer,
+        dialer: RelayDialer,
         clock: Clock,
         previous: Option<&ServerPool>,
     ) -> Result<Self, String> {
-        let connections = Pool::new(dialer(), limits(pool, filter), clock.clone());
+        let connections = Pool::new(dialer.clone(), limits(pool, filter), clock.clone());
         let servers: Vec<Server> = pool.servers.iter().map(|server| Server::new(server, &connections)).collect();
         let weight = |server: &config::ServerAddress| u16::try_from(server.weight).unwrap_or(u16::MAX);
         let members = servers.iter().zip(&pool.servers).map(|(server, own)| (&*server.label, weight(own)));
@@ -127,7 +127,7 @@ impl ServerPool {
         };
         Ok(Self {
             name: Arc::clone(&pool.name),
-            checks: Checks::new(pool.health.as_ref(), dialer, &clock),
+            checks: Checks::new(pool.health.as_ref(), dialer, limits(pool, filter), &clock),
             budget: Budget::new(&pool.retries),
             queue: Queue::default(),
             deadlines: Rc::default(),
@@ -147,7 +147,13 @@ impl ServerPool {
             (Some(sticky), Some((key, _))) => Key::new(sticky, files, Some(key)).is_ok_and(|new| new == *key),
             _ => true,
         };
-        self.config == *pool && self.inherited == filter.into() && same_key
+        let same_tls = self.connections.dialer().is_made_from(&pool.transport, files);
+        self.config == *pool && self.inherited == filter.into() && same_key && same_tls
+    }
+
+    /// HTTP/2 is spoken to its servers.
+    pub fn speaks_h2(&self) -> bool {
+        self.config.transport.h2.is_some()
     }
 
     /// Its servers by their names, and how each is.
@@ -312,6 +318,16 @@ impl Drop for Busy {
     }
 }
 
+fn h2_limits(h2: config::PoolH2, secure: bool) -> H2Limits {
+    H2Limits {
+        secure,
+        streams: h2.max_streams,
+        stream_window: h2.stream_window,
+        ping_interval: h2.ping_interval.unwrap_or(Duration::ZERO),
+        ping_deadline: h2.ping_deadline,
+    }
+}
+
 fn limits(pool: &config::Pool, filter: &config::HttpFilter) -> PoolLimits {
     PoolLimits {
         idle_per_endpoint: pool.max_idle,
@@ -320,6 +336,8 @@ fn limits(pool: &config::Pool, filter: &config::HttpFilter) -> PoolLimits {
         connect: pool.connect_deadline,
         first_byte: filter.response_deadline,
         body_idle: filter.body_idle_deadline,
+        both_ways: filter.tunnel_idle_deadline,
+        h2: pool.transport.h2.map(|h2| h2_limits(h2, pool.transport.tls.is_some())),
         ..PoolLimits::default()
     }
 }

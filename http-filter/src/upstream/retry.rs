@@ -66,7 +66,7 @@ pub fn is_wanted(retries: &Retries, error: &SendError) -> bool {
         // Our own fault or our own rules: another server would not help.
         SendError::Dial(DialError::Denied(_) | DialError::Unavailable(_)) | SendError::Request(_) => false,
         SendError::Dial(_) => retries.on_connect,
-        SendError::Closed(_) => retries.on_closed,
+        SendError::Closed(_) | SendError::Broken(_) => retries.on_closed,
         SendError::FirstByte => retries.on_timeout,
         _ => false,
     }
@@ -77,7 +77,7 @@ pub fn is_failure(on: &common::config::EjectOn, error: &SendError) -> bool {
     match error {
         SendError::Dial(_) => on.connect && error.blames_backend(),
         SendError::FirstByte | SendError::Stalled => on.timeout,
-        SendError::Closed(_) | SendError::Protocol(_) => on.error,
+        SendError::Closed(_) | SendError::Broken(_) | SendError::Protocol(_) => on.error,
         _ => false,
     }
 }

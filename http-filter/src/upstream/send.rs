@@ -122,7 +122,9 @@ fn sentence(error: &SendError) -> &'static str {
             "The server behind this proxy did not answer in time."
         }
         SendError::Dial(_) => "The server behind this proxy cannot be reached.",
-        SendError::Closed(_) => "The server behind this proxy closed the connection before it had answered.",
+        SendError::Closed(_) | SendError::Broken(_) => {
+            "The server behind this proxy closed the connection before it had answered."
+        }
         SendError::Protocol(_) => "The server behind this proxy did not answer with valid HTTP.",
     }
 }

@@ -19,7 +19,8 @@ pub use http::{
     RateLimit, UnderscoreHeaders,
 };
 pub use pool::{
-    Balance, CheckKind, Crowd, EjectOn, Ejection, HashOn, HealthCheck, Pool, Retries, SameSite, SendProxy, Sticky,
+    Balance, CheckKind, Crowd, EjectOn, Ejection, HashOn, HealthCheck, Pool, PoolH2, PoolTls, Retries, SameSite,
+    SendProxy, Sticky, Transport,
 };
 pub use relay::{Outward, Relay};
 pub use router::{

@@ -1,8 +1,10 @@
 //! `[[pool]]`: the servers behind, and how they are used.
 
 mod balancing;
+mod transport;
 
 pub use balancing::{Balance, CheckKind, Crowd, EjectOn, Ejection, HashOn, HealthCheck, Retries, SameSite, Sticky};
+pub use transport::{PoolH2, PoolTls, Transport};
 
 use crate::config::pattern::ServerAddress;
 use std::sync::Arc;
@@ -43,6 +45,8 @@ pub struct Pool {
     pub max_idle: usize,
     /// How long an idle connection is kept (http-filter).
     pub idle_deadline: Duration,
+    /// What http-filter speaks to the servers.
+    pub transport: Transport,
 }
 
 /// `proxy_protocol` of a pool

@@ -1,6 +1,7 @@
 //! `[[pool]]`
 
 mod balancing;
+mod transport;
 
 use super::{name, report_repeated, values};
 use crate::config::checked::{Pool, SendProxy};
@@ -50,6 +51,7 @@ pub(in crate::config) fn pool(section: &Section<'_>, base: &Path) -> Option<Pool
     let (total_deadline, max_age) = (section.duration("total_deadline"), section.duration("max_age"));
     let max_idle = section.count("max_idle");
     let idle_deadline = section.duration("idle_deadline");
+    let transport = transport::transport(section, base);
     let (name, proxy) = (name?, proxy?);
     let pool = Pool {
         name: Arc::clone(&name.value),
@@ -68,6 +70,7 @@ pub(in crate::config) fn pool(section: &Section<'_>, base: &Path) -> Option<Pool
         max_age,
         max_idle,
         idle_deadline,
+        transport: transport?,
     };
     Some(PoolDraft { pool, name, proxy })
 }

@@ -1,6 +1,7 @@
 //! Keys of `[[pool]]`: the servers behind, and how they are used.
 
 pub(super) mod balancing;
+pub(super) mod transport;
 
 use super::*;
 

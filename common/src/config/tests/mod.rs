@@ -6,6 +6,7 @@ mod files;
 mod links;
 mod pools;
 mod sections;
+mod transport;
 mod values;
 mod words;
 
