@@ -137,6 +137,7 @@ fn h1(app: &App) -> hyper::server::conn::http1::Builder {
     let mut builder = hyper::server::conn::http1::Builder::new();
     // The guard refuses larger heads with words; hyper's own limits only stand behind it.
     builder.header_read_timeout(None).max_buf_size(app.buffer_limit());
+    builder.half_close(app.config.answers_half_closed);
     if app.config.max_headers > HYPERS_HEADERS {
         builder.max_headers(app.config.max_headers); // with any number but its own, hyper allocates its tables for each request
     }

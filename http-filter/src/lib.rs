@@ -9,6 +9,7 @@
 pub mod app;
 pub mod connection;
 pub mod explain;
+pub mod grpc;
 pub mod journey;
 pub mod metrics;
 pub mod normalise;

@@ -257,15 +257,17 @@ fn nobody_there_and_nobody_who_accepts() {
 
 #[test]
 fn the_table_names_every_row() {
-    let page = std::fs::read_to_string(harness::binaries::workspace().join("docs/operations.md")).unwrap();
-    for (row, _, gets) in ROWS {
-        let line = page.lines().find(|line| line.contains(&format!("| {row} |")));
-        let line = line.unwrap_or_else(|| panic!("docs/operations.md has no row \"{row}\""));
-        let word = match gets {
-            Status(status) => status.to_string(),
-            Cut(_) => "cut".to_owned(),
-            Whole(_) => "whole".to_owned(),
-        };
-        assert!(line.contains(&word), "{line}: {word}");
-    }
+    within(10, || {
+        let page = std::fs::read_to_string(harness::binaries::workspace().join("docs/operations.md")).unwrap();
+        for (row, _, gets) in ROWS {
+            let line = page.lines().find(|line| line.contains(&format!("| {row} |")));
+            let line = line.unwrap_or_else(|| panic!("docs/operations.md has no row \"{row}\""));
+            let word = match gets {
+                Status(status) => status.to_string(),
+                Cut(_) => "cut".to_owned(),
+                Whole(_) => "whole".to_owned(),
+            };
+            assert!(line.contains(&word), "{line}: {word}");
+        }
+    });
 }

@@ -210,6 +210,10 @@ fn a_client_that_leaves_is_missed_at_once_whatever_is_under_way() {
                         std::thread::sleep(Duration::from_millis(20));
                     }
                 }),
+                // While it waits for an event.
+                Some("/quiet") => {
+                    talk.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").map(|()| talk.drain())
+                }
                 // While it waits for the head, or for the rest of an upload.
                 _ => {
                     talk.drain();
@@ -232,6 +236,7 @@ fn a_client_that_leaves_is_missed_at_once_whatever_is_under_way() {
             ("GET /head HTTP/1.1\r\nHost: www.test\r\n\r\n", false),
             ("POST /upload HTTP/1.1\r\nHost: www.test\r\nContent-Length: 1000\r\n\r\nabc", false),
             ("GET /answer HTTP/1.1\r\nHost: www.test\r\n\r\n", true),
+            ("GET /quiet HTTP/1.1\r\nHost: www.test\r\n\r\n", true),
         ]
         .into_iter()
         .enumerate()
@@ -258,7 +263,35 @@ fn a_client_that_leaves_is_missed_at_once_whatever_is_under_way() {
             drop(response);
             tokio::time::sleep(Duration::from_millis(100)).await;
         });
-        wait(4);
+        wait(5);
+        multiplexed::run(world.https(), "www.test", async |client| {
+            let (response, _) = client.open(client.request("GET", "/quiet"), true).await;
+            let quiet = response.await.unwrap();
+            drop(quiet);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        });
+        wait(6);
+    });
+}
+
+#[test]
+fn a_half_closed_client_has_left_or_gets_its_answer_as_configured() {
+    within(60, || {
+        let backend = Backend::application();
+        for (word, answered) in [("leave", false), ("answer", true)] {
+            let world = World::new(word)
+                .set("http-filter", "half_close", &format!("\"{word}\""))
+                .terminates(&["www.test"])
+                .pool("app", &[backend.address()])
+                .serves("app")
+                .start();
+            let mut client = raw::connect(world.http());
+            client.write_all(b"GET /sleep/700 HTTP/1.1\r\nHost: www.test\r\n\r\n").unwrap();
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            let (bytes, end) = raw::how_it_ends(&mut client);
+            assert_eq!(bytes.starts_with(b"HTTP/1.1 200"), answered, "{word}: {}", String::from_utf8_lossy(&bytes));
+            assert_ne!(end, raw::End::Open, "{word}");
+        }
     });
 }
 

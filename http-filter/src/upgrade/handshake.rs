@@ -107,7 +107,13 @@ impl Handshake {
             return if misread { Verdict::Wrong("did not switch to WebSocket") } else { Verdict::Refused };
         }
         match (self.asked, self.backend_h2) {
-            (Asked::Http1, false) => {}
+            (Asked::Http1, false) => {
+                let mut upgrades = headers.get_all(header::UPGRADE).iter();
+                let to = upgrades.next().filter(|_| upgrades.next().is_none());
+                if !to.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+                    return Verdict::Wrong("switched to something other than WebSocket");
+                }
+            }
             (Asked::Http1, true) => {
                 *status = StatusCode::SWITCHING_PROTOCOLS;
                 headers.remove(header::CONTENT_LENGTH);
@@ -143,7 +149,7 @@ fn random_key() -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
     use super::*;
 
     fn parts(headers: &[(&str, &str)]) -> Parts {
