@@ -26,6 +26,7 @@ use super::streams::{StreamDeadlines, StreamWatch};
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
+use super::upstream::sticky;
 
 /// What outlives a reload.
 pub struct Instance {
@@ -182,7 +183,11 @@ impl App {
             ..Limits::DEFAULT
         };
         let environment = access_list::environment(config, files)?;
-        let pools = pools(config, relay, clock, previous)?;
+        let pools = pools(config, files, relay, clock, previous)?;
+        pools
+            .iter()
+            .filter(|pool| previous.is_none_or(|old| !old.has(pool)))
+            .for_each(|pool| pool.start_checks(metrics));
         Ok(Self {
             generation: previous.map_or(0, |app| app.generation + 1),
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
@@ -199,6 +204,11 @@ impl App {
         })
     }
 
+    /// Whether that very pool is one of its pools.
+    fn has(&self, pool: &Rc<ServerPool>) -> bool {
+        self.pools.iter().any(|own| Rc::ptr_eq(own, pool))
+    }
+
     /// What `--check` judges: everything that needs no other process.
     ///
     /// # Errors
@@ -206,6 +216,7 @@ impl App {
     pub fn check(config: &Config) -> Result<(), Vec<String>> {
         let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
         let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
+        sticky::check(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
         RequestLimits::new(&config.http_filter, None)
             .map(drop)
@@ -275,6 +286,7 @@ fn stream_deadlines(filter: &HttpFilter) -> StreamDeadlines {
 /// The pools that routes lead to. One whose configuration has not changed keeps its connections and what it knows of its servers.
 fn pools(
     config: &Config,
+    files: &Files,
     relay: &Sender<Dial, Dialed>,
     clock: &Clock,
     previous: Option<&App>,
@@ -286,9 +298,15 @@ fn pools(
             continue;
         }
         let own = config.pool(&route.pool).ok_or_else(|| format!("there is no pool {}", route.pool))?;
-        let known = previous.and_then(|app| app.pools.iter().find(|pool| pool.is_made_from(own, filter)));
-        let new = || Rc::new(ServerPool::new(own, filter, RelayDialer(relay.clone()), clock.clone()));
-        pools.push(known.map_or_else(new, Rc::clone));
+        let known = previous.and_then(|app| app.pools.iter().find(|pool| pool.name == own.name));
+        pools.push(match known {
+            Some(same) if same.is_made_from(own, filter, files) => Rc::clone(same),
+            _ => {
+                let dialer = || RelayDialer(relay.clone());
+                let old = known.map(|pool| &**pool);
+                Rc::new(ServerPool::new(own, filter, files, dialer, clock.clone(), old)?)
+            }
+        });
     }
     Ok(pools)
 }

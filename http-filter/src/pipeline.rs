@@ -1,6 +1,7 @@
 //! THE order in which a request is judged, served and written down. Nothing else decides anything.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use common_http::guarded::{Exchange, HeadVerdict};
@@ -59,6 +60,8 @@ async fn judge_and_serve(
 pub struct Judged<'a> {
     /// Who serves it.
     pub route: &'a Route,
+    /// The client behind trusted proxies.
+    pub client: IpAddr,
     /// The one form of path and query, where it is not what the client wrote.
     pub rewritten: Option<PathAndQuery>,
 }
@@ -81,7 +84,7 @@ fn judge<'a>(
     let rewritten = seen.target.rewritten().map_err(|_| {
         Refusal::malformed(StatusCode::BAD_REQUEST, "The target of the request is not valid.", "bad-target", false)
     })?;
-    Ok(Judged { route, rewritten })
+    Ok(Judged { route, client: seen.client, rewritten })
 }
 
 /// What the bytes themselves said: the guard's verdict for HTTP/1, the gate's for HTTP/2.

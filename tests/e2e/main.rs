@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod descriptors;
+mod drain;
 mod drip;
 mod explain;
 mod filtering;
@@ -16,6 +17,7 @@ mod hand_over;
 mod launcher;
 mod limits;
 mod passthrough;
+mod pools;
 mod rate_limits;
 mod recordings;
 mod reload;

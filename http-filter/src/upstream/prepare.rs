@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{ClientBody, Meter};
+use super::queue::Wish;
 use crate::app::App;
 use crate::connection::Connection;
 use crate::pipeline::Judged;
@@ -23,6 +24,8 @@ pub struct Outgoing {
     pub meter: Meter,
     /// Write the chosen server's address into Host.
     pub host_from_server: bool,
+    /// Which server it would like.
+    pub wish: Wish,
 }
 
 /// Prepares a request for its backend. The second value is the client's half of a protocol switch, if it asked for one.
@@ -39,6 +42,7 @@ pub fn prepare(
     let switching = !connection.h2 && asks_to_switch(&request);
     let client_half = switching.then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
+    let wish = judged.route.pool.wish(judged.client, connection.client.tls.is_some(), &mut parts.headers);
     send_on(&mut parts, judged.rewritten.clone());
     strip(&mut parts.headers, Direction::Request, switching, app.underscores);
     parts.headers.remove(header::EXPECT); // answered here: the client may send its body when we begin to read it
@@ -47,7 +51,7 @@ pub fn prepare(
     let meter = Meter::default();
     let request = Request::from_parts(parts, ClientBody::new(body, limit, meter.clone()));
     let host_from_server = judged.route.host_header == HostHeader::Server;
-    Ok((Outgoing { request, meter, host_from_server }, client_half))
+    Ok((Outgoing { request, meter, host_from_server, wish }, client_half))
 }
 
 /// Host as it goes on. An HTTP/1.0 request may name nobody: it is for the address it came to (RFC 9112 §3.3), since 1.1 must name somebody.

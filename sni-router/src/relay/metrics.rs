@@ -11,6 +11,7 @@ common::figures! {
         dials_failed: "of these, failed because of the name, the server or the deadline",
         connects_failed: "connects to a server of a passthrough pool that failed",
         no_server: "passthrough connections closed because no server of the pool could be reached",
+        pool_full: "passthrough connections closed because their pool holds max_connections",
         ejections: "servers left out for a while after failing in a row",
         full: "hand-overs returned because of max_connections",
         client_full: "connections closed because their address holds max_connections_per_address",

@@ -8,13 +8,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{self, SendProxy};
+use common::config::{self, Config, SendProxy};
 use common::ipc::messages::Ends;
+use common::ipc::messages::control::PoolState;
 use common::ipc::messages::router_to_relay::Passthrough;
 use common::ipc::receiver::Verdict;
 use common::ipc::sender::Parcel;
 use common::net::client_limit::{NoPlace, Place};
 use common::net::proxy_protocol::{encode_v1, encode_v2};
+use common::pool_desk::{self, PoolDesk};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -24,10 +26,7 @@ use super::literal::Host;
 use super::resolve::{Purpose, Resolver};
 use super::socket_options::SocketOptions;
 use super::tunnels::{Parties, Tunnels};
-use common::net::balance::{Balancer, EjectionOptions, Pick, Policy};
-
-/// An ejected server is left out for this long at most, however often it fails.
-const LONGEST_EJECTION: Duration = Duration::from_secs(300);
+use common::net::balance::{Ask, Balancer, Choice, Pick, hash};
 
 /// A server as the pool's table names it.
 #[derive(Debug)]
@@ -76,26 +75,17 @@ impl Server {
 
 impl Pool {
     /// From the configuration.
-    pub fn new(pool: &config::Pool) -> Self {
-        let policy = match pool.balance {
-            config::Balance::RoundRobin => Policy::RoundRobin,
-            config::Balance::LeastConnections => Policy::LeastConnections,
-        };
-        let ejection = match pool.eject {
-            Some(eject) => EjectionOptions {
-                failures: eject.after.get(),
-                first: eject.duration,
-                longest: LONGEST_EJECTION.max(eject.duration),
-            },
-            None => EjectionOptions { failures: 0, ..EjectionOptions::default() },
-        };
+    /// What `previous` knew of servers of the same name holds on.
+    pub fn new(pool: &config::Pool, previous: Option<&Pool>) -> Self {
         let weight = |server: &config::ServerAddress| u16::try_from(server.weight).unwrap_or(u16::MAX);
-        let weights: Vec<u16> = pool.servers.iter().map(weight).collect();
+        let servers: Vec<Server> = pool.servers.iter().map(Server::new).collect();
+        let members = servers.iter().zip(&pool.servers).map(|(server, own)| (&*server.label, weight(own)));
+        let balancer = Balancer::new(pool.into(), members, previous.map(|pool| &pool.balancer));
         Self {
             made_from: pool.clone(),
             name: Arc::clone(&pool.name),
-            servers: pool.servers.iter().map(Server::new).collect(),
-            balancer: Balancer::new(policy, ejection, &weights),
+            balancer,
+            servers,
             connect_deadline: pool.connect_deadline,
             proxy: pool.proxy_protocol,
         }
@@ -126,33 +116,54 @@ impl Pool {
     /// Its servers, and how each is.
     pub fn servers(&self) -> Vec<(&Server, String)> {
         let states = self.balancer.status(std::time::Instant::now());
-        let state = |status: &common::net::balance::ServerStatus| match status.ejected_for {
-            Some(left) => format!("left out for {} s", left.as_secs()),
-            None => format!("in use, {} connections", status.active),
+        self.servers.iter().zip(states.iter().map(common::net::balance::ServerStatus::state)).collect()
+    }
+}
+
+fn used(config: &Config) -> impl Iterator<Item = &config::Pool> {
+    config.pools.iter().filter(|pool| config.passes_to(&pool.name))
+}
+
+impl PoolDesk for PassthroughService {
+    fn pools(&self) -> Vec<PoolState> {
+        let pools = self.pools.borrow();
+        let mut states: Vec<PoolState> =
+            pools.current().values().map(|pool| pool_desk::state(&pool.name, &pool.balancer)).collect();
+        states.sort_by(|one, other| one.name.cmp(&other.name));
+        states
+    }
+
+    fn drain(&self, pool: &str, server: &str, drain: bool) -> Result<(), String> {
+        let pools = self.pools.borrow();
+        let Some(known) = pools.current().get(pool) else {
+            let known = pools.current().keys().map(|name| &**name);
+            return Err(pool_desk::no_pool("passthrough-relay", pool, known));
         };
-        self.servers.iter().zip(states.iter().map(state)).collect()
+        if known.balancer.drain(server, drain, std::time::Instant::now()) {
+            let what = if drain { "draining: it gets nothing new" } else { "no longer draining" };
+            tracing::info!(pool, server, "{what}");
+            return Ok(());
+        }
+        Err(pool_desk::no_server(pool, server, &known.balancer))
     }
 }
 
 impl PassthroughService {
-    /// For these pools.
-    pub fn new(
-        pools: &[config::Pool],
-        resolver: Rc<Resolver>,
-        socket: SocketOptions,
-        tunnels: Rc<Tunnels>,
-    ) -> Rc<Self> {
-        let pools = pools.iter().map(|pool| (Arc::clone(&pool.name), Rc::new(Pool::new(pool)))).collect();
-        let pools = RefCell::new(Generations::new(pools));
+    /// For the pools to which this configuration passes clients on.
+    pub fn new(config: &Config, resolver: Rc<Resolver>, socket: SocketOptions, tunnels: Rc<Tunnels>) -> Rc<Self> {
+        let pools = used(config).map(|pool| (Arc::clone(&pool.name), Rc::new(Pool::new(pool, None))));
+        let pools = RefCell::new(Generations::new(pools.collect()));
         Rc::new(Self { pools, resolver, socket: RefCell::new(socket), tunnels })
     }
 
     /// The pools of another configuration. One that has not changed is taken over with what is known of its servers.
-    pub fn prepare(&self, pools: &[config::Pool]) -> Pools {
+    pub fn prepare(&self, config: &Config) -> Pools {
         let now = self.pools.borrow();
-        let same = |pool: &config::Pool| now.current().get(&pool.name).filter(|own| own.made_from == *pool).cloned();
-        let make = |pool: &config::Pool| same(pool).unwrap_or_else(|| Rc::new(Pool::new(pool)));
-        pools.iter().map(|pool| (Arc::clone(&pool.name), make(pool))).collect()
+        let make = |pool: &config::Pool| match now.current().get(&pool.name) {
+            Some(own) if own.made_from == *pool => Rc::clone(own),
+            known => Rc::new(Pool::new(pool, known.map(|own| &**own))),
+        };
+        used(config).map(|pool| (Arc::clone(&pool.name), make(pool))).collect()
     }
 
     /// Connections that come from now on find these.
@@ -207,12 +218,22 @@ impl PassthroughService {
     /// A connected server: the balancer's choice, and after each failure its next one.
     async fn reach<'a>(&self, pool: &'a Pool, ends: Ends) -> Option<(Connected, &'a Server, Pick)> {
         let mut tried = Vec::new();
+        // The only thing that is known of the client here: other keys of `hash_on` are for HTTP.
+        let hash = Some(hash::address(ends.client.ip()));
         loop {
-            let pick = pool.balancer.pick(&tried, std::time::Instant::now())?;
+            let ask = Ask { tried: &tried, hash, prefer: None };
+            let pick = match pool.balancer.pick(&ask, std::time::Instant::now()) {
+                Choice::Server(pick) => pick,
+                Choice::Nobody => return None,
+                Choice::Full => {
+                    self.tunnels.metrics.pool_full.up();
+                    return None;
+                }
+            };
             let server = pool.servers.get(pick.server)?;
             match self.dial(server, pool.connect_deadline).await {
                 Ok(connected) => {
-                    pool.balancer.succeeded(pick.server);
+                    pool.balancer.succeeded(pick.server, std::time::Instant::now());
                     return Some((connected, server, pick));
                 }
                 Err((why, blame)) => {

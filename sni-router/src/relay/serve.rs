@@ -12,6 +12,7 @@ use common::ipc::messages::forward_to_relay::Outward;
 use common::ipc::messages::router_to_relay::Passthrough;
 use common::ipc::receiver::{Arrival, Receiver, Verdict};
 use common::net::client_limit::ClientLimit;
+use common::pool_desk::PoolDesk;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{FILTER_TO_RELAY, FORWARD_TO_RELAY, ROUTER_TO_RELAY};
 
@@ -78,7 +79,8 @@ pub async fn serve(opened: Opened, context: Context) {
     });
     let dials = DialService::new(known(&config), Rc::clone(&resolver), metrics.clone());
     let passthrough =
-        PassthroughService::new(&config.pools, Rc::clone(&resolver), socket_options(relay), Rc::clone(&tunnels));
+        PassthroughService::new(&config, Rc::clone(&resolver), socket_options(relay), Rc::clone(&tunnels));
+    context.offer_pools(Rc::clone(&passthrough) as Rc<dyn PoolDesk>);
     context.on_explain({
         let (dials, passthrough) = (Rc::clone(&dials), Rc::clone(&passthrough));
         move |question, _| explain(Rc::clone(&dials), Rc::clone(&passthrough), Rc::clone(&resolver), question)
@@ -141,7 +143,7 @@ fn prepare(
     config: &Config,
 ) -> impl FnOnce() + use<> {
     let (dials, passthrough, tunnels) = (Rc::clone(dials), Rc::clone(passthrough), Rc::clone(tunnels));
-    let (known, pools) = (known(config), passthrough.prepare(&config.pools));
+    let (known, pools) = (known(config), passthrough.prepare(config));
     let (relay, log) = (config.passthrough_relay.clone(), config.log.access);
     move || {
         dials.take_over(known);

@@ -42,6 +42,8 @@ pub enum SendError {
     FirstByte,
     /// The answer stopped in the middle for too long.
     Stalled,
+    /// The whole request took longer than it may (`total_deadline`).
+    Overdue,
     /// The connection ended before the answer was complete; the text says where.
     Closed(String),
     /// The backend's bytes are not HTTP/1, or have two readings; the text says what is wrong.
@@ -55,7 +57,7 @@ impl SendError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            SendError::Dial(DialError::Timeout) | SendError::FirstByte | SendError::Stalled => {
+            SendError::Dial(DialError::Timeout) | SendError::FirstByte | SendError::Stalled | SendError::Overdue => {
                 StatusCode::GATEWAY_TIMEOUT
             }
             SendError::Dial(DialError::Denied(_)) => StatusCode::FORBIDDEN,
@@ -76,6 +78,7 @@ impl SendError {
             SendError::Dial(DialError::Unavailable(_)) => "unavailable",
             SendError::FirstByte => "first-byte-timeout",
             SendError::Stalled => "stalled",
+            SendError::Overdue => "overdue",
             SendError::Closed(_) => "closed",
             SendError::Protocol(_) => "protocol",
             SendError::Request(_) => "request",
@@ -95,6 +98,7 @@ impl fmt::Display for SendError {
             SendError::Dial(error) => error.fmt(f),
             SendError::FirstByte => f.write_str("the backend did not answer in time"),
             SendError::Stalled => f.write_str("the backend stopped in the middle of its answer"),
+            SendError::Overdue => f.write_str("the request was not answered to its end within total_deadline"),
             SendError::Closed(error) => write!(f, "the backend ended the connection: {error}"),
             SendError::Protocol(error) => write!(f, "the backend's answer is not valid HTTP/1: {error}"),
             SendError::Request(error) => write!(f, "the request could not be sent: {error}"),

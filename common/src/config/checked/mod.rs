@@ -18,7 +18,9 @@ pub use http::{
     ConcurrencyLimit, ForwardedHeaders, H2Limits, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, PathPolicy,
     RateLimit, UnderscoreHeaders,
 };
-pub use pool::{Balance, Ejection, Pool, SendProxy};
+pub use pool::{
+    Balance, CheckKind, Crowd, EjectOn, Ejection, HashOn, HealthCheck, Pool, Retries, SameSite, SendProxy, Sticky,
+};
 pub use relay::{Outward, Relay};
 pub use router::{
     ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, SniRouter,
@@ -141,6 +143,16 @@ impl Config {
             && (self.routes.iter().any(|route| route.action == RouteAction::Terminate)
                 || otherwise.no_sni == Fallback::Terminate
                 || otherwise.unknown_name == Fallback::Terminate)
+    }
+
+    /// Whether TLS clients are passed on to this pool.
+    pub fn passes_to(&self, pool: &str) -> bool {
+        let leads = |action: &Fallback| matches!(action, Fallback::Passthrough(own) if **own == *pool);
+        let otherwise = &self.sni_router.otherwise;
+        self.routes.iter().any(|route| matches!(&route.action, RouteAction::Passthrough(own) if **own == *pool))
+            || leads(&otherwise.no_sni)
+            || leads(&otherwise.unknown_name)
+            || matches!(&otherwise.not_tls, NotTls::Passthrough(own) if **own == *pool)
     }
 
     /// Whether some connection may be passed through unopened.

@@ -4,6 +4,7 @@
 mod examples;
 mod files;
 mod links;
+mod pools;
 mod sections;
 mod values;
 mod words;
