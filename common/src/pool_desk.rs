@@ -28,7 +28,7 @@ pub trait PoolDesk {
 #[must_use]
 pub fn state(name: &str, balancer: &Balancer) -> PoolState {
     let servers = balancer.status(Instant::now()).iter().map(server).collect();
-    PoolState { name: cut(name), servers, left_out: 0 }
+    PoolState { name: cut(name), waiting: 0, servers, left_out: 0 }
 }
 
 fn server(status: &ServerStatus) -> ServerState {
@@ -91,6 +91,7 @@ mod tests {
         };
         let pool = |servers: usize| PoolState {
             name: "p".repeat(LONGEST_NAME).into(),
+            waiting: u64::MAX,
             servers: vec![server.clone(); servers],
             left_out: 0,
         };

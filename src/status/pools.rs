@@ -16,6 +16,9 @@ pub fn table(replies: &[Reply]) -> String {
             );
             text.push_str(&format!("{line}\n"));
         }
+        if pool.waiting > 0 {
+            text.push_str(&format!("{:<20} {} requests wait for a free server  {who}\n", pool.name, pool.waiting));
+        }
         if pool.left_out > 0 {
             text.push_str(&format!("{:<20} … and {} servers more  {who}\n", pool.name, pool.left_out));
         }
@@ -46,7 +49,7 @@ pub fn json(replies: &[Reply]) -> Vec<Value> {
                 })
             })
             .collect();
-        json!({ "pool": pool.name, "by": who, "servers": servers, "left_out": pool.left_out })
+        json!({ "pool": pool.name, "by": who, "waiting": pool.waiting, "servers": servers, "left_out": pool.left_out })
     };
     all(replies).into_iter().map(pool).collect()
 }
@@ -73,7 +76,7 @@ mod tests {
     fn every_server_has_a_line_and_nobody_is_no_table() {
         let server =
             ServerState { label: "10.0.0.7:80".into(), state: "draining".into(), weight: 3, active: 2, failures: 1 };
-        let pool = PoolState { name: "shop".into(), servers: vec![server], left_out: 7 };
+        let pool = PoolState { name: "shop".into(), waiting: 5, servers: vec![server], left_out: 7 };
         let target = |process| Target { process, instance: 2, socket: "/x".into() };
         let replies = [
             (target(Process::SniRouter), Ok(ControlReply::Pools(Vec::new()))),
@@ -81,7 +84,7 @@ mod tests {
         ];
         let text = table(&replies);
         assert!(text.contains("shop") && text.contains("draining") && text.contains("and 7 servers more"), "{text}");
-        assert!(text.lines().filter(|line| line.ends_with("http-filter@2")).count() == 2, "{text}");
+        assert!(text.lines().filter(|line| line.ends_with("http-filter@2")).count() == 3, "{text}");
         assert_eq!(json(&replies)[0]["servers"][0]["state"], "draining");
         assert_eq!(table(&replies[..1]), "");
     }

@@ -4,6 +4,7 @@ mod choice;
 mod failure;
 mod health;
 mod limits;
+mod reload;
 mod sticky;
 
 use std::collections::BTreeMap;
@@ -96,6 +97,11 @@ fn three() -> [Server; 3] {
 
 fn addresses(servers: &[Server]) -> Vec<SocketAddr> {
     servers.iter().map(Server::address).collect()
+}
+
+/// An address where nobody listens.
+fn dead() -> SocketAddr {
+    (harness::backends::ADDRESS, harness::ports::hold().port).into()
 }
 
 /// A world with one pool of these servers.

@@ -6,10 +6,10 @@
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::config::{CheckKind, HealthCheck};
-use common::net::balance::Change;
+use common::net::balance::{Change, schedule};
 use common_http::guarded::Clock;
 use common_http::upstream::{Dialer, Endpoint, Pool, PoolLimits, Slot};
 use http::header::{self, HeaderValue};
@@ -21,8 +21,6 @@ use super::dialer::RelayDialer;
 use super::pool::{Connections, Server, ServerPool};
 use crate::metrics::Metrics;
 
-/// The first checks come soon, but not all at the same moment.
-const SOON: Duration = Duration::from_secs(1);
 /// What the servers' logs show.
 const USER_AGENT: HeaderValue = HeaderValue::from_static("bulkhead-health-check");
 
@@ -132,7 +130,7 @@ impl Check {
 /// Asks one server for as long as the pool lives.
 async fn watch(pool: Weak<ServerPool>, index: usize, check: Check, metrics: Metrics) {
     let random = RandomState::new();
-    let mut pause = part(SOON.min(check.health.interval), random.hash_one(0_u64));
+    let mut pause = schedule::first(check.health.interval, random.hash_one(0_u64));
     for round in 1_u64.. {
         tokio::time::sleep(pause).await;
         let dial = async || {
@@ -144,16 +142,8 @@ async fn watch(pool: Weak<ServerPool>, index: usize, check: Check, metrics: Metr
         let result = check.ask(dial).await;
         let Some(pool) = pool.upgrade() else { return };
         pool.was_checked(&metrics, index, &check.health, result);
-        // A tenth of the interval earlier or later, so that instances and servers do not fall into step.
-        let interval = check.health.interval;
-        pause = interval.saturating_sub(interval / 10).saturating_add(part(interval / 5, random.hash_one(round)));
+        pause = schedule::next(check.health.interval, random.hash_one(round));
     }
-}
-
-/// A random part of a duration.
-fn part(whole: Duration, random: u64) -> Duration {
-    let millis = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis(random.checked_rem(millis.saturating_add(1)).unwrap_or(0))
 }
 
 impl Checks {

@@ -150,6 +150,11 @@ impl ServerPool {
         self.config == *pool && self.inherited == filter.into() && same_key
     }
 
+    /// Its servers by their names, and how each is.
+    pub fn describe(&self) -> Vec<(Box<str>, String)> {
+        self.status().into_iter().map(|server| (server.label.clone(), server.in_words())).collect()
+    }
+
     /// Begins the health checks; they end when the pool is dropped.
     pub fn start_checks(self: &Rc<Self>, metrics: &Metrics) {
         self.checks.start(self, metrics);
@@ -268,6 +273,11 @@ impl ServerPool {
     /// Who chooses among its servers.
     pub fn balancer(&self) -> &Balancer {
         &self.balancer
+    }
+
+    /// Requests that wait for a free server.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     /// What is known of each server.

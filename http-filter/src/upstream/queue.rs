@@ -56,6 +56,11 @@ impl<T> Queue<T> {
         self.0.borrow().is_empty()
     }
 
+    /// Those who wait.
+    pub fn len(&self) -> usize {
+        self.0.borrow().iter().filter(|waiter| !waiter.reply.is_closed()).count()
+    }
+
     /// Queues up, unless `limit` wait already. The receiver gets the place, or `None` when there will never be one; dropping it is giving up.
     pub fn enter(&self, wish: Wish, tried: &[usize], limit: usize) -> Option<oneshot::Receiver<Option<T>>> {
         let mut waiting = self.0.borrow_mut();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{self, Config, SendProxy};
+use common::config::{self, HealthCheck, SendProxy};
 use common::ipc::messages::Ends;
 use common::ipc::messages::control::PoolState;
 use common::ipc::messages::router_to_relay::Passthrough;
@@ -22,11 +22,12 @@ use tokio::time::Instant;
 
 use super::connect::{ConnectOptions, Connected, connect};
 use super::generations::Generations;
+use super::health::{self, Checks};
 use super::literal::Host;
 use super::resolve::{Purpose, Resolver};
 use super::socket_options::SocketOptions;
 use super::tunnels::{Parties, Tunnels};
-use common::net::balance::{Ask, Balancer, Choice, Pick, hash};
+use common::net::balance::{Ask, Balancer, Choice, Pick, ServerStatus, hash};
 
 /// A server as the pool's table names it.
 #[derive(Debug)]
@@ -43,9 +44,11 @@ pub struct Server {
 #[derive(Debug)]
 pub struct Pool {
     made_from: config::Pool,
-    name: Arc<str>,
-    servers: Vec<Server>,
-    balancer: Balancer,
+    pub(super) name: Arc<str>,
+    pub(super) servers: Vec<Server>,
+    pub(super) balancer: Balancer,
+    pub(super) health: Option<HealthCheck>,
+    pub(super) checks: Checks,
     connect_deadline: Duration,
     proxy: SendProxy,
 }
@@ -56,7 +59,7 @@ pub struct PassthroughService {
     pools: RefCell<Generations<Pools>>,
     resolver: Rc<Resolver>,
     socket: RefCell<SocketOptions>,
-    tunnels: Rc<Tunnels>,
+    pub(super) tunnels: Rc<Tunnels>,
 }
 
 /// The pools of one configuration, by name.
@@ -74,18 +77,19 @@ impl Server {
 }
 
 impl Pool {
-    /// From the configuration.
-    /// What `previous` knew of servers of the same name holds on.
-    pub fn new(pool: &config::Pool, previous: Option<&Pool>) -> Self {
+    /// From the configuration. What `old`, the pool of that name before a reload, knew of servers that stay holds on.
+    pub fn new(pool: &config::Pool, old: Option<&Pool>) -> Self {
         let weight = |server: &config::ServerAddress| u16::try_from(server.weight).unwrap_or(u16::MAX);
         let servers: Vec<Server> = pool.servers.iter().map(Server::new).collect();
         let members = servers.iter().zip(&pool.servers).map(|(server, own)| (&*server.label, weight(own)));
-        let balancer = Balancer::new(pool.into(), members, previous.map(|pool| &pool.balancer));
+        let balancer = Balancer::new(pool.into(), members, old.map(|old| &old.balancer));
         Self {
             made_from: pool.clone(),
             name: Arc::clone(&pool.name),
             balancer,
             servers,
+            health: pool.health.clone(),
+            checks: Checks::default(),
             connect_deadline: pool.connect_deadline,
             proxy: pool.proxy_protocol,
         }
@@ -116,12 +120,8 @@ impl Pool {
     /// Its servers, and how each is.
     pub fn servers(&self) -> Vec<(&Server, String)> {
         let states = self.balancer.status(std::time::Instant::now());
-        self.servers.iter().zip(states.iter().map(common::net::balance::ServerStatus::state)).collect()
+        self.servers.iter().zip(states.iter().map(ServerStatus::in_words)).collect()
     }
-}
-
-fn used(config: &Config) -> impl Iterator<Item = &config::Pool> {
-    config.pools.iter().filter(|pool| config.passes_to(&pool.name))
 }
 
 impl PoolDesk for PassthroughService {
@@ -149,32 +149,59 @@ impl PoolDesk for PassthroughService {
 }
 
 impl PassthroughService {
-    /// For the pools to which this configuration passes clients on.
-    pub fn new(config: &Config, resolver: Rc<Resolver>, socket: SocketOptions, tunnels: Rc<Tunnels>) -> Rc<Self> {
-        let pools = used(config).map(|pool| (Arc::clone(&pool.name), Rc::new(Pool::new(pool, None))));
-        let pools = RefCell::new(Generations::new(pools.collect()));
-        Rc::new(Self { pools, resolver, socket: RefCell::new(socket), tunnels })
+    /// For these pools.
+    pub fn new(
+        pools: &[config::Pool],
+        resolver: Rc<Resolver>,
+        socket: SocketOptions,
+        tunnels: Rc<Tunnels>,
+    ) -> Rc<Self> {
+        let pools = pools.iter().map(|pool| (Arc::clone(&pool.name), Rc::new(Pool::new(pool, None)))).collect();
+        let pools = RefCell::new(Generations::new(pools));
+        let service = Rc::new(Self { pools, resolver, socket: RefCell::new(socket), tunnels });
+        service.start_checks();
+        service
     }
 
-    /// The pools of another configuration. One that has not changed is taken over with what is known of its servers.
-    pub fn prepare(&self, config: &Config) -> Pools {
+    /// The pools of another configuration. One that has not changed is taken over; of a changed one what is known of the servers that stay.
+    pub fn prepare(&self, pools: &[config::Pool]) -> Pools {
         let now = self.pools.borrow();
         let make = |pool: &config::Pool| match now.current().get(&pool.name) {
-            Some(own) if own.made_from == *pool => Rc::clone(own),
-            known => Rc::new(Pool::new(pool, known.map(|own| &**own))),
+            Some(same) if same.made_from == *pool => Rc::clone(same),
+            old => Rc::new(Pool::new(pool, old.map(|old| &**old))),
         };
-        used(config).map(|pool| (Arc::clone(&pool.name), make(pool))).collect()
+        pools.iter().map(|pool| (Arc::clone(&pool.name), make(pool))).collect()
     }
 
     /// Connections that come from now on find these.
-    pub fn take_over(&self, pools: Pools, socket: SocketOptions) {
+    pub fn take_over(self: &Rc<Self>, pools: Pools, socket: SocketOptions) {
         self.pools.borrow_mut().replace(pools, std::time::Instant::now());
         *self.socket.borrow_mut() = socket;
+        self.start_checks();
+    }
+
+    fn start_checks(self: &Rc<Self>) {
+        self.pools.borrow().current().values().for_each(|pool| health::start(self, pool));
     }
 
     /// A pool by its name; for a while also one that the last reload has taken away, because sni-router is told later.
     pub fn pool(&self, name: &str) -> Option<Rc<Pool>> {
         self.pools.borrow().find(std::time::Instant::now(), |pools| pools.get(name).cloned())
+    }
+
+    /// Gives the server (`host:port` as configured) of the pool no new connections from now on (`true`), or takes that back. Those
+    /// that are open stay.
+    ///
+    /// # Errors
+    /// One sentence: which name is not known.
+    pub fn drain_server(&self, pool: &str, server: &str, drain: bool) -> Result<(), String> {
+        let found = self.pool(pool).ok_or_else(|| format!("nothing is passed to a pool `{pool}`"))?;
+        if !found.balancer.drain(server, drain, std::time::Instant::now()) {
+            return Err(format!("the pool `{pool}` has no server `{server}`"));
+        }
+        let what = if drain { "draining: it gets nothing new" } else { "no longer draining" };
+        tracing::info!(pool, server, "{what}");
+        Ok(())
     }
 
     /// Takes a client, or returns it to the router when this process is full.
@@ -255,7 +282,7 @@ impl PassthroughService {
     }
 
     /// The error says why, and whether it speaks against the server.
-    async fn dial(&self, server: &Server, deadline: Duration) -> Result<Connected, (String, bool)> {
+    pub(super) async fn dial(&self, server: &Server, deadline: Duration) -> Result<Connected, (String, bool)> {
         let deadline = Instant::now() + deadline;
         let options = ConnectOptions { socket: self.socket.borrow().clone(), ..ConnectOptions::until(deadline) };
         if let Host::Address(ip) = server.host {

@@ -79,7 +79,7 @@ pub async fn serve(opened: Opened, context: Context) {
     });
     let dials = DialService::new(known(&config), Rc::clone(&resolver), metrics.clone());
     let passthrough =
-        PassthroughService::new(&config, Rc::clone(&resolver), socket_options(relay), Rc::clone(&tunnels));
+        PassthroughService::new(&passed_to(&config), Rc::clone(&resolver), socket_options(relay), Rc::clone(&tunnels));
     context.offer_pools(Rc::clone(&passthrough) as Rc<dyn PoolDesk>);
     context.on_explain({
         let (dials, passthrough) = (Rc::clone(&dials), Rc::clone(&passthrough));
@@ -143,7 +143,7 @@ fn prepare(
     config: &Config,
 ) -> impl FnOnce() + use<> {
     let (dials, passthrough, tunnels) = (Rc::clone(dials), Rc::clone(passthrough), Rc::clone(tunnels));
-    let (known, pools) = (known(config), passthrough.prepare(config));
+    let (known, pools) = (known(config), passthrough.prepare(&passed_to(config)));
     let (relay, log) = (config.passthrough_relay.clone(), config.log.access);
     move || {
         dials.take_over(known);
@@ -169,6 +169,11 @@ fn outward(dials: &Rc<DialService>, tunnels: &Rc<Tunnels>, arrival: Arrival<Outw
             splice::take(tunnels, Splice { ends, label, user, sockets, to_server, to_client })
         }
     }
+}
+
+/// The pools that connections are passed to. The others are http-filter's to watch.
+fn passed_to(config: &Config) -> Vec<config::Pool> {
+    config.pools.iter().filter(|pool| config.passes_to(&pool.name)).cloned().collect()
 }
 
 /// What clients going out may reach: everything public, the configuration's exceptions, never this proxy itself.

@@ -77,6 +77,30 @@ fn a_key_keeps_its_server_and_only_keys_of_a_lost_one_move() {
 }
 
 #[test]
+fn a_popular_key_does_not_overload_its_server() {
+    within(60, || {
+        let servers = three();
+        let keys = "balance = \"hash\"\nhash_on = \"header:x-key\"\nhash_balance_factor = 100\nmax_retries = 0";
+        let world = world("hash-bounded", &servers, keys);
+        let own = who(&world, "X-Key: hot\r\n");
+        assert_eq!(who(&world, "X-Key: hot\r\n"), own, "nobody is busy");
+        servers.iter().for_each(|server| server.is(Mood::Hangs));
+        let before: Vec<usize> = servers.iter().map(Server::seen).collect();
+        let held: Vec<_> = (0..3)
+            .map(|_| {
+                let mut stream = raw::connect(world.http());
+                stream.write_all(b"GET / HTTP/1.1\r\nHost: www.test\r\nX-Key: hot\r\n\r\n").unwrap();
+                stream
+            })
+            .collect();
+        eventually(5, "each has one of three", || {
+            servers.iter().zip(&before).all(|(server, before)| server.seen() == before + 1).then_some(())
+        });
+        drop(held);
+    });
+}
+
+#[test]
 fn a_client_keeps_its_server_over_http_and_in_passthrough() {
     within(60, || {
         let servers = three();
@@ -98,6 +122,28 @@ fn a_client_keeps_its_server_over_http_and_in_passthrough() {
         let mut counts = echoes.each_ref().map(|echo| echo.connections().len());
         counts.sort_unstable();
         assert_eq!(counts, [0, 0, 6]);
+    });
+}
+
+#[test]
+fn passthrough_pools_are_checked_by_connecting() {
+    within(60, || {
+        let (echo, dead) = (Backend::echo(), dead());
+        let checks = "[pool.health]\ninterval = \"100ms\"\ntimeout = \"500ms\"\nfall = 2\n";
+        let world = World::new("pass-health")
+            .pool_with("echo", &[dead, echo.address()], checks)
+            .passes("echo.test", "echo")
+            .start();
+        world.wait_for_line("passthrough-relay", &["down: ", "pool=echo", &dead.to_string()]);
+        let failed = world.figure("passthrough-relay", "connects_failed");
+        for _ in 0..6 {
+            let hello = tls::client("echo.test").hello().0;
+            let mut stream = raw::connect(world.https());
+            stream.write_all(&hello).unwrap();
+            stream.read_exact(&mut vec![0; hello.len()]).unwrap();
+        }
+        assert_eq!(world.figure("passthrough-relay", "connects_failed"), failed, "the dead one is not even tried");
+        world.stop_without_counting();
     });
 }
 

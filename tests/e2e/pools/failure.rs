@@ -122,7 +122,7 @@ fn only_what_may_be_repeated_is_sent_again() {
 fn what_was_not_sent_goes_to_the_next_server_whatever_it_is() {
     within(60, || {
         let servers = three();
-        let dead = std::net::SocketAddr::from((harness::backends::ADDRESS, harness::ports::hold().port));
+        let dead = dead();
         let world = World::new("unsent")
             .terminates(&["www.test"])
             .pool_with("app", &[dead, servers[0].address()], "eject_after = 0")
@@ -133,6 +133,30 @@ fn what_was_not_sent_goes_to_the_next_server_whatever_it_is() {
             assert_eq!(request(&world, post).unwrap().status, 200);
         }
         assert_eq!((servers[0].seen(), world.figure("http-filter", "retries")), (4, 2));
+    });
+}
+
+#[test]
+fn a_pool_says_how_often_and_after_what() {
+    within(60, || {
+        let servers = three();
+        servers.iter().for_each(|server| server.is(Mood::Closes));
+        let address = addresses(&servers);
+        let pool = |name, keys: &str| (name, format!("eject_after = 0\n{keys}"));
+        let pools =
+            [pool("none", "max_retries = 0"), pool("two", "max_retries = 2"), pool("not", "retry_on = \"connect\"")];
+        let mut builder = World::new("retry-keys").terminates(&["www.test"]);
+        for (name, keys) in &pools {
+            let route = format!("name = \"{name}\"\nhosts = [\"{name}.test\"]\npool = \"{name}\"");
+            builder = builder.pool_with(name, &address, keys).http_route(&route);
+        }
+        let world = builder.start();
+        for (name, tries) in [("none", 1), ("two", 3), ("not", 1)] {
+            let before: usize = servers.iter().map(Server::seen).sum();
+            let answer = request(&world, &format!("GET / HTTP/1.1\r\nHost: {name}.test\r\n\r\n")).unwrap();
+            let after: usize = servers.iter().map(Server::seen).sum();
+            assert_eq!((answer.status, after - before), (502, tries), "{name}");
+        }
     });
 }
 

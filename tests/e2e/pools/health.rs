@@ -37,6 +37,63 @@ fn a_server_whose_checks_fail_is_left_out_until_they_pass() {
 }
 
 #[test]
+fn a_server_that_comes_back_warms_up() {
+    within(60, || {
+        let servers = three();
+        let world = world("slow-start", &servers[..2], &format!("slow_start = \"1h\"\n{CHECKS}"));
+        assert_eq!(tally(&world, 10)["a"], 5, "at the start nobody has come back");
+        servers[0].is(Mood::Ill);
+        eventually(20, "it is down", || (world.figure("http-filter", "servers_went_down") == 1).then_some(()));
+        servers[0].is(Mood::Well);
+        eventually(20, "it is up", || (world.figure("http-filter", "servers_came_up") == 1).then_some(()));
+        assert_eq!(tally(&world, 22)["a"], 2, "a tenth of its share");
+        world.stop_without_counting();
+    });
+}
+
+#[test]
+fn below_the_panic_threshold_all_are_used() {
+    within(60, || {
+        let servers = three();
+        let world = world("panic", &servers, &format!("panic_below = 50\n{CHECKS}"));
+        servers[..2].iter().for_each(|server| server.is(Mood::Ill));
+        eventually(20, "two are down", || (world.figure("http-filter", "servers_went_down") == 2).then_some(()));
+        let mut statuses = [(); 9].map(|()| ask(&world, "").unwrap().status);
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 200, 200, 503, 503, 503, 503, 503, 503], "a third is healthy");
+        servers[0].is(Mood::Well);
+        eventually(20, "one is up", || (world.figure("http-filter", "servers_came_up") == 1).then_some(()));
+        assert_eq!(tally(&world, 8).get("b"), None, "two thirds are healthy");
+        world.stop_without_counting();
+    });
+}
+
+#[test]
+fn checks_ask_what_they_are_told_to() {
+    within(60, || {
+        // Well is only who is asked exactly so, and says 404.
+        let backend = Backend::talking(|mut talk| {
+            let head = String::from_utf8_lossy(&talk.read_until(b"\r\n\r\n")?).into_owned();
+            let asked = head.starts_with("HEAD /up?deep=1 HTTP/1.1\r\n")
+                && head.contains("host: health.internal:81\r\n")
+                && head.contains("user-agent: bulkhead-health-check\r\n");
+            let status = if asked { "404 Not Found" } else { "200 OK" };
+            talk.say(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes())
+        });
+        let keys = "[pool.health]\nmethod = \"HEAD\"\npath = \"/up?deep=1\"\nhost = \"health.internal:81\"\n\
+                    statuses = [404]\nstart = \"down\"\ninterval = \"100ms\"\ntimeout = \"500ms\"";
+        let world = World::new("health-words")
+            .terminates(&["www.test"])
+            .pool_with("app", &[backend.address()], keys)
+            .serves("app")
+            .start();
+        eventually(10, "it is up", || (world.figure("http-filter", "servers_came_up") == 1).then_some(()));
+        assert_eq!(world.figure("http-filter", "checks_failed"), 0);
+        world.stop_without_counting();
+    });
+}
+
+#[test]
 fn when_all_are_down_all_are_used() {
     within(60, || {
         let servers = three();
@@ -57,7 +114,7 @@ fn servers_may_begin_as_down_and_checks_may_only_connect() {
         servers[0].is(Mood::Ill);
         let pool = format!("{CHECKS}start = \"down\"\n");
         let connect = CHECKS.replace("path = \"/health\"", "check = \"connect\"");
-        let dead = std::net::SocketAddr::from((harness::backends::ADDRESS, harness::ports::hold().port));
+        let dead = dead();
         let world = World::new("start-down")
             .terminates(&["www.test"])
             .pool_with("app", &addresses(&servers[..2]), &pool)

@@ -136,6 +136,16 @@ impl Config {
         self.pools.iter().find(|pool| *pool.name == *name)
     }
 
+    /// Whether connections may be passed to the pool of that name without being opened.
+    pub fn passes_to(&self, pool: &str) -> bool {
+        let otherwise = &self.sni_router.otherwise;
+        let by_route = |route: &Route| matches!(&route.action, RouteAction::Passthrough(own) if **own == *pool);
+        let by_name = |other: &Fallback| matches!(other, Fallback::Passthrough(own) if **own == *pool);
+        self.routes.iter().any(by_route)
+            || [&otherwise.no_sni, &otherwise.unknown_name].into_iter().any(by_name)
+            || matches!(&otherwise.not_tls, NotTls::Passthrough(own) if **own == *pool)
+    }
+
     /// Whether some TLS connection may reach tls-terminator.
     pub fn terminates(&self) -> bool {
         let otherwise = &self.sni_router.otherwise;
@@ -143,16 +153,6 @@ impl Config {
             && (self.routes.iter().any(|route| route.action == RouteAction::Terminate)
                 || otherwise.no_sni == Fallback::Terminate
                 || otherwise.unknown_name == Fallback::Terminate)
-    }
-
-    /// Whether TLS clients are passed on to this pool.
-    pub fn passes_to(&self, pool: &str) -> bool {
-        let leads = |action: &Fallback| matches!(action, Fallback::Passthrough(own) if **own == *pool);
-        let otherwise = &self.sni_router.otherwise;
-        self.routes.iter().any(|route| matches!(&route.action, RouteAction::Passthrough(own) if **own == *pool))
-            || leads(&otherwise.no_sni)
-            || leads(&otherwise.unknown_name)
-            || matches!(&otherwise.not_tls, NotTls::Passthrough(own) if **own == *pool)
     }
 
     /// Whether some connection may be passed through unopened.

@@ -92,6 +92,8 @@ pub struct Status {
 pub struct PoolState {
     /// Its name.
     pub name: Box<str>,
+    /// Requests that wait for a free server.
+    pub waiting: u64,
     /// Its servers, in the order of the configuration.
     pub servers: Vec<ServerState>,
     /// Servers that are not shown because they do not fit.

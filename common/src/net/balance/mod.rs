@@ -7,6 +7,7 @@
 mod choose;
 pub mod hash;
 mod options;
+pub mod schedule;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -89,10 +89,17 @@ impl ServerStatus {
     pub fn state(&self) -> String {
         match self.ejected_for {
             _ if self.draining => "draining".to_owned(),
-            _ if self.down => "down".to_owned(),
+            _ if self.down => "down: health checks fail".to_owned(),
             Some(left) => format!("left out for {} s", left.as_secs()),
+            None if self.warm < 100 => format!("warming up, at {} %", self.warm),
             None => "in use".to_owned(),
         }
+    }
+
+    /// The same, and what it has under way.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        format!("{}, {} under way", self.state(), self.active)
     }
 }
 

@@ -127,7 +127,7 @@ pub(in crate::config::reference) const KEYS: &[Key] = &[
         Kind::Table,
         Preset::Absent("servers are only judged by what they do with requests"),
         "Active health checks: each server is asked, and left out while it does not answer well.",
-        "Each instance of http-filter checks for itself, over connections that passthrough-relay makes.",
+        "Each instance checks for itself, over connections that passthrough-relay makes. For passthrough it only connects.",
     ),
     key(
         "pool.health.check",
