@@ -19,6 +19,8 @@ bulkhead: a reverse and forward proxy in five separate processes
   bulkhead reload [CONFIG]        give the running processes the configuration as it is now: all of them take it, or none
   bulkhead status [WHERE] [--figures] [--json]
                                   ask every running process how it is
+  bulkhead drain POOL SERVER [WHERE] | undrain POOL SERVER [WHERE]
+                                  give a server (HOST:PORT as configured) nothing new, or take that back
   bulkhead sandbox [WHERE]        which walls hold, and what happened when each process tried what it must not do
   bulkhead explain KEY            what a key of the configuration means: bulkhead explain sni-router.listen
   bulkhead explain URL [--from ADDRESS] [--method M] [--header \"NAME: VALUE\"]... [--listener NAME]
@@ -52,6 +54,19 @@ pub struct StatusOrder {
     pub json: bool,
 }
 
+/// `bulkhead drain POOL SERVER …` and `undrain`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrainOrder {
+    /// Whom to ask.
+    pub place: Place,
+    /// Which pool.
+    pub pool: String,
+    /// Which server of it.
+    pub server: String,
+    /// `false`: undrain.
+    pub drain: bool,
+}
+
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // the usage text says it
@@ -61,6 +76,7 @@ pub enum Verb {
     Reload { config: PathBuf },
     Status(StatusOrder),
     Sandbox { place: Place },
+    Drain(DrainOrder),
     Demo { words: Vec<OsString> },
     Explain { key: String },
     ExplainRequest(Box<RequestOrder>),
@@ -88,6 +104,19 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
             let found = Found::among(words, &["--figures", "--json"])?;
             let has = |flag| found.flags.contains(&flag);
             Ok(Verb::Status(StatusOrder { figures: has("--figures"), json: has("--json"), place: found.place() }))
+        }
+        Some(name @ ("drain" | "undrain")) => {
+            let mut named =
+                || words.next().map(|word| word.to_string_lossy().into_owned()).filter(|it| !it.starts_with('-'));
+            let (Some(pool), Some(server)) = (named(), named()) else {
+                return Err(format!("`{name}` needs a pool and a server of it: bulkhead {name} shop 10.0.0.7:8080"));
+            };
+            Ok(Verb::Drain(DrainOrder {
+                place: Found::among(words, &[])?.place(),
+                pool,
+                server,
+                drain: name == "drain",
+            }))
         }
         Some("sandbox") => Ok(Verb::Sandbox { place: Found::among(words, &[])?.place() }),
         Some("demo") => Ok(Verb::Demo { words: words.collect() }),
@@ -182,6 +211,11 @@ mod tests {
         }
         assert_eq!(order("reload"), Ok(Verb::Reload { config: DEFAULT_CONFIG.into() }));
         assert_eq!(order("sandbox"), Ok(Verb::Sandbox { place: Place::Config(DEFAULT_CONFIG.into()) }));
+        for (line, drain) in [("drain shop a:1 b.toml", true), ("undrain shop a:1 --config b.toml", false)] {
+            let place = Place::Config("b.toml".into());
+            let expected = DrainOrder { place, pool: "shop".into(), server: "a:1".into(), drain };
+            assert_eq!(order(line), Ok(Verb::Drain(expected)));
+        }
         assert_eq!(order("demo --check x"), Ok(Verb::Demo { words: vec!["--check".into(), "x".into()] }));
         assert_eq!(order("explain log.level"), Ok(Verb::Explain { key: "log.level".into() }));
         for word in ["help", "--help", "-h"] {
@@ -212,6 +246,9 @@ mod tests {
             ("reload --runtime-dir d", "needs a configuration"),
             ("reload --config", "needs a file"),
             ("reload a --config b", "`--config`"),
+            ("drain shop", "needs a pool and a server"),
+            ("undrain --config b.toml", "needs a pool and a server"),
+            ("drain shop a:1 b c", "`c`"),
             ("explain", "needs a key"),
             ("explain a b", "`b`"),
         ] {

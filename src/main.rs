@@ -7,6 +7,7 @@ mod ask;
 mod check;
 mod command_line;
 mod demo;
+mod drain;
 mod explain;
 mod plan;
 mod reload;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Verb::Check { config } => check::run(&config),
         Verb::Reload { config } => reload::run(&config),
         Verb::Status(order) => status::run(&order),
+        Verb::Drain(order) => drain::run(&order),
         Verb::Sandbox { place } => sandbox::run(&place),
         Verb::Demo { words } => demo::run(words),
         Verb::Explain { key } => explain::key(&key),

@@ -1,5 +1,7 @@
 //! `bulkhead status`: asks every process how it is and prints a table, or JSON for machines.
 
+mod pools;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,10 +23,11 @@ const MAIN_FIGURES: usize = 4;
 pub fn run(order: &StatusOrder) -> Result<(), String> {
     let crew = Crew::at(&order.place)?;
     let replies = crew.ask(Control::Status)?;
+    let pools = crew.ask(Control::Pools)?;
     if order.json {
-        say(&format!("{:#}", as_json(&crew, &replies)));
+        say(&format!("{:#}", as_json(&crew, &replies, &pools)));
     } else {
-        say(&table(&replies, order.figures, crew.file.as_ref()));
+        say(&(table(&replies, order.figures, crew.file.as_ref()) + &pools::table(&pools)));
     }
     let silent: Vec<String> = replies.iter().filter(|reply| status_of(reply).is_none()).map(name).collect();
     match (replies.is_empty(), silent.is_empty()) {
@@ -111,7 +114,7 @@ fn uptime(seconds: u64) -> String {
     if seconds < 60 { format!("{seconds} s") } else { span(Duration::from_secs(seconds)) }
 }
 
-fn as_json(crew: &Crew, replies: &[Reply]) -> Value {
+fn as_json(crew: &Crew, replies: &[Reply], pools: &[Reply]) -> Value {
     let processes = replies.iter().map(|reply| {
         let (Target { process, instance, .. }, _) = reply;
         match status_of(reply) {
@@ -137,6 +140,7 @@ fn as_json(crew: &Crew, replies: &[Reply]) -> Value {
         "runtime_dir": crew.runtime_dir,
         "configuration": crew.file.as_ref().map(|(_, digest)| digest),
         "processes": processes.collect::<Vec<Value>>(),
+        "pools": pools::json(pools),
     })
 }
 
@@ -195,7 +199,7 @@ mod tests {
     #[test]
     fn machines_get_the_same() {
         let crew = Crew { runtime_dir: "/run/bulkhead".into(), targets: Vec::new(), file: None };
-        let value = as_json(&crew, &replies());
+        let value = as_json(&crew, &replies(), &[]);
         assert_eq!(value["processes"][0]["figures"]["figure_5"], 5);
         assert_eq!(value["processes"][0]["state"], "serving");
         assert_eq!(value["processes"][1]["state"], "silent");

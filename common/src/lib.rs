@@ -8,6 +8,7 @@ pub mod config;
 pub mod ipc;
 pub mod net;
 pub mod observe;
+pub mod pool_desk;
 pub mod process;
 pub mod reload;
 pub mod sandbox;

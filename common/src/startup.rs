@@ -20,6 +20,7 @@ use crate::ipc::peer::PeerCheck;
 use crate::ipc::receiver::{Arrival, Receiver, Replier, Verdict};
 use crate::net::listen_fds::{InheritError, Inherited};
 use crate::observe::metrics::Figures;
+use crate::pool_desk::{self, PoolDesk};
 use crate::process::Process;
 use crate::reload::{Commit, Reloader};
 use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
@@ -121,6 +122,7 @@ struct Inner {
     peers: Vec<(&'static str, PeerCheck)>,
     reloader: Rc<Reloader>,
     explainer: RefCell<Option<Box<Explainer>>>,
+    pools: RefCell<Option<Rc<dyn PoolDesk>>>,
 }
 
 impl Context {
@@ -138,6 +140,11 @@ impl Context {
     ) {
         let explain = move |question, config| -> Explaining { Box::pin(explain(question, config)) };
         *self.inner.explainer.borrow_mut() = Some(Box::new(explain));
+    }
+
+    /// From now on operators can ask after these pools, and let servers of them go.
+    pub fn offer_pools(&self, pools: Rc<dyn PoolDesk>) {
+        *self.inner.pools.borrow_mut() = Some(pools);
     }
 
     /// The configuration at work.
@@ -198,6 +205,11 @@ impl Context {
                 sandboxed: self.inner.report.holds(),
                 figures: figures.read(),
             })),
+            Control::Pools => {
+                let desk = self.inner.pools.borrow();
+                ControlReply::Pools(pool_desk::fitting(desk.as_ref().map(|desk| desk.pools()).unwrap_or_default()))
+            }
+            Control::DrainServer { pool, server, drain } => outcome(self.drain_server(&pool, &server, drain)),
             Control::Sandbox => ControlReply::Sandbox(Box::new(self.inner.report.clone())),
             Control::Drain => {
                 self.stop();
@@ -214,6 +226,12 @@ impl Context {
             }
             Control::Explain(_) => ControlReply::Refused(Vec::new()), // answered elsewhere, because it may take time
         }
+    }
+
+    fn drain_server(&self, pool: &str, server: &str, drain: bool) -> Result<(), Vec<Box<str>>> {
+        let desk = self.inner.pools.borrow().clone();
+        let desk = desk.ok_or_else(|| vec![format!("{} balances nothing", self.inner.process).into()])?;
+        desk.drain(pool, server, drain).map_err(|why| vec![why.into()])
     }
 
     fn explain(&self, question: Explain, replier: Replier<ControlReply>) {
@@ -336,6 +354,7 @@ fn begin<O>(
             peers,
             reloader,
             explainer: RefCell::default(),
+            pools: RefCell::default(),
         }),
     };
     Ok(Begun { opened, context, control, control_peers: control_peers(starter) })

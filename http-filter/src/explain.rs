@@ -46,14 +46,13 @@ fn judge(instance: &Rc<Instance>, config: &Config, question: &Explain) -> Explai
     let mut steps = Vec::new();
     match decide(&app, config, &connection, &parts, &mut steps) {
         Ok(route) => {
-            let servers = route.pool.describe();
-            let mut step = Step::new("pool", servers.iter().map(|(label, _)| &**label).collect::<Vec<_>>().join(", "));
-            step = step.by(&route.pool.name, None);
-            for (label, state) in &servers {
-                step = step.fact(label, state.as_str());
+            let servers = route.pool.status();
+            let labels: Vec<Box<str>> = servers.iter().map(|server| server.label.clone()).collect();
+            let mut step = Step::new("pool", labels.join(", ")).by(&route.pool.name, None);
+            for server in &servers {
+                step = step.fact(&server.label, server.state());
             }
             steps.push(step);
-            let labels = servers.into_iter().map(|(label, _)| label).collect();
             Explained::goes_on(steps, Then::Relay(Reach::Servers(labels)))
         }
         Err(refusal) => {

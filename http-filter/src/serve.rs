@@ -11,6 +11,7 @@ use common::ipc::messages::router_to_filter::PlainHttp;
 use common::ipc::messages::terminator_to_filter::Decrypted;
 use common::ipc::receiver::{Arrival, Receiver};
 use common::ipc::sender::Sender;
+use common::pool_desk::PoolDesk;
 use common::process::Process;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{FILTER_TO_RELAY, ROUTER_TO_FILTER, TERMINATOR_TO_FILTER};
@@ -66,6 +67,7 @@ pub async fn serve(opened: Opened, context: Context) {
         Err(error) => return tracing::error!("{error}"),
     };
     tokio::task::spawn_local(sweep(Rc::clone(&instance)));
+    context.offer_pools(Rc::clone(&instance) as Rc<dyn PoolDesk>);
     context.on_explain({
         let instance = Rc::clone(&instance);
         move |question, config| std::future::ready(explain(&instance, &config, &question))

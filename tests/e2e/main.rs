@@ -9,6 +9,7 @@
 mod backends_tls;
 mod bad_backends;
 mod descriptors;
+mod drain;
 mod drip;
 mod explain;
 mod filtering;

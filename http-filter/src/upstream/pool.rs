@@ -276,6 +276,11 @@ impl ServerPool {
         known
     }
 
+    /// Who chooses among its servers.
+    pub fn balancer(&self) -> &Balancer {
+        &self.balancer
+    }
+
     /// Requests that wait for a free server.
     pub fn waiting(&self) -> usize {
         self.queue.len()

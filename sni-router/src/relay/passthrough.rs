@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use common::config::{self, HealthCheck, SendProxy};
 use common::ipc::messages::Ends;
+use common::ipc::messages::control::PoolState;
 use common::ipc::messages::router_to_relay::Passthrough;
 use common::ipc::receiver::Verdict;
 use common::ipc::sender::Parcel;
 use common::net::client_limit::{NoPlace, Place};
 use common::net::proxy_protocol::{encode_v1, encode_v2};
+use common::pool_desk::{self, PoolDesk};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -119,6 +121,30 @@ impl Pool {
     pub fn servers(&self) -> Vec<(&Server, String)> {
         let states = self.balancer.status(std::time::Instant::now());
         self.servers.iter().zip(states.iter().map(ServerStatus::in_words)).collect()
+    }
+}
+
+impl PoolDesk for PassthroughService {
+    fn pools(&self) -> Vec<PoolState> {
+        let pools = self.pools.borrow();
+        let mut states: Vec<PoolState> =
+            pools.current().values().map(|pool| pool_desk::state(&pool.name, &pool.balancer)).collect();
+        states.sort_by(|one, other| one.name.cmp(&other.name));
+        states
+    }
+
+    fn drain(&self, pool: &str, server: &str, drain: bool) -> Result<(), String> {
+        let pools = self.pools.borrow();
+        let Some(known) = pools.current().get(pool) else {
+            let known = pools.current().keys().map(|name| &**name);
+            return Err(pool_desk::no_pool("passthrough-relay", pool, known));
+        };
+        if known.balancer.drain(server, drain, std::time::Instant::now()) {
+            let what = if drain { "draining: it gets nothing new" } else { "no longer draining" };
+            tracing::info!(pool, server, "{what}");
+            return Ok(());
+        }
+        Err(pool_desk::no_server(pool, server, &known.balancer))
     }
 }
 

@@ -12,6 +12,7 @@ use common::ipc::messages::forward_to_relay::Outward;
 use common::ipc::messages::router_to_relay::Passthrough;
 use common::ipc::receiver::{Arrival, Receiver, Verdict};
 use common::net::client_limit::ClientLimit;
+use common::pool_desk::PoolDesk;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{FILTER_TO_RELAY, FORWARD_TO_RELAY, ROUTER_TO_RELAY};
 
@@ -79,6 +80,7 @@ pub async fn serve(opened: Opened, context: Context) {
     let dials = DialService::new(known(&config), Rc::clone(&resolver), metrics.clone());
     let passthrough =
         PassthroughService::new(&passed_to(&config), Rc::clone(&resolver), socket_options(relay), Rc::clone(&tunnels));
+    context.offer_pools(Rc::clone(&passthrough) as Rc<dyn PoolDesk>);
     context.on_explain({
         let (dials, passthrough) = (Rc::clone(&dials), Rc::clone(&passthrough));
         move |question, _| explain(Rc::clone(&dials), Rc::clone(&passthrough), Rc::clone(&resolver), question)

@@ -11,6 +11,18 @@ pub enum Control {
     Status,
     /// Answered with [`ControlReply::Sandbox`].
     Sandbox,
+    /// Answered with [`ControlReply::Pools`]; empty from a process that balances nothing.
+    Pools,
+    /// Give a server of a pool nothing new, or take that back. Answered with [`ControlReply::Done`] or
+    /// [`ControlReply::Refused`].
+    DrainServer {
+        /// The pool.
+        pool: Box<str>,
+        /// `host:port`, as configured.
+        server: Box<str>,
+        /// `false` takes it back.
+        drain: bool,
+    },
     /// Take nothing new, finish what is begun, then exit. Answered with [`ControlReply::Done`] at once.
     Drain,
     /// Judge the configuration in the sealed memory file that comes with this ([`crate::config::archive`]) and keep aside what
@@ -40,6 +52,8 @@ pub enum ControlReply {
     Status(Box<Status>),
     /// To `Sandbox`.
     Sandbox(Box<Report>),
+    /// To `Pools`.
+    Pools(Vec<PoolState>),
     /// The order is being carried out.
     Done,
     /// To `Explain`: the file that the process works with, and its decisions.
@@ -71,6 +85,34 @@ pub struct Status {
     pub sandboxed: bool,
     /// Named counters and gauges, in the order of the process's own table.
     pub figures: Vec<(Box<str>, u64)>,
+}
+
+/// A pool.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PoolState {
+    /// Its name.
+    pub name: Box<str>,
+    /// Requests that wait for a free server.
+    pub waiting: u64,
+    /// Its servers, in the order of the configuration.
+    pub servers: Vec<ServerState>,
+    /// Servers that are not shown because they do not fit.
+    pub left_out: u32,
+}
+
+/// A server of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ServerState {
+    /// `host:port`, as configured.
+    pub label: Box<str>,
+    /// `in use`, `draining`, `down`, `left out for 9 s`.
+    pub state: Box<str>,
+    /// Its share beside the others.
+    pub weight: u64,
+    /// Open connections or requests.
+    pub active: u64,
+    /// Failures since it last worked.
+    pub failures: u32,
 }
 
 impl crate::ipc::Message for Control {

@@ -84,17 +84,22 @@ pub struct ServerStatus {
 }
 
 impl ServerStatus {
-    /// How it is, as operators read it.
+    /// How it is, in a few words.
     #[must_use]
-    pub fn in_words(&self) -> String {
-        let state = match self.ejected_for {
+    pub fn state(&self) -> String {
+        match self.ejected_for {
             _ if self.draining => "draining".to_owned(),
             _ if self.down => "down: health checks fail".to_owned(),
             Some(left) => format!("left out for {} s", left.as_secs()),
             None if self.warm < 100 => format!("warming up, at {} %", self.warm),
             None => "in use".to_owned(),
-        };
-        format!("{state}, {} under way", self.active)
+        }
+    }
+
+    /// The same, and what it has under way.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        format!("{}, {} under way", self.state(), self.active)
     }
 }
 
