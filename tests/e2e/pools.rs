@@ -110,6 +110,12 @@ fn world(name: &str, servers: &[Server], keys: &str) -> World {
     pool.serves("app").start()
 }
 
+/// `bulkhead drain` or `undrain` of a server of the pool.
+fn drain(world: &World, verb: &str, server: &str) {
+    let output = world.bulkhead(&[verb, "app", server, &world.config().to_string_lossy()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// One request on a connection of its own, with further header lines (each with its end).
 fn ask(world: &World, headers: &str) -> io::Result<http::Answer> {
     request(world, &format!("GET / HTTP/1.1\r\nHost: www.test\r\n{headers}\r\n"))

@@ -91,6 +91,35 @@ fn a_real_nginx_that_is_killed_stopped_and_restarted_under_load_costs_no_request
 }
 
 #[test]
+fn servers_can_be_exchanged_one_after_the_other_under_load() {
+    let name = "servers_can_be_exchanged_one_after_the_other_under_load";
+    if !need(name, "nginx") {
+        return;
+    }
+    within(120, || {
+        let identity = certificates::sign(&["backend.test"]);
+        let mut servers = [Nginx::start(&identity), Nginx::start(&identity)];
+        let world = World::new("exchange")
+            .terminates(&["www.test"])
+            .pool("app", &[servers[0].http, servers[1].http])
+            .serves("app")
+            .start();
+        let load = Load::start(&world, 4);
+        for server in &mut servers {
+            load.goes_on(100);
+            drain(&world, "drain", &server.http.to_string());
+            load.goes_on(100);
+            server.restart();
+            drain(&world, "undrain", &server.http.to_string());
+        }
+        load.goes_on(100);
+        assert_eq!(load.end(), Vec::<String>::new(), "lost");
+        let figure = |name| world.figure("http-filter", name);
+        assert_eq!((figure("retries"), figure("ejections")), (0, 0), "nobody was even asked in vain");
+    });
+}
+
+#[test]
 fn only_what_may_be_repeated_is_sent_again() {
     within(60, || {
         let servers = three();

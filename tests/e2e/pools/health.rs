@@ -1,6 +1,7 @@
 //! Health checks and passive ejection.
 
-use harness::{World, eventually, within};
+use harness::backends::nginx::Nginx;
+use harness::{World, certificates, eventually, need, within};
 
 use super::*;
 
@@ -90,6 +91,33 @@ fn checks_ask_what_they_are_told_to() {
         eventually(10, "it is up", || (world.figure("http-filter", "servers_came_up") == 1).then_some(()));
         assert_eq!(world.figure("http-filter", "checks_failed"), 0);
         world.stop_without_counting();
+    });
+}
+
+#[test]
+fn checks_speak_what_the_pool_speaks() {
+    if !need("checks_speak_what_the_pool_speaks", "nginx") {
+        return;
+    }
+    within(90, || {
+        let mut nginx = Nginx::start(&certificates::sign(&["inner.test"]));
+        let tls = "[pool.tls]\nca = \"ca.pem\"\nserver_name = \"inner.test\"\n";
+        for (protocol, version) in [("https", "HTTP/1.1"), ("https-h2", "HTTP/2.0")] {
+            nginx.restart();
+            let world = World::new(protocol)
+                .terminates(&["www.test"])
+                .pool_with("app", &[nginx.https], &format!("protocol = \"{protocol}\"\n{CHECKS}{tls}"))
+                .serves("app")
+                .start();
+            let figure = |name| world.figure("http-filter", name);
+            eventually(10, "checks pass", || (figure("checks") > figure("checks_failed") + 1).then_some(()));
+            let asked = format!("{version} \"GET /health {version}\" 200");
+            assert!(nginx.access_log().contains(&asked), "{:?}", nginx.access_log());
+            assert_eq!(figure("checks_failed"), 0);
+            nginx.kill();
+            eventually(10, "it is down", || (figure("servers_went_down") == 1).then_some(()));
+            world.stop_without_counting();
+        }
     });
 }
 

@@ -50,6 +50,25 @@ fn a_client_stays_with_its_server_and_moves_when_it_must() {
 }
 
 #[test]
+fn sticky_clients_of_a_drained_server_move() {
+    within(60, || {
+        let servers = three();
+        let world = world("sticky-drain", &servers, KEYS);
+        let first = ask(&world, "").unwrap();
+        let (pair, _) = cookie(&first).expect("a cookie");
+        let at = ["a", "b", "c"].iter().position(|name| **name == *first.text()).unwrap();
+        let address = servers[at].address().to_string();
+        drain(&world, "drain", &address);
+        let moved = ask(&world, &format!("Cookie: {pair}\r\n")).unwrap();
+        assert_ne!(moved.text(), first.text());
+        let (other, _) = cookie(&moved).expect("a new one");
+        drain(&world, "undrain", &address);
+        assert_eq!(who(&world, &format!("Cookie: {other}\r\n")), moved.text(), "they stay where they are");
+        assert_eq!(who(&world, &format!("Cookie: {pair}\r\n")), first.text());
+    });
+}
+
+#[test]
 fn over_tls_the_cookie_is_secure_and_http_2_may_spread_cookies() {
     within(60, || {
         let servers = three();
