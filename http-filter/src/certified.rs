@@ -54,6 +54,7 @@ mod tests {
             certificates: Vec::new(),
             alpn: Vec::new(),
             client_auth: required.map(|required| ClientAuth { required, authorities: Vec::new() }),
+            line: 1,
         }
     }
 

@@ -8,6 +8,7 @@ use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::body::{ClientBody, Meter};
+use super::queue::Wish;
 use crate::app::App;
 use crate::connection::Connection;
 use crate::pipeline::Judged;
@@ -23,6 +24,8 @@ pub struct Outgoing {
     pub meter: Meter,
     /// Write the chosen server's address into Host.
     pub host_from_server: bool,
+    /// Which server it would like.
+    pub wish: Wish,
 }
 
 /// Prepares a request for its backend. The second value is the switch of protocols that the client asked for, if it did.
@@ -40,6 +43,7 @@ pub fn prepare(
     let keep_upgrade = asked.as_ref().is_some_and(|(asked, _)| *asked == Asked::Http1);
     let h2 = judged.route.pool.speaks_h2();
     let (mut parts, body) = request.into_parts();
+    let wish = judged.route.pool.wish(judged.client, connection.client.tls.is_some(), &mut parts.headers);
     send_on(&mut parts, judged.rewritten.clone());
     let trailers = strip(&mut parts.headers, Direction::Request, keep_upgrade, app.underscores);
     if trailers && h2 {
@@ -53,7 +57,7 @@ pub fn prepare(
     let meter = Meter::default();
     let request = Request::from_parts(parts, ClientBody::new(body, limit, meter.clone()));
     let host_from_server = judged.route.host_header == HostHeader::Server;
-    Ok((Outgoing { request, meter, host_from_server }, switch))
+    Ok((Outgoing { request, meter, host_from_server, wish }, switch))
 }
 
 /// Host as it goes on. An HTTP/1.0 request may name nobody: it is for the address it came to (RFC 9112 §3.3), since 1.1 must name somebody.

@@ -36,6 +36,7 @@ fn load_one(certificates: Vec<CertificateFiles>) -> Loaded {
         certificates,
         alpn: Vec::new(),
         client_auth: None,
+        line: 1,
     };
     load(&[site], &crate::tls_config::provider())
 }
