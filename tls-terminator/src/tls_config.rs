@@ -40,7 +40,8 @@ impl Sites {
         Self::build(settings, loaded, ticketer)
     }
 
-    /// The same for a reload: tickets that these have given out stay good.
+    /// The same for a reload: tickets that these have given out stay good. (Sites that ask for client certificates give out none,
+    /// so no ticket stands for a certificate that somebody would not believe any more.)
     pub fn succeed(&self, settings: &Settings, loaded: Loaded) -> Result<Self, String> {
         Self::build(settings, loaded, Arc::clone(&self.ticketer))
     }
