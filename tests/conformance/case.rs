@@ -15,8 +15,6 @@ pub enum Must {
     Waits,
     /// Leaves as exactly this.
     Forwarded(Sent),
-    /// One of the two: the specification leaves it open.
-    Either(&'static [u16], Sent),
 }
 
 /// A request as it leaves, without the fields that tell the backend about the client and without its framing.

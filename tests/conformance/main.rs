@@ -2,7 +2,7 @@
 //! it, judged on both sides by readers that share no code with Bulkhead.
 //!
 //! [`case`] says what a case is, [`requests`] are the tables, [`run`] sends them and judges with [`recorder`] (what left) and
-//! [`answer`] (what came back); [`answers`] are what a hostile backend says; [`report`] counts: no failure, no false refusal, at most ten lenient.
+//! [`answer`] (what came back); [`streams`] the same over HTTP/2; [`answers`] are what a hostile backend says; [`report`] counts: no failure, no false refusal, at most ten lenient.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
@@ -13,6 +13,7 @@ mod recorder;
 mod report;
 mod requests;
 mod run;
+mod streams;
 
 use std::sync::Arc;
 
@@ -93,17 +94,32 @@ fn answers_of_a_hostile_backend() {
         const LANES: usize = 16;
         let cases = Arc::new(answers::all());
         let backends: Vec<Backend> = (0..LANES).map(|_| answers::backend(&cases)).collect();
-        let mut builder = World::new("conform-answers").set("http-filter", "body_idle_deadline", "\"1s\"").set("http-filter", "response_deadline", "\"1s\"");
+        let mut builder = World::new("conform-answers").set("http-filter", "body_idle_deadline", "\"1s\"").set(
+            "http-filter",
+            "response_deadline",
+            "\"1s\"",
+        );
         for (lane, backend) in backends.iter().enumerate() {
-            builder = builder.pool_with(&format!("lane-{lane}"), &[backend.address()], "idle_deadline = \"1s\"").http_route(&format!(
-                "name = \"lane-{lane}\"\nhosts = [\"lane-{lane}.test\"]\npool = \"lane-{lane}\""
-            ));
+            builder = builder
+                .pool_with(&format!("lane-{lane}"), &[backend.address()], "idle_deadline = \"1s\"")
+                .http_route(&format!("name = \"lane-{lane}\"\nhosts = [\"lane-{lane}.test\"]\npool = \"lane-{lane}\""));
         }
         let world = builder.start();
         let host = |lane: usize| format!("lane-{lane}.test");
         let report = answers::run(&cases, LANES, world.http(), host, WAITING_FOR_THE_RESPONSE_GUARD);
         report.assert_clean("answers");
         report.assert_waiting(WAITING_FOR_THE_RESPONSE_GUARD);
+        assert!(report.cases() >= 400, "{} cases", report.cases());
+    });
+}
+
+#[test]
+fn streams_to_an_http_1_backend() {
+    within(110, || {
+        let backend = recorder::backend();
+        let world = world("conform-h2", &backend).start();
+        let report = streams::run(&streams::all(), world.https(), || Record::of(&backend), report::LENIENT);
+        report.assert_clean("HTTP/2");
         assert!(report.cases() >= 400, "{} cases", report.cases());
     });
 }

@@ -116,6 +116,24 @@ const HOP_BY_HOP: [&str; 7] =
 /// Fields that Bulkhead writes itself: one value each, about this client.
 const OURS: [(&str, &str); 2] = [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1;")];
 
+/// Fields that frame, route, authenticate or speak for the client (RFC 9110 §6.5.1).
+const NO_TRAILERS: [&str; 14] = [
+    "content-length",
+    "transfer-encoding",
+    "host",
+    "authorization",
+    "cookie",
+    "content-type",
+    "content-encoding",
+    "trailer",
+    "forwarded",
+    "x-forwarded-for",
+    "expect",
+    "connection",
+    "te",
+    "upgrade",
+];
+
 fn conforms(request: &Request) -> Result<(), String> {
     if !(request.target.starts_with('/') || (request.target == "*" && request.method == "OPTIONS")) {
         return Err("the target is not in origin form".into());
@@ -145,6 +163,9 @@ fn conforms(request: &Request) -> Result<(), String> {
         if !request.get(name).is_some_and(|own| own.starts_with(value)) {
             return Err(format!("{name} is not ours"));
         }
+    }
+    if let Some((name, _)) = request.trailers.iter().find(|(name, _)| NO_TRAILERS.contains(&name.as_str())) {
+        return Err(format!("{name} must not leave as a trailer"));
     }
     let lengths = request.all("content-length");
     if lengths.iter().any(|length| length.len() > 1 && length.starts_with('0')) {

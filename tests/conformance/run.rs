@@ -173,8 +173,6 @@ fn judge(must: &Must, mark: &str, seen: &Seen, left: &[Request]) -> Result<(), S
         Must::Broken => stopped(seen, left),
         Must::Waits => stopped(seen, left),
         Must::Forwarded(sent) => forwarded(sent, mark, seen, left),
-        Must::Either(statuses, sent) => refused(statuses, seen, left)
-            .or_else(|why| forwarded(sent, mark, seen, left).map_err(|or| format!("{why}; {or}"))),
     }
 }
 

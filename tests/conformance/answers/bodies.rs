@@ -20,7 +20,13 @@ fn length(length: usize, body: &str) -> String {
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for size in chunks::SIZES {
-        cases.push(Case::stopped(format!("chunk size: first {}", shown(size)), &chunked(&format!("{size}\r\nabc\r\n0\r\n\r\n"))).closing());
+        cases.push(
+            Case::stopped(
+                format!("chunk size: first {}", shown(size)),
+                &chunked(&format!("{size}\r\nabc\r\n0\r\n\r\n")),
+            )
+            .closing(),
+        );
         let second = format!("2\r\nxy\r\n{size}\r\nabc\r\n0\r\n\r\n");
         cases.push(Case::stopped(format!("chunk size: second {}", shown(size)), &chunked(&second)).closing());
     }
@@ -32,7 +38,20 @@ pub fn cases() -> Vec<Case> {
         let text = chunked(&format!("3\r\nabc{end}0\r\n\r\n"));
         cases.push(Case::stopped(format!("chunk end: {}", shown(end)), &text).closing());
     }
-    for last in ["0\n\r\n", "0\r\n\n", "0\n\n", "0\r\r\n\r\n", "0\r\nX", "-0\r\n\r\n", "0x0\r\n\r\n", "0\0\r\n\r\n", "", "0", "0\r\n", "0\r\n\r"] {
+    for last in [
+        "0\n\r\n",
+        "0\r\n\n",
+        "0\n\n",
+        "0\r\r\n\r\n",
+        "0\r\nX",
+        "-0\r\n\r\n",
+        "0x0\r\n\r\n",
+        "0\0\r\n\r\n",
+        "",
+        "0",
+        "0\r\n",
+        "0\r\n\r",
+    ] {
         let text = chunked(&format!("3\r\nabc\r\n{last}"));
         cases.push(Case::stopped(format!("last chunk: {}", shown(last)), &text).closing());
     }
@@ -40,7 +59,18 @@ pub fn cases() -> Vec<Case> {
         let text = chunked(&format!("3\r\nabc\r\n0\r\n{section}"));
         cases.push(Case::stopped(format!("trailer: bad {}", shown(section)), &text).closing());
     }
-    for name in ["Content-Length", "Transfer-Encoding", "Host", "Connection", "Set-Cookie", "Content-Type", "Location", "X-Forwarded-For", "Content-Encoding", "Trailer"] {
+    for name in [
+        "Content-Length",
+        "Transfer-Encoding",
+        "Host",
+        "Connection",
+        "Set-Cookie",
+        "Content-Type",
+        "Location",
+        "X-Forwarded-For",
+        "Content-Encoding",
+        "Trailer",
+    ] {
         // They may be dropped or stop the answer, but never count.
         let text = chunked(&format!("3\r\nabc\r\n0\r\n{name}: 37\r\n\r\n"));
         cases.push(Case::new(format!("trailer: {name}"), &text, Must::PassedOrStopped(Came::new(200, "abc"))));
@@ -55,7 +85,11 @@ pub fn cases() -> Vec<Case> {
     ] {
         cases.push(Case::stopped(format!("cut: {name}"), &text).closing());
     }
-    for (name, text) in [("a length", length(9, "abc")), ("a chunk", chunked("9\r\nabc")), ("a head", "HTTP/1.1 200 OK\r\nContent-".to_owned())] {
+    for (name, text) in [
+        ("a length", length(9, "abc")),
+        ("a chunk", chunked("9\r\nabc")),
+        ("a head", "HTTP/1.1 200 OK\r\nContent-".to_owned()),
+    ] {
         cases.push(Case::stopped(format!("stalled: in {name}"), &text));
     }
     cases.extend(splitting());
@@ -83,13 +117,17 @@ fn splitting() -> Vec<Case> {
         for (what, more) in [
             ("an answer", SMUGGLED),
             ("an interim answer", "HTTP/1.1 100 Continue\r\n\r\n"),
-            ("an interim answer and an answer", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nSMUGGLED"),
+            (
+                "an interim answer and an answer",
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nSMUGGLED",
+            ),
             ("bytes", "SMUGGLED"),
             ("an empty line and an answer", "\r\nHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nSMUGGLED"),
             ("CR LF", "\r\n"),
             ("half an answer", "HTTP/1.1 200 OK\r\nContent-Len"),
         ] {
-            let at_once = Case::passed(format!("splitting: {name}, then {what}"), &format!("{first}{more}"), came.clone());
+            let at_once =
+                Case::passed(format!("splitting: {name}, then {what}"), &format!("{first}{more}"), came.clone());
             cases.push(at_once.method(method));
             let late = Case::passed(format!("splitting: {name}, later {what}"), first, came.clone()).method(method);
             cases.push(Case { then: Then::Late(latin(more)), ..late });

@@ -26,7 +26,14 @@ pub fn cases() -> Vec<Case> {
         let text = with(&format!("Transfer-Encoding: {value}\r\n"), CHUNKS);
         cases.push(Case::bad(format!("encoding: {}", shown(value)), &text).closing());
     }
-    for (one, other) in [("chunked", "chunked"), ("chunked", "identity"), ("identity", "chunked"), ("gzip", "chunked"), ("chunked", ""), ("", "chunked")] {
+    for (one, other) in [
+        ("chunked", "chunked"),
+        ("chunked", "identity"),
+        ("identity", "chunked"),
+        ("gzip", "chunked"),
+        ("chunked", ""),
+        ("", "chunked"),
+    ] {
         let text = with(&format!("Transfer-Encoding: {one}\r\nTransfer-Encoding: {other}\r\n"), CHUNKS);
         cases.push(Case::bad(format!("two encodings: {one:?} {other:?}"), &text).closing());
     }
@@ -43,7 +50,15 @@ pub fn cases() -> Vec<Case> {
         let text = format!("HTTP/1.0 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n{CHUNKS}");
         cases.push(Case::bad(format!("HTTP/1.0 encoding: {coding}"), &text).closing());
     }
-    for name in ["Content-Length :", "Content-Length\t:", " Content-Length:", "Transfer-Encoding :", " Transfer-Encoding:", "Transfer-Encoding\0:", "Content-Length\u{a0}:"] {
+    for name in [
+        "Content-Length :",
+        "Content-Length\t:",
+        " Content-Length:",
+        "Transfer-Encoding :",
+        " Transfer-Encoding:",
+        "Transfer-Encoding\0:",
+        "Content-Length\u{a0}:",
+    ] {
         let value = if name.contains("Length") { "3" } else { "chunked" };
         let text = with(&format!("X-A: b\r\n{name} {value}\r\n"), CHUNKS);
         cases.push(Case::bad(format!("hidden: {}", shown(name)), &text).closing());
@@ -68,13 +83,25 @@ fn good() -> Vec<Case> {
     ] {
         let came = Came::new(200, came);
         let came = if lines.contains("Trailer:") { came.with("trailer", "X-Sum") } else { came };
-        cases.push(Case::passed(format!("good framing: {}", shown(&format!("{lines}{body}"))), &with(lines, body), came.clone()));
+        cases.push(Case::passed(
+            format!("good framing: {}", shown(&format!("{lines}{body}"))),
+            &with(lines, body),
+            came.clone(),
+        ));
         let closing = with(&format!("Connection: close\r\n{lines}"), body);
-        cases.push(Case::passed(format!("good framing: the last {}", shown(&format!("{lines}{body}"))), &closing, came).closing());
+        cases.push(
+            Case::passed(format!("good framing: the last {}", shown(&format!("{lines}{body}"))), &closing, came)
+                .closing(),
+        );
     }
-    for (version, connection) in [("1.1", ""), ("1.1", "Connection: close\r\n"), ("1.0", ""), ("1.0", "Connection: close\r\n")] {
+    for (version, connection) in
+        [("1.1", ""), ("1.1", "Connection: close\r\n"), ("1.0", ""), ("1.0", "Connection: close\r\n")]
+    {
         let text = format!("HTTP/{version} 200 OK\r\n{connection}\r\nabc");
-        cases.push(Case::passed(format!("good framing: until the end {version} {connection:?}"), &text, Came::new(200, "abc")).closing());
+        cases.push(
+            Case::passed(format!("good framing: until the end {version} {connection:?}"), &text, Came::new(200, "abc"))
+                .closing(),
+        );
     }
     let kept = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc";
     cases.push(Case::passed("good framing: HTTP/1.0 kept alive", kept, Came::new(200, "abc")));

@@ -5,25 +5,105 @@ use crate::case::shown;
 
 /// What is no status line.
 const NONE: [&str; 43] = [
-    "", " ", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 2", "HTTP/1.1 20", "HTTP/1.1 2000 OK", "HTTP/1.1 abc OK", "HTTP/1.1 099 OK", "HTTP/1.1 000 OK", "HTTP/1.1 +200 OK",
-    "HTTP/1.1 -200 OK", "HTTP/1.1 0x1 OK", "HTTP/1.1 2 0 OK", "HTTP/1.1 200.5 OK", "HTTP/1.1 200OK", "HTTP/1.1 200;OK", "HTTP/1.1  200 OK", "HTTP/1.1\t200 OK",
-    " HTTP/1.1 200 OK", "http/1.1 200 OK", "HTTP/2.0 200 OK", "HTTP/0.9 200 OK", "HTTP/1.2 200 OK", "HTTP/1.10 200 OK", "HTTP/11 200 OK", "HTTP/1,1 200 OK", "HTTPS/1.1 200 OK",
-    "ICY 200 OK", "200 OK", "OK", "HTTP/1.1 \u{b2}00 OK", "HTTP/1.1 200 O\0K", "HTTP/1.1 200 O\x01K", "HTTP/1.1 200 O\x7fK", "HTTP/1.1 200 O\x1bK", "HTTP/1.1 200 O\rK",
-    "HTTP/1.1 200 OK\r", "HTTP/1.1\0200 OK", "<html>", "GET / HTTP/1.1", "SSH-2.0-x", "\x15\x03\x01\0\x02\x02\x28",
+    "",
+    " ",
+    "HTTP/1.1",
+    "HTTP/1.1 ",
+    "HTTP/1.1 2",
+    "HTTP/1.1 20",
+    "HTTP/1.1 2000 OK",
+    "HTTP/1.1 abc OK",
+    "HTTP/1.1 099 OK",
+    "HTTP/1.1 000 OK",
+    "HTTP/1.1 +200 OK",
+    "HTTP/1.1 -200 OK",
+    "HTTP/1.1 0x1 OK",
+    "HTTP/1.1 2 0 OK",
+    "HTTP/1.1 200.5 OK",
+    "HTTP/1.1 200OK",
+    "HTTP/1.1 200;OK",
+    "HTTP/1.1  200 OK",
+    "HTTP/1.1\t200 OK",
+    " HTTP/1.1 200 OK",
+    "http/1.1 200 OK",
+    "HTTP/2.0 200 OK",
+    "HTTP/0.9 200 OK",
+    "HTTP/1.2 200 OK",
+    "HTTP/1.10 200 OK",
+    "HTTP/11 200 OK",
+    "HTTP/1,1 200 OK",
+    "HTTPS/1.1 200 OK",
+    "ICY 200 OK",
+    "200 OK",
+    "OK",
+    "HTTP/1.1 \u{b2}00 OK",
+    "HTTP/1.1 200 O\0K",
+    "HTTP/1.1 200 O\x01K",
+    "HTTP/1.1 200 O\x7fK",
+    "HTTP/1.1 200 O\x1bK",
+    "HTTP/1.1 200 O\rK",
+    "HTTP/1.1 200 OK\r",
+    "HTTP/1.1\x00200 OK",
+    "<html>",
+    "GET / HTTP/1.1",
+    "SSH-2.0-x",
+    "\x15\x03\x01\0\x02\x02\x28",
 ];
 
 /// Head lines that are wrong, in the place of one line.
 const LINES: [&str; 42] = [
-    "X: a\nX-B: c", "X: a\rX-B: c", "X: a\n", "X: a\r", "X: a\r\r", "X: a\0b", "X: \0", "X\0: a", "X: a\x01b", "X: a\x0bb", "X: a\x0cb", "X: a\x1bb", "X: a\x7fb", "X: a\x08b",
-    " X: a", "\tX: a", "X: a\r\n b", "X: a\r\n\tb", "X:\r\n a", "X : a", "X\t: a", "X  : a", "nonsense", "two words", ":", ": a", " ", "X y: a", "X\"y: a", "X(y): a", "X,y: a",
-    "X/y: a", "X;y: a", "X=y: a", "X@y: a", "X[y]: a", "X{y}: a", "X<y>: a", "X\\y: a", "X?y: a", "X\u{e9}: a", "HTTP/1.1 200 OK",
+    "X: a\nX-B: c",
+    "X: a\rX-B: c",
+    "X: a\n",
+    "X: a\r",
+    "X: a\r\r",
+    "X: a\0b",
+    "X: \0",
+    "X\0: a",
+    "X: a\x01b",
+    "X: a\x0bb",
+    "X: a\x0cb",
+    "X: a\x1bb",
+    "X: a\x7fb",
+    "X: a\x08b",
+    " X: a",
+    "\tX: a",
+    "X: a\r\n b",
+    "X: a\r\n\tb",
+    "X:\r\n a",
+    "X : a",
+    "X\t: a",
+    "X  : a",
+    "nonsense",
+    "two words",
+    ":",
+    ": a",
+    " ",
+    "X y: a",
+    "X\"y: a",
+    "X(y): a",
+    "X,y: a",
+    "X/y: a",
+    "X;y: a",
+    "X=y: a",
+    "X@y: a",
+    "X[y]: a",
+    "X{y}: a",
+    "X<y>: a",
+    "X\\y: a",
+    "X?y: a",
+    "X\u{e9}: a",
+    "HTTP/1.1 200 OK",
 ];
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for line in NONE {
-        cases.push(Case::bad(format!("status line: {}", shown(line)), &format!("{line}\r\nContent-Length: 3\r\n\r\nabc")));
+        cases.push(Case::bad(
+            format!("status line: {}", shown(line)),
+            &format!("{line}\r\nContent-Length: 3\r\n\r\nabc"),
+        ));
     }
     for (name, text) in [
         ("LF only", "HTTP/1.1 200 OK\nContent-Length: 3\n\nabc"),
@@ -40,8 +120,14 @@ pub fn cases() -> Vec<Case> {
     }
     for line in LINES {
         let name = shown(line);
-        cases.push(Case::bad(format!("line: {name}"), &format!("HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 3\r\n\r\nabc")));
-        cases.push(Case::bad(format!("line: last {name}"), &format!("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n{line}\r\n\r\nabc")));
+        cases.push(Case::bad(
+            format!("line: {name}"),
+            &format!("HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 3\r\n\r\nabc"),
+        ));
+        cases.push(Case::bad(
+            format!("line: last {name}"),
+            &format!("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n{line}\r\n\r\nabc"),
+        ));
     }
     for (name, head) in [
         ("1,000 fields", (0..1000).map(|number| format!("X-{number}: b\r\n")).collect::<String>()),
@@ -50,9 +136,20 @@ pub fn cases() -> Vec<Case> {
         ("a reason of 300 KiB", String::new()),
     ] {
         let reason = if head.is_empty() { "K".repeat(300 * 1024) } else { "OK".to_owned() };
-        cases.push(Case::bad(format!("size: {name}"), &format!("HTTP/1.1 200 {reason}\r\n{head}Content-Length: 3\r\n\r\nabc")));
+        cases.push(Case::bad(
+            format!("size: {name}"),
+            &format!("HTTP/1.1 200 {reason}\r\n{head}Content-Length: 3\r\n\r\nabc"),
+        ));
     }
-    for text in ["", "H", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", "\r\n"] {
+    for text in [
+        "",
+        "H",
+        "HTTP/1.1 200",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n",
+        "\r\n",
+    ] {
         cases.push(Case::bad(format!("head: cut {}", shown(text)), text).closing());
     }
     cases.extend(good());
@@ -61,11 +158,21 @@ pub fn cases() -> Vec<Case> {
 
 fn good() -> Vec<Case> {
     let mut cases = Vec::new();
-    for status in [200, 201, 202, 203, 206, 207, 226, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 409, 410, 418, 422, 429, 451, 500, 501, 502, 503, 504, 511, 599] {
+    for status in [
+        200, 201, 202, 203, 206, 207, 226, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 409, 410, 418, 422,
+        429, 451, 500, 501, 502, 503, 504, 511, 599,
+    ] {
         let text = format!("HTTP/1.1 {status} Some Words\r\nContent-Length: 3\r\nX-A: b\r\n\r\nabc");
         cases.push(Case::passed(format!("good: status {status}"), &text, Came::new(status, "abc").with("x-a", "b")));
     }
-    for line in ["HTTP/1.1 200 ", "HTTP/1.1 200", "HTTP/1.1 200 \t", "HTTP/1.1 200 caf\u{e9}", "HTTP/1.1 200 200", "HTTP/1.0 200 OK"] {
+    for line in [
+        "HTTP/1.1 200 ",
+        "HTTP/1.1 200",
+        "HTTP/1.1 200 \t",
+        "HTTP/1.1 200 caf\u{e9}",
+        "HTTP/1.1 200 200",
+        "HTTP/1.0 200 OK",
+    ] {
         let text = format!("{line}\r\nContent-Length: 3\r\n\r\nabc");
         let case = Case::passed(format!("good: status line {}", shown(line)), &text, Came::new(200, "abc"));
         cases.push(if line.contains("1.0") { case.closing() } else { case });
@@ -81,7 +188,10 @@ fn good() -> Vec<Case> {
         ("Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n", &[]),
         ("Connection: X-Secret\r\nX-Secret: a\r\n", &[]),
         ("Connection: x-a, x-b\r\nX-A: 1\r\nX-B: 2\r\nX-C: 3\r\n", &[("x-c", "3")]),
-        ("Connection: Set-Cookie, Content-Type\r\nSet-Cookie: a=b\r\nContent-Type: a/b\r\n", &[("set-cookie", "a=b"), ("content-type", "a/b")]),
+        (
+            "Connection: Set-Cookie, Content-Type\r\nSet-Cookie: a=b\r\nContent-Type: a/b\r\n",
+            &[("set-cookie", "a=b"), ("content-type", "a/b")],
+        ),
         ("Connection: Content-Length\r\n", &[]),
         ("Upgrade: h2c\r\nConnection: Upgrade\r\n", &[]),
         ("Upgrade: h2,h2c\r\n", &[]),

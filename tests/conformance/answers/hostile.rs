@@ -50,7 +50,13 @@ fn serve(talk: &mut Talk, cases: &[Case]) -> io::Result<()> {
 }
 
 /// Asks for every case, `lanes` at once; `host` is the name that leads to a lane's pool.
-pub fn run(cases: &[Case], lanes: usize, address: SocketAddr, host: impl Fn(usize) -> String + Sync, waiting: &[&str]) -> Report {
+pub fn run(
+    cases: &[Case],
+    lanes: usize,
+    address: SocketAddr,
+    host: impl Fn(usize) -> String + Sync,
+    waiting: &[&str],
+) -> Report {
     let numbers: Vec<Vec<usize>> = (0..lanes).map(|lane| (lane..cases.len()).step_by(lanes).collect()).collect();
     let verdicts = in_parallel(lanes, &numbers, |lane, numbers| {
         let host = host(lane);
@@ -84,10 +90,14 @@ fn ask(case: &Case, number: usize, address: SocketAddr, host: &str) -> Result<()
         let target = format!("/after-{mark}-{round}");
         let _ = again.write_all(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
         let seen = read_answers(&mut again, &["GET"]);
-        let own = seen.answers.first().is_some_and(|answer| answer.status == 200 && answer.text() == format!("{target}\n"));
+        let own =
+            seen.answers.first().is_some_and(|answer| answer.status == 200 && answer.text() == format!("{target}\n"));
         if !own {
             let got = seen.answers.first().map(|answer| (answer.status, answer.text()));
-            return Err(format!("request {round} behind it (connection kept: {kept}) got {got:?} {:?}; {verdict:?}", seen.wrong));
+            return Err(format!(
+                "request {round} behind it (connection kept: {kept}) got {got:?} {:?}; {verdict:?}",
+                seen.wrong
+            ));
         }
     }
     verdict
@@ -134,7 +144,8 @@ fn passed(came: &Came, seen: &Seen) -> Result<(), String> {
     let [answer] = &seen.answers[..] else { return Err(format!("no answer, {:?}", seen.cut)) };
     let fields: Vec<&(String, String)> =
         answer.fields.iter().filter(|(name, _)| !FRAMING.contains(&name.as_str())).collect();
-    let same = answer.status == came.status && fields == came.fields.iter().collect::<Vec<_>>() && answer.body == came.body;
+    let same =
+        answer.status == came.status && fields == came.fields.iter().collect::<Vec<_>>() && answer.body == came.body;
     let got = || format!("came as {} {fields:?} {:?} instead of {came:?}", answer.status, answer.text());
     if same { Ok(()) } else { Err(got()) }
 }

@@ -66,7 +66,11 @@ fn switches() -> Vec<Case> {
     }
     for answer in [FINAL, "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 3\r\n\r\nabc"] {
         let status = if answer == FINAL { 200 } else { 426 };
-        let case = Case::passed(format!("switch: asked for websocket, but answered {status}"), answer, Came::new(status, "abc"));
+        let case = Case::passed(
+            format!("switch: asked for websocket, but answered {status}"),
+            answer,
+            Came::new(status, "abc"),
+        );
         cases.push(Case { asks: ASKS, then: Then::Open, ..case });
     }
     cases

@@ -47,7 +47,8 @@ pub const SIZES: [&str; 40] = [
 ];
 
 /// Chunk extensions that are none, behind "3".
-pub const EXTENSIONS: [&str; 9] = [";\0", ";a\0", ";a=\x01", ";a\x7f", ";a\n", ";a\r", ";a=\"b\nc\"", ";\n", ";a=\"\r\""];
+pub const EXTENSIONS: [&str; 9] =
+    [";\0", ";a\0", ";a=\x01", ";a\x7f", ";a\n", ";a\r", ";a=\"b\nc\"", ";\n", ";a=\"\r\""];
 
 /// What must not stand behind the data of a chunk instead of CR LF.
 pub const ENDS: [&str; 12] =

@@ -4,12 +4,12 @@ mod bytes;
 pub mod chunks;
 pub mod encodings;
 mod fields;
-mod hosts;
+pub mod hosts;
 pub mod lengths;
 mod lines;
-mod plain;
+pub mod plain;
 mod request_line;
-mod targets;
+pub mod targets;
 
 use crate::case::Case;
 
