@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use super::app::App;
 use super::connection::Connection;
 use super::response::Refusal;
+use super::stages::rate_limit::Counted;
 use super::upstream::body::Meter;
 
 /// Bytes of a path or method that a log line shows at most.
@@ -23,6 +24,7 @@ pub struct Journey {
     app: Rc<App>,
     bytes_out: u64,
     meter: Option<Meter>,
+    counted: Option<Box<Counted>>,
     line: Option<Box<Line>>,
 }
 
@@ -68,7 +70,7 @@ impl Journey {
                 error: None,
             })
         });
-        Self { app: Rc::clone(app), bytes_out: 0, meter: None, line }
+        Self { app: Rc::clone(app), bytes_out: 0, meter: None, counted: None, line }
     }
 
     fn note(&mut self, write: impl FnOnce(&mut Line)) {
@@ -88,6 +90,18 @@ impl Journey {
     /// A rule in observe mode would have refused it.
     pub fn observed(&mut self, rule: &str) {
         self.note(|line| line.observed = Some(rule.into()));
+    }
+
+    /// Rate and concurrency limits count it until it is over.
+    pub fn counted(&mut self, counted: Box<Counted>) {
+        self.counted = Some(counted);
+    }
+
+    /// What the client is told about limits.
+    pub fn write_limits(&self, headers: &mut http::HeaderMap) {
+        if let Some(counted) = &self.counted {
+            counted.write(headers);
+        }
     }
 
     /// Where it goes.

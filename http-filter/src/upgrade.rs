@@ -58,15 +58,13 @@ pub fn switch(
     let connection = Rc::clone(connection);
     tokio::task::spawn_local(async move {
         let _connection = connection; // it counts until both halves are done
-        let server = upgraded(Response::from_parts(parts, body));
-        match tokio::try_join!(async { server.await.map_err(|e| e.to_string()) }, async {
-            client.await.map_err(|e| e.to_string())
-        }) {
-            Ok((server, client)) => {
-                let (mut server, mut client) = (TokioIo::new(server), TokioIo::new(client));
+        match (upgraded(Response::from_parts(parts, body)), client.await) {
+            (Some(mut server), Ok(client)) => {
+                let mut client = TokioIo::new(client);
                 let _ = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
             }
-            Err(error) => tracing::debug!("protocol switch failed: {error}"),
+            (None, _) => tracing::debug!("protocol switch failed: the backend did not switch"),
+            (_, Err(error)) => tracing::debug!("protocol switch failed: {error}"),
         }
         drop(pick);
     });

@@ -15,6 +15,7 @@ mod hand_over;
 mod launcher;
 mod limits;
 mod passthrough;
+mod rate_limits;
 mod recordings;
 mod restart;
 mod routing;

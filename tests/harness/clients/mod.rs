@@ -3,6 +3,7 @@
 
 pub mod curl;
 pub mod frames;
+pub mod from;
 pub mod h2;
 pub mod http;
 pub mod programs;
