@@ -156,7 +156,8 @@ fn chunked(all: &[u8], mut answer: Answer, head: usize) -> Read {
 }
 
 fn decimal(text: &str) -> Option<usize> {
-    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+    let octal = text.len() > 1 && text.starts_with('0');
+    text.parse().ok().filter(|_| !octal && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Where `wanted` begins.

@@ -27,7 +27,6 @@ pub struct Report {
     failures: Vec<String>,
     false_refusals: Vec<String>,
     lenient: Vec<String>,
-    waiting: Vec<String>,
     plain: usize,
 }
 
@@ -47,19 +46,13 @@ impl Report {
         }
     }
 
-    /// Counts a case of another kind. Failures of cases whose names begin with one of `waiting` (to be fixed elsewhere) are counted apart.
-    pub fn note(&mut self, group: &str, name: &str, plain: bool, verdict: Result<(), String>, waiting: &[&str]) {
+    /// Counts a case of another kind.
+    pub fn note(&mut self, group: &str, name: &str, plain: bool, verdict: Result<(), String>) {
         *self.groups.entry(group.to_owned()).or_default() += 1;
         self.plain += usize::from(plain);
         let Err(why) = verdict else { return };
-        let line = format!("{group}: {name}");
-        if waiting.iter().any(|begin| line.starts_with(begin)) {
-            self.waiting.push(line);
-        } else if plain {
-            self.false_refusals.push(format!("{line}: {why}"));
-        } else {
-            self.failures.push(format!("{line}: {why}"));
-        }
+        let wrong = if plain { &mut self.false_refusals } else { &mut self.failures };
+        wrong.push(format!("{group}: {name}: {why}"));
     }
 
     /// Counts an HTTP/2 stream.
@@ -76,18 +69,7 @@ impl Report {
             *self.groups.entry(group.to_owned()).or_default() += 1;
             return self.lenient.push(line);
         }
-        self.note(group, name, plain, verdict, &[]);
-    }
-
-    /// Asserts that everything on a list of what is to be fixed elsewhere still fails: what is fixed has to be taken off.
-    ///
-    /// # Panics
-    /// When an entry has outlived its reason.
-    pub fn assert_waiting(&self, waiting: &[&str]) {
-        for begin in waiting {
-            let still = self.waiting.iter().any(|line| line.starts_with(begin));
-            assert!(still, "nothing that begins with {begin:?} fails any more: take it off the list");
-        }
+        self.note(group, name, plain, verdict);
     }
 
     /// What a backend should not have seen, whoever's case it was.
@@ -114,13 +96,12 @@ impl Report {
             println!("{what}: {group}: {count} cases");
         }
         println!(
-            "{what}: {} cases, {} of them plain valid requests: {} failures, {} false refusals, {} lenient, {} waiting to be fixed",
+            "{what}: {} cases, {} of them plain valid requests: {} failures, {} false refusals, {} lenient",
             self.cases(),
             self.plain,
             self.failures.len(),
             self.false_refusals.len(),
-            self.lenient.len(),
-            self.waiting.len()
+            self.lenient.len()
         );
         for name in &self.lenient {
             let reason = LENIENT.iter().find(|(excused, _)| excused == name).map_or("", |(_, reason)| reason);

@@ -114,12 +114,8 @@ impl Body for ClientBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-<<<<<<< HEAD
         let polled = self.poll_inner(cx);
-=======
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
         note(if polled.is_pending() { Event::ClientPending } else { Event::Got });
->>>>>>> main
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {

@@ -50,13 +50,7 @@ fn serve(talk: &mut Talk, cases: &[Case]) -> io::Result<()> {
 }
 
 /// Asks for every case, `lanes` at once; `host` is the name that leads to a lane's pool.
-pub fn run(
-    cases: &[Case],
-    lanes: usize,
-    address: SocketAddr,
-    host: impl Fn(usize) -> String + Sync,
-    waiting: &[&str],
-) -> Report {
+pub fn run(cases: &[Case], lanes: usize, address: SocketAddr, host: impl Fn(usize) -> String + Sync) -> Report {
     let numbers: Vec<Vec<usize>> = (0..lanes).map(|lane| (lane..cases.len()).step_by(lanes).collect()).collect();
     let verdicts = in_parallel(lanes, &numbers, |lane, numbers| {
         let host = host(lane);
@@ -66,7 +60,7 @@ pub fn run(
     let mut report = Report::default();
     for (number, verdict) in verdicts.into_iter().flatten() {
         let (group, name) = cases[number].group();
-        report.note(group, name, matches!(cases[number].must, Must::Passed(_)), verdict, waiting);
+        report.note(group, name, matches!(cases[number].must, Must::Passed(_)), verdict);
     }
     report
 }

@@ -119,7 +119,13 @@ fn connection() -> Vec<Case> {
 
 fn lengths_that_are_none() -> Vec<Case> {
     let mut cases = Vec::new();
-    for value in lengths::NONE.iter().chain(&lengths::HUGE).chain(&lengths::LISTS).chain(&["", " ", "3 ", " 3"]) {
+    for value in lengths::NONE
+        .iter()
+        .chain(&lengths::OCTAL)
+        .chain(&lengths::HUGE)
+        .chain(&lengths::LISTS)
+        .chain(&["", " ", "3 ", " 3"])
+    {
         let fields = with(&POST, &[("x", "§"), ("content-length", value)]);
         cases.push(Case::refused(format!("length: {}", shown(value)), &fields).data(&["abc"]));
     }
