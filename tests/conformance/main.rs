@@ -21,7 +21,7 @@ use harness::backends::Backend;
 use harness::world::Builder;
 use harness::{World, within};
 
-use case::Case;
+use case::{Case, Must};
 use recorder::Record;
 use run::Over;
 
@@ -68,26 +68,70 @@ fn requests_over_tls() {
     });
 }
 
+/// What must be refused is refused there too: the same guard stands in front of it.
+#[test]
+fn requests_to_the_forward_proxy() {
+    within(110, || {
+        let backend = recorder::backend();
+        let world = World::new("conform-forward")
+            .forwards_to(&[backend.address()])
+            .set("forward-proxy", "header_deadline", "\"3s\"")
+            .start();
+        let about_framing = |case: &Case| {
+            let other =
+                ["host", "path", "target", "absolute", "method", "upgrade", "connection", "size", "request line"];
+            let refused = matches!(case.must, Must::Refused(_) | Must::Broken | Must::Waits);
+            refused && !other.iter().any(|group| case.group().contains(group))
+        };
+        let cases: Vec<Case> = requests::all().into_iter().filter(about_framing).collect();
+        let over = Over::Proxy(world.proxy(), backend.address());
+        let report = run::run(&cases, over, || Record::of_forwarded(&backend));
+        report.assert_clean("forward proxy");
+        assert!(report.cases() >= 500, "{} cases", report.cases());
+    });
+}
+
+/// Lanes that ask a hostile backend at once, each with a pool of its own.
+const LANES: usize = 16;
+
+fn hostile_world(name: &str, cases: &Arc<Vec<answers::Case>>) -> (World, Vec<Backend>) {
+    let backends: Vec<Backend> = (0..LANES).map(|_| answers::backend(cases)).collect();
+    let names: Vec<String> = (0..LANES).map(lane).collect();
+    let mut builder = World::new(name)
+        .set("http-filter", "body_idle_deadline", "\"1s\"")
+        .set("http-filter", "response_deadline", "\"1s\"")
+        .terminates(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for (name, backend) in names.iter().zip(&backends) {
+        let route = format!("name = \"{name}\"\nhosts = [\"{name}\"]\npool = \"{name}\"");
+        builder = builder.pool(name, &[backend.address()]).http_route(&route);
+    }
+    (builder.start(), backends)
+}
+
+fn lane(number: usize) -> String {
+    format!("lane-{number}.test")
+}
+
 #[test]
 fn answers_of_a_hostile_backend() {
     within(110, || {
-        const LANES: usize = 16;
         let cases = Arc::new(answers::all());
-        let backends: Vec<Backend> = (0..LANES).map(|_| answers::backend(&cases)).collect();
-        let mut builder = World::new("conform-answers").set("http-filter", "body_idle_deadline", "\"1s\"").set(
-            "http-filter",
-            "response_deadline",
-            "\"1s\"",
-        );
-        for (lane, backend) in backends.iter().enumerate() {
-            builder = builder
-                .pool_with(&format!("lane-{lane}"), &[backend.address()], "idle_deadline = \"1s\"")
-                .http_route(&format!("name = \"lane-{lane}\"\nhosts = [\"lane-{lane}.test\"]\npool = \"lane-{lane}\""));
-        }
-        let world = builder.start();
-        let host = |lane: usize| format!("lane-{lane}.test");
-        let report = answers::run(&cases, LANES, world.http(), host);
+        let (world, _backends) = hostile_world("conform-answers", &cases);
+        let report = answers::run(&cases, LANES, answers::Client::Http1(world.http()), lane);
         report.assert_clean("answers");
+        assert!(report.cases() >= 400, "{} cases", report.cases());
+    });
+}
+
+#[test]
+fn answers_of_a_hostile_backend_over_http_2() {
+    within(110, || {
+        // An upgrade cannot be asked for over HTTP/2.
+        let cases: Vec<answers::Case> = answers::all().into_iter().filter(|case| case.asks.is_empty()).collect();
+        let cases = Arc::new(cases);
+        let (world, _backends) = hostile_world("conform-answers-h2", &cases);
+        let report = answers::run(&cases, LANES, answers::Client::Http2(world.https()), lane);
+        report.assert_clean("answers over HTTP/2");
         assert!(report.cases() >= 400, "{} cases", report.cases());
     });
 }

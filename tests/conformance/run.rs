@@ -30,6 +30,24 @@ pub enum Over {
     Tcp(SocketAddr),
     /// TLS with ALPN `http/1.1`.
     Tls(SocketAddr),
+    /// The forward proxy, and the server that is asked for.
+    Proxy(SocketAddr, SocketAddr),
+}
+
+impl Over {
+    /// Where the client connects to.
+    fn local(self) -> SocketAddr {
+        let (Self::Tcp(local) | Self::Tls(local) | Self::Proxy(local, _)) = self;
+        local
+    }
+
+    /// The bytes as this way needs them: a forward proxy is asked in absolute form.
+    fn adapt(self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if let (Self::Proxy(_, server), Some(at)) = (self, answer::find(&bytes, b" /")) {
+            bytes.splice(at + 1..at + 1, format!("http://{server}").into_bytes());
+        }
+        bytes
+    }
 }
 
 /// What a client saw.
@@ -84,7 +102,7 @@ pub fn run(cases: &[Case], over: Over, record: impl FnOnce() -> Record) -> Repor
 
 /// `{local}` in a Host stands for the address the client connects to.
 fn with_local(must: &Must, over: Over) -> Must {
-    let (Over::Tcp(local) | Over::Tls(local)) = over;
+    let local = over.local();
     match must {
         Must::Forwarded(sent) => {
             let host = sent.host.replace("{local}", &local.to_string());
@@ -100,12 +118,12 @@ fn accepted(seen: &Seen) -> bool {
 
 /// One case on a connection of its own.
 fn exchange(case: &Case, over: Over, mark: &str) -> Seen {
-    let mut bytes = case.bytes(mark);
-    bytes.extend(format!("GET /after-{mark} HTTP/1.1\r\nHost: www.test\r\n\r\n").into_bytes());
+    let after = format!("GET /after-{mark} HTTP/1.1\r\nHost: www.test\r\n\r\n").into_bytes();
+    let bytes = [over.adapt(case.bytes(mark)), over.adapt(after)].concat();
     let waits = case.must == Must::Waits;
     let method = if case.bytes.starts_with(b"HEAD ") { "HEAD" } else { "GET" };
     match over {
-        Over::Tcp(address) => {
+        Over::Tcp(address) | Over::Proxy(address, _) => {
             let Ok(mut stream) = TcpStream::connect(address) else { return Seen::default() };
             let socket = stream.try_clone().expect("a socket");
             talk(&mut stream, &socket, &bytes, method, waits)
@@ -277,4 +295,51 @@ fn brief(left: &[Request]) -> String {
 
 fn statuses_of(answers: &[Answer]) -> Vec<u16> {
     answers.iter().map(|answer| answer.status).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use harness::backends::strict;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, fields: Vec::new(), body: body.into(), trailers: Vec::new(), until_close: false }
+    }
+
+    fn seen(answers: Vec<Answer>, ended: bool) -> Seen {
+        Seen { answers, ended, ..Seen::default() }
+    }
+
+    fn left(targets: &[&str]) -> Vec<Request> {
+        let text: String =
+            targets.iter().map(|target| format!("GET {target} HTTP/1.1\r\nHost: www.test\r\n\r\n")).collect();
+        strict::requests(text.as_bytes(), false).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_is_one_answer_the_end_and_nothing_behind_it() {
+        let must = Must::Refused(&[400]);
+        let verdict =
+            |answers, ended, targets: &[&str]| judge(&must, "m", &seen(answers, ended), &left(targets)).is_ok();
+        assert!(verdict(vec![answer(400, "")], true, &[]));
+        assert!(!verdict(vec![answer(400, "")], false, &[]), "it stays open");
+        assert!(!verdict(vec![answer(431, "")], true, &[]), "another status");
+        assert!(!verdict(vec![], true, &[]), "no answer");
+        assert!(!verdict(vec![answer(400, "")], true, &["/after-m"]), "the next one left");
+        assert!(!verdict(vec![answer(400, ""), answer(200, "")], true, &[]), "the next one was answered");
+    }
+
+    #[test]
+    fn forwarding_is_exact_and_each_gets_its_own_answer() {
+        let must = Must::Forwarded(Sent { target: "/m".into(), ..Sent::get() });
+        let own = || answer(200, "GET /m HTTP/1.1\n");
+        let next = || answer(200, "GET /after-m HTTP/1.1\n");
+        let verdict = |answers, targets: &[&str]| judge(&must, "m", &seen(answers, false), &left(targets)).is_ok();
+        assert!(verdict(vec![own(), next()], &["/m", "/after-m"]));
+        assert!(!verdict(vec![next(), own()], &["/m", "/after-m"]), "answers in the wrong order");
+        assert!(!verdict(vec![own(), own()], &["/m", "/after-m"]), "another's answer");
+        assert!(!verdict(vec![own(), next()], &["/m", "/m", "/after-m"]), "left twice");
+        assert!(!verdict(vec![own(), next()], &["/M", "/after-m"]), "another target");
+        assert!(!verdict(vec![own()], &["/m"]), "the next one was lost");
+    }
 }

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use harness::backends::{Backend, Talk};
 
-use super::{Came, Case, Must, Then};
+use super::{Came, Case, Must, Then, over_h2};
 use crate::answer::Answer;
 use crate::recorder::{self, mark};
 use crate::report::Report;
 use crate::run::{Seen, in_parallel, read_answers};
 
 /// How long an idle backend connection stays silent before it says more.
-const LATER: Duration = Duration::from_millis(60);
+pub const LATER: Duration = Duration::from_millis(60);
 /// Longest silence before a case counts as not answered.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A backend that answers `/case-…` with that case, and everything else decently.
 pub fn backend(cases: &Arc<Vec<Case>>) -> Backend {
@@ -49,12 +49,27 @@ fn serve(talk: &mut Talk, cases: &[Case]) -> io::Result<()> {
     }
 }
 
+/// How the client reaches Bulkhead.
+#[derive(Debug, Clone, Copy)]
+pub enum Client {
+    /// HTTP/1.1 on the plain port.
+    Http1(SocketAddr),
+    /// HTTP/2 in TLS.
+    Http2(SocketAddr),
+}
+
 /// Asks for every case, `lanes` at once; `host` is the name that leads to a lane's pool.
-pub fn run(cases: &[Case], lanes: usize, address: SocketAddr, host: impl Fn(usize) -> String + Sync) -> Report {
+pub fn run(cases: &[Case], lanes: usize, client: Client, host: impl Fn(usize) -> String + Sync) -> Report {
     let numbers: Vec<Vec<usize>> = (0..lanes).map(|lane| (lane..cases.len()).step_by(lanes).collect()).collect();
     let verdicts = in_parallel(lanes, &numbers, |lane, numbers| {
         let host = host(lane);
-        let one = |number: &usize| (*number, ask(&cases[*number], *number, address, &host));
+        let one = |number: &usize| {
+            let verdict = match client {
+                Client::Http1(address) => ask(&cases[*number], *number, address, &host),
+                Client::Http2(address) => over_h2::ask(&cases[*number], *number, address, &host),
+            };
+            (*number, verdict)
+        };
         numbers.iter().map(one).collect::<Vec<_>>()
     });
     let mut report = Report::default();
