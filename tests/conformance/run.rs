@@ -188,6 +188,7 @@ fn judge(must: &Must, mark: &str, seen: &Seen, left: &[Request]) -> Result<(), S
     }
     match must {
         Must::Refused(statuses) => refused(statuses, seen, left),
+        Must::Broken if seen.answers.is_empty() => Err("the client was told nothing".into()),
         Must::Broken => stopped(seen, left),
         Must::Waits => stopped(seen, left),
         Must::Forwarded(sent) => forwarded(sent, mark, seen, left),

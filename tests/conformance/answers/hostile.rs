@@ -134,8 +134,8 @@ fn judge(must: &Must, seen: &Seen) -> Result<(), String> {
         _ => Err(format!("no answer, {:?}", seen.cut)),
     };
     let stopped = match (&gateway, &seen.cut) {
+        // With a head: a client that is sent nothing at all would ask again.
         (Err(_), Some(Some(_))) if seen.answers.is_empty() && seen.ended => Ok(()),
-        (Err(_), None) if seen.answers.is_empty() && seen.ended => Ok(()),
         _ => gateway.clone(),
     };
     match must {
