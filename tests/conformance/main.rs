@@ -23,7 +23,7 @@ use harness::{World, within};
 
 use case::{Case, Must};
 use recorder::Record;
-use run::Over;
+use run::{Manner, Over};
 
 fn world(name: &str, backend: &Backend) -> Builder {
     World::new(name)
@@ -39,7 +39,7 @@ fn requests_over_plain_http() {
     within(110, || {
         let backend = recorder::backend();
         let world = world("conform-plain", &backend).start();
-        let report = run::run(&requests::all(), Over::Tcp(world.http()), || Record::of(&backend));
+        let report = run::run(&requests::all(), Over::Tcp(world.http()), Manner::AtOnce, || Record::of(&backend));
         report.assert_clean("plain HTTP");
         assert!(report.cases() >= 1200 && report.plain() >= 150, "{} cases, {} plain", report.cases(), report.plain());
     });
@@ -50,8 +50,30 @@ fn requests_where_ambiguous_paths_are_rejected() {
     within(60, || {
         let backend = recorder::backend();
         let world = world("conform-ambiguous", &backend).set("http-filter", "path", "\"reject-ambiguous\"").start();
-        let report = run::run(&requests::ambiguous(), Over::Tcp(world.http()), || Record::of(&backend));
+        let report = run::run(&requests::ambiguous(), Over::Tcp(world.http()), Manner::AtOnce, || Record::of(&backend));
         report.assert_clean("reject-ambiguous");
+    });
+}
+
+#[test]
+fn requests_in_pieces() {
+    within(110, || {
+        let backend = recorder::backend();
+        let world = world("conform-pieces", &backend).start();
+        let cases = requests::all();
+        let report = run::run(&cases, Over::Tcp(world.http()), Manner::InPieces, || Record::of(&backend));
+        report.assert_clean("in pieces");
+    });
+}
+
+#[test]
+fn requests_behind_an_ordinary_one() {
+    within(110, || {
+        let backend = recorder::backend();
+        let world = world("conform-behind", &backend).start();
+        let cases = requests::all();
+        let report = run::run(&cases, Over::Tcp(world.http()), Manner::Behind, || Record::of(&backend));
+        report.assert_clean("behind another");
     });
 }
 
@@ -63,7 +85,7 @@ fn requests_over_tls() {
         let world = world("conform-tls", &backend).start();
         let sample: Vec<Case> =
             requests::all().into_iter().filter(|case| !case.group().contains("host")).step_by(6).collect();
-        let report = run::run(&sample, Over::Tls(world.https()), || Record::of(&backend));
+        let report = run::run(&sample, Over::Tls(world.https()), Manner::AtOnce, || Record::of(&backend));
         report.assert_clean("TLS");
     });
 }
@@ -85,7 +107,7 @@ fn requests_to_the_forward_proxy() {
         };
         let cases: Vec<Case> = requests::all().into_iter().filter(about_framing).collect();
         let over = Over::Proxy(world.proxy(), backend.address());
-        let report = run::run(&cases, over, || Record::of_forwarded(&backend));
+        let report = run::run(&cases, over, Manner::AtOnce, || Record::of_forwarded(&backend));
         report.assert_clean("forward proxy");
         assert!(report.cases() >= 500, "{} cases", report.cases());
     });
