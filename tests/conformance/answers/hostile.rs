@@ -17,20 +17,22 @@ use crate::run::{Seen, in_parallel, read_answers};
 
 /// How long an idle backend connection stays silent before it says more.
 pub const LATER: Duration = Duration::from_millis(60);
+/// Between two pieces of an answer.
+const BETWEEN: Duration = Duration::from_millis(2);
 /// Longest silence before a case counts as not answered.
 pub const PATIENCE: Duration = Duration::from_secs(8);
 
-/// A backend that answers `/case-…` with that case, and everything else decently.
-pub fn backend(cases: &Arc<Vec<Case>>) -> Backend {
+/// A backend that answers `/case-…` with that case, in so many pieces, and everything else decently.
+pub fn backend(cases: &Arc<Vec<Case>>, pieces: usize) -> Backend {
     let cases = Arc::clone(cases);
     Backend::talking(move |mut talk| {
         loop {
-            serve(&mut talk, &cases)?;
+            serve(&mut talk, &cases, pieces)?;
         }
     })
 }
 
-fn serve(talk: &mut Talk, cases: &[Case]) -> io::Result<()> {
+fn serve(talk: &mut Talk, cases: &[Case], pieces: usize) -> io::Result<()> {
     let (head, _) = recorder::read_request(talk)?;
     let target = head.split(' ').nth(1).unwrap_or_default();
     let case = target.strip_prefix("/case-mk").and_then(|number| cases.get(number.parse::<usize>().ok()?));
@@ -38,7 +40,12 @@ fn serve(talk: &mut Talk, cases: &[Case]) -> io::Result<()> {
         let body = format!("{target}\n");
         return talk.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
     };
-    talk.say(&case.bytes)?;
+    for (number, piece) in case.bytes.chunks(case.bytes.len().div_ceil(pieces).max(1)).enumerate() {
+        if number > 0 {
+            thread::sleep(BETWEEN);
+        }
+        talk.say(piece)?;
+    }
     match &case.then {
         Then::Close => Err(io::ErrorKind::ConnectionAborted.into()),
         Then::Open => Ok(()),

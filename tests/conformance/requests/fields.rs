@@ -132,6 +132,41 @@ fn upgrades() -> Vec<Case> {
     cases.push(sent("upgrade: two lines, the second h2c".into(), twice, Sent::get()));
     let twice = "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n";
     cases.push(sent("upgrade: two lines, the first h2c".into(), twice, Sent::get()));
+    // WebSocket is asked for in one way only; the backend of this suite never switches, so HTTP goes on behind it.
+    let asked = "Connection: Upgrade\r\nUpgrade: WebSocket\r\n";
+    let left = Sent::get().with("connection", "upgrade").with("upgrade", "WebSocket");
+    cases.push(sent("upgrade: to WebSocket".into(), asked, left.clone()));
+    cases.push(sent(
+        "upgrade: to WebSocket in a list".into(),
+        "Connection: x, upgrade ,keep-alive\r\nUpgrade: WebSocket\r\n",
+        left.clone(),
+    ));
+    for (name, lines) in [
+        ("not named in Connection", "Upgrade: websocket\r\n"),
+        ("with Connection: keep-alive", "Connection: keep-alive\r\nUpgrade: websocket\r\n"),
+        ("in two lines", "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n"),
+        ("with a version", "Connection: Upgrade\r\nUpgrade: websocket/13\r\n"),
+    ] {
+        cases.push(sent(format!("upgrade: to WebSocket, but {name}"), lines, Sent::get()));
+    }
+    for (name, framing, body) in [
+        ("a length", "Content-Length: 3\r\n", "abc"),
+        ("chunks", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"),
+    ] {
+        let text = get(&format!("{asked}{framing}")) + body;
+        cases.push(Case::sent(
+            format!("upgrade: to WebSocket, but with {name}"),
+            &text,
+            Sent::post("abc").method("GET"),
+        ));
+        cases.push(Case::sent(
+            format!("upgrade: to WebSocket, but POST with {name}"),
+            &post(&format!("{asked}{framing}"), body),
+            Sent::post("abc"),
+        ));
+    }
+    let old = "GET /§ HTTP/1.0\r\nHost: www.test\r\nConnection: Upgrade, keep-alive\r\nUpgrade: websocket\r\n\r\n";
+    cases.push(Case::sent("upgrade: to WebSocket, but HTTP/1.0", old, Sent::get()));
     let old = "GET /§ HTTP/1.0\r\nHost: www.test\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
     cases.push(Case::sent("upgrade: HTTP/1.0", old, Sent::get().last()));
     cases
@@ -161,6 +196,10 @@ fn expectations() -> Vec<Case> {
         let lines = format!("Expect: {value}\r\nContent-Length: 3\r\n");
         cases.push(Case::sent(format!("expect: good {value:?}"), &post(&lines, "abc"), Sent::post("abc")));
         cases.push(sent(format!("expect: without a body {value:?}"), &format!("Expect: {value}\r\n"), Sent::get()));
+        for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"] {
+            let text = format!("{method} /§ HTTP/1.1\r\nHost: www.test\r\n{lines}\r\nabc");
+            cases.push(Case::sent(format!("expect: {method} {value:?}"), &text, Sent::post("abc").method(method)));
+        }
     }
     cases
 }
