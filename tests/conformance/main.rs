@@ -173,6 +173,51 @@ fn answers_of_a_hostile_backend_over_http_2() {
     });
 }
 
+/// Ordinary requests pass the forward proxy as what they are, but for Host, which it writes anew, and Via, which it adds.
+#[test]
+fn ordinary_requests_to_the_forward_proxy() {
+    within(60, || {
+        let backend = recorder::backend();
+        let world = World::new("conform-forward-plain").forwards_to(&[backend.address()]).start();
+        let via = |mut case: Case| {
+            if let Must::Forwarded(sent) = &mut case.must {
+                sent.host = backend.address().to_string();
+                let before =
+                    sent.fields.iter().position(|(name, _)| name == "via").map(|at| sent.fields.remove(at).1 + ", ");
+                // RFC 9110 §7.6.2: one hop less for the two methods that trace a way.
+                let traced = matches!(sent.method.as_str(), "TRACE" | "OPTIONS");
+                let hops = sent.fields.iter_mut().filter(|(name, _)| traced && name == "max-forwards");
+                hops.for_each(|(_, value)| *value = "4".into());
+                sent.fields.push(("via".into(), before.unwrap_or_default() + "1.1 bulkhead"));
+            }
+            case
+        };
+        let plain = |case: &Case| case.plain && case.group() == "plain";
+        let cases: Vec<Case> = requests::all().into_iter().filter(plain).map(via).collect();
+        let over = Over::Proxy(world.proxy(), backend.address());
+        let report = run::run(&cases, over, Manner::AtOnce, || Record::of_forwarded(&backend));
+        report.assert_clean("forward proxy, plain");
+        assert!(report.plain() >= 150, "{} plain", report.plain());
+    });
+}
+
+/// `underscore_headers`: dropping is the default and judged with all other cases.
+#[test]
+fn names_with_underscores_by_policy() {
+    for policy in ["refuse", "keep"] {
+        within(60, move || {
+            let backend = recorder::backend();
+            let value = format!("\"{policy}\"");
+            let world = world("conform-underscores", &backend).set("http-filter", "underscore_headers", &value).start();
+            let report =
+                run::run(&requests::underscores(policy == "keep"), Over::Tcp(world.http()), Manner::AtOnce, || {
+                    Record::of_forwarded(&backend)
+                });
+            report.assert_clean(policy);
+        });
+    }
+}
+
 #[test]
 fn answers_before_the_body() {
     within(60, || {

@@ -231,32 +231,47 @@ fn claims() -> Vec<Case> {
     cases
 }
 
-/// `_` and `-` are one to CGI and all that follow it: such names are dropped by default.
+/// `_` and `-` are one to CGI and all that follow it.
+const UNDERSCORES: [&str; 12] = [
+    "X_A",
+    "X_Forwarded_For",
+    "x_forwarded-for",
+    "Host_",
+    "_Host",
+    "Authorization_",
+    "Content_Type",
+    "__proto__",
+    "_",
+    "X-A_B",
+    "Proxy_Connection",
+    "Cookie_",
+];
+
+/// By default they are dropped.
 fn underscores() -> Vec<Case> {
-    let names = [
-        "X_A",
-        "X_Forwarded_For",
-        "x_forwarded-for",
-        "Host_",
-        "_Host",
-        "Authorization_",
-        "Content_Type",
-        "__proto__",
-        "_",
-        "X-A_B",
-        "Proxy_Connection",
-        "Cookie_",
-    ];
     let mut cases = Vec::new();
-    for name in names {
+    for name in UNDERSCORES {
         cases.push(sent(format!("underscore: {name}"), &format!("{name}: b\r\n"), Sent::get()));
+        let left = Sent::get().with("x-a", "a").with("x-b", "c");
         cases.push(sent(
             format!("underscore: {name} among others"),
             &format!("X-A: a\r\n{name}: b\r\nX-B: c\r\n"),
-            Sent::get().with("x-a", "a").with("x-b", "c"),
+            left,
         ));
     }
     cases
+}
+
+/// The same where they are kept, or else refused.
+pub fn underscores_by_policy(kept: bool) -> Vec<Case> {
+    let case = |name: &&str| {
+        let text = get(&format!("{name}: b\r\n"));
+        match kept {
+            true => Case::sent(format!("underscore: kept {name}"), &text, Sent::get().with(&name.to_lowercase(), "b")),
+            false => Case::refused(format!("underscore: refused {name}"), &text),
+        }
+    };
+    UNDERSCORES.iter().map(case).collect()
 }
 
 /// More than is accepted, refused in words of their own.

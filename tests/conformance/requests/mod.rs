@@ -30,4 +30,5 @@ pub fn all() -> Vec<Case> {
     .concat()
 }
 
+pub use fields::underscores_by_policy as underscores;
 pub use targets::ambiguous;
