@@ -50,13 +50,7 @@ pub struct FilterBody {
 
 enum Source {
     Own(Option<Bytes>),
-    Backend {
-        body: ResponseBody<ClientBody>,
-        _busy: Option<Pick>,
-    },
-    /// It broke off, which is told with the next poll. hyper throws away what it has not written when a body fails; a client that has been
-    /// sent nothing would take that for a connection that was closed while idle, and ask again.
-    Broken(Option<SendError>),
+    Backend { body: ResponseBody<ClientBody>, _busy: Option<Pick> },
 }
 
 impl Source {
@@ -106,30 +100,23 @@ impl Body for FilterBody {
         let polled = match &mut self.source {
             Source::Own(body) => Poll::Ready(body.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Backend { body, .. } => Pin::new(body).poll_frame(cx),
-            Source::Broken(error) => return Poll::Ready(error.take().map(Err)),
         };
         note(if polled.is_pending() { Event::BackendPending } else { Event::Gave });
-        match polled {
+        match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 self.journey.wrote(bytes);
-                Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                self.journey.broke(&error);
-                self.source = Source::Broken(Some(error));
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Ready(None) | Poll::Pending => polled,
+            Poll::Ready(Some(Err(error))) => self.journey.broke(error),
+            Poll::Ready(None) | Poll::Pending => {}
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Own(body) => body.is_none(),
             Source::Backend { body, .. } => body.is_end_stream(),
-            Source::Broken(error) => error.is_none(),
         }
     }
 
@@ -137,7 +124,6 @@ impl Body for FilterBody {
         match &self.source {
             Source::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Source::Backend { body, .. } => body.size_hint(),
-            Source::Broken(_) => SizeHint::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod client_address;
 mod facts;
 mod forwarded;
 mod hop_by_hop;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -16,3 +17,4 @@ pub use client_address::{AddressSource, client_address};
 pub use facts::Fields;
 pub use forwarded::{Connection, Forwarder, Style};
 pub use hop_by_hop::{Direction, Underscores, strip};
+pub use websocket::asks_for_websocket;

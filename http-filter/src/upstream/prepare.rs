@@ -1,10 +1,10 @@
 //! What is sent to the backend: rebuilt from the typed request, so a request with two readings cannot leave.
 
 use common::config::HostHeader;
-use common_http::headers::{Direction, Underscores, strip};
+use common_http::headers::{Direction, Underscores, asks_for_websocket, strip};
 use common_http::target::send_on;
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Request, StatusCode, Version};
+use http::{HeaderMap, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -90,19 +90,9 @@ fn declared_length(request: &Request<Incoming>) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// A WebSocket handshake (RFC 6455 §4.1): one `Upgrade`, named in `Connection`, in HTTP/1.1, without a body, exactly what
-/// [`common_http::framing`] holds the connection for. Other protocols are not switched to (h2c would smuggle requests past the rules).
+/// A WebSocket handshake; other protocols are not switched to (h2c would smuggle requests past the rules).
 fn asks_to_switch(request: &Request<Incoming>) -> bool {
-    let mut upgrades = request.headers().get_all(header::UPGRADE).iter();
-    let (Some(to), None) = (upgrades.next(), upgrades.next()) else { return false };
-    let named = |value: &HeaderValue| {
-        value.as_bytes().split(|b| *b == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
-    };
-    *request.method() == Method::GET
-        && request.version() == Version::HTTP_11
-        && request.body().is_end_stream()
-        && to.as_bytes().eq_ignore_ascii_case(b"websocket")
-        && request.headers().get_all(header::CONNECTION).iter().any(named)
+    asks_for_websocket(request.method(), request.version(), request.headers())
 }
 
 /// The policy on names with `_` in the words of [`strip`].

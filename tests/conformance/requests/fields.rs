@@ -133,12 +133,15 @@ fn upgrades() -> Vec<Case> {
     let twice = "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n";
     cases.push(sent("upgrade: two lines, the first h2c".into(), twice, Sent::get()));
     // WebSocket is asked for in one way only; the backend of this suite never switches, so HTTP goes on behind it.
-    let asked = "Connection: Upgrade\r\nUpgrade: WebSocket\r\n";
-    let left = Sent::get().with("connection", "upgrade").with("upgrade", "WebSocket");
-    cases.push(sent("upgrade: to WebSocket".into(), asked, left.clone()));
+    const KEY: &str = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let keyed =
+        |sent: Sent| sent.with("sec-websocket-version", "13").with("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let asked = format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{KEY}");
+    let left = keyed(Sent::get().with("connection", "upgrade").with("upgrade", "websocket"));
+    cases.push(sent("upgrade: to WebSocket".into(), &asked, left.clone()));
     cases.push(sent(
         "upgrade: to WebSocket in a list".into(),
-        "Connection: x, upgrade ,keep-alive\r\nUpgrade: WebSocket\r\n",
+        &format!("Connection: x, upgrade ,keep-alive\r\nUpgrade: websocket\r\n{KEY}"),
         left.clone(),
     ));
     for (name, lines) in [
@@ -157,12 +160,12 @@ fn upgrades() -> Vec<Case> {
         cases.push(Case::sent(
             format!("upgrade: to WebSocket, but with {name}"),
             &text,
-            Sent::post("abc").method("GET"),
+            keyed(Sent::post("abc").method("GET")),
         ));
         cases.push(Case::sent(
             format!("upgrade: to WebSocket, but POST with {name}"),
             &post(&format!("{asked}{framing}"), body),
-            Sent::post("abc"),
+            keyed(Sent::post("abc")),
         ));
     }
     let old = "GET /§ HTTP/1.0\r\nHost: www.test\r\nConnection: Upgrade, keep-alive\r\nUpgrade: websocket\r\n\r\n";
