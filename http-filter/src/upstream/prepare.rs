@@ -39,12 +39,12 @@ pub fn prepare(
     let switching = !connection.h2 && asks_to_switch(&request);
     let client_half = switching.then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
+    let announced = if connection.h2 { announced(&mut parts.headers, &body) } else { None };
     send_on(&mut parts, judged.rewritten.clone());
     strip(&mut parts.headers, Direction::Request, switching, app.underscores);
     parts.headers.remove(header::EXPECT); // answered here: the client may send its body when we begin to read it
     let host = host(connection, &mut parts.headers);
     connection.forwarder.borrow_mut().write(&mut parts.headers, &host);
-    let announced = if connection.h2 { announced(&mut parts.headers, &body) } else { None };
     let meter = Meter::default();
     let request = Request::from_parts(parts, ClientBody::new(body, limit, announced, meter.clone()));
     let host_from_server = judged.route.host_header == HostHeader::Server;
