@@ -26,6 +26,7 @@ use super::streams::{StreamDeadlines, StreamWatch};
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
+use super::upstream::tls::BackendTls;
 
 /// What outlives a reload.
 pub struct Instance {
@@ -158,7 +159,7 @@ impl App {
             ..Limits::DEFAULT
         };
         let environment = access_list::environment(config, files)?;
-        let pools = pools(config, relay, clock, previous)?;
+        let pools = pools(config, files, relay, clock, previous)?;
         Ok(Self {
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             h2_budgets: Arc::new(h2_budgets(filter)),
@@ -180,6 +181,10 @@ impl App {
     /// What is wrong, one sentence each.
     pub fn check(config: &Config) -> Result<(), Vec<String>> {
         let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
+        for pool in &config.pools {
+            let made = BackendTls::new(&pool.transport, &files).map(drop);
+            made.map_err(|error| vec![format!("pool '{}': {error}", pool.name)])?;
+        }
         let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
         RequestLimits::new(&config.http_filter, None)
@@ -250,6 +255,7 @@ fn stream_deadlines(filter: &HttpFilter) -> StreamDeadlines {
 /// The pools that routes lead to. One whose configuration has not changed keeps its connections and what it knows of its servers.
 fn pools(
     config: &Config,
+    files: &Files,
     relay: &Sender<Dial, Dialed>,
     clock: &Clock,
     previous: Option<&App>,
@@ -261,9 +267,16 @@ fn pools(
             continue;
         }
         let own = config.pool(&route.pool).ok_or_else(|| format!("there is no pool {}", route.pool))?;
-        let known = previous.and_then(|app| app.pools.iter().find(|pool| pool.is_made_from(own, filter)));
-        let new = || Rc::new(ServerPool::new(own, filter, RelayDialer(relay.clone()), clock.clone()));
-        pools.push(known.map_or_else(new, Rc::clone));
+        let same = |pool: &&Rc<ServerPool>| {
+            pool.is_made_from(own, filter) && pool.dialer().is_made_from(&own.transport, files)
+        };
+        if let Some(known) = previous.and_then(|app| app.pools.iter().find(same)) {
+            pools.push(Rc::clone(known));
+            continue;
+        }
+        let dialer = RelayDialer::new(relay.clone(), &own.transport, files);
+        let dialer = dialer.map_err(|error| format!("pool '{}': {error}", own.name))?;
+        pools.push(Rc::new(ServerPool::new(own, filter, dialer, clock.clone())));
     }
     Ok(pools)
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use common_http::guarded::{Exchange, HeadVerdict};
 use common_http::h2_gate::check_h2;
+use common_http::headers::join_cookies;
 use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -47,7 +48,11 @@ async fn judge_and_serve(
     exchange: &Exchange,
     journey: &mut Journey,
 ) -> Result<upstream::Answer, Refusal> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    upgrade::read_extended_connect(app, &mut parts)?;
+    if connection.h2 {
+        join_cookies(&mut parts.headers);
+    }
     let judged = judge(app, connection, &parts, exchange, journey)?;
     let (outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), &judged)?;
     let answer = upstream::send(app, judged.route, outgoing, journey).await?;

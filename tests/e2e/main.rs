@@ -6,11 +6,14 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod backends_tls;
+mod bad_backends;
 mod descriptors;
 mod drip;
 mod filtering;
 mod floods;
 mod forwarding;
+mod grpc;
 mod hand_over;
 mod launcher;
 mod limits;
@@ -22,4 +25,6 @@ mod routing;
 mod sandbox_holds;
 mod smuggling;
 mod ssrf;
+mod streaming;
 mod termination;
+mod websocket;

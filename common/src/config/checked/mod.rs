@@ -18,7 +18,7 @@ pub use http::{
     ConcurrencyLimit, ForwardedHeaders, H2Limits, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, PathPolicy,
     RateLimit, UnderscoreHeaders,
 };
-pub use pool::{Balance, Ejection, Pool, SendProxy};
+pub use pool::{Balance, Ejection, Pool, PoolH2, PoolTls, SendProxy, Transport};
 pub use relay::{Outward, Relay};
 pub use router::{
     ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, SniRouter,

@@ -5,6 +5,7 @@ mod examples;
 mod files;
 mod links;
 mod sections;
+mod transport;
 mod values;
 mod words;
 
