@@ -8,6 +8,7 @@
 
 pub mod app;
 pub mod connection;
+pub mod grpc;
 pub mod journey;
 pub mod metrics;
 pub mod normalise;

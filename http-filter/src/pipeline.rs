@@ -19,7 +19,7 @@ use super::response::{self, FilterBody, Refusal};
 use super::route::Route;
 use super::stages::limit_scope::Facts;
 use super::stages::{access_list, rate_limit};
-use super::{normalise, route, upgrade, upstream};
+use super::{grpc, normalise, route, upgrade, upstream};
 
 /// One request, from hyper to hyper.
 pub async fn run(
@@ -31,8 +31,10 @@ pub async fn run(
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
     let accept = request.headers().get(http::header::ACCEPT).cloned();
+    let call = connection.h2 && grpc::is_call(request.headers());
     let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
         Ok(answer) => response::pass_on(answer, exchange, journey),
+        Err(refusal) if call => response::refuse_call(refusal, exchange, journey),
         Err(refusal) => response::refuse(refusal, accept.as_ref(), exchange, journey),
     };
     if last && !connection.h2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {

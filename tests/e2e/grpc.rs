@@ -89,6 +89,36 @@ fn a_call_that_is_quiet_for_long_lives_as_long_as_its_client_may_speak() {
 }
 
 #[test]
+fn a_call_that_is_refused_here_is_told_so_in_its_own_words() {
+    within(60, || {
+        let dead = std::net::SocketAddr::from((harness::backends::ADDRESS, harness::ports::hold().port));
+        let world = World::new("grpc-refused")
+            .terminates(&["www.test"])
+            .pool_with("grpc", &[dead], "protocol = \"h2c\"\n")
+            .http_route("name = \"grpc\"\npaths = [\"/grpc.Echo/*\"]\npool = \"grpc\"")
+            .with("[[http-filter.access]]\nname = \"no-abort\"\naction = \"deny\"\npaths = [\"/grpc.Echo/Abort\"]\n")
+            .start();
+        multiplexed::run(world.https(), "www.test", async |client| {
+            for (path, code) in [("/grpc.Echo/Abort", "7"), ("/other.Service/X", "12"), ("/grpc.Echo/Stream", "14")] {
+                let mut request = client.request("POST", path);
+                request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+                let (response, _sending) = client.open(request, false).await;
+                let answer = whole(response.await.unwrap()).await.unwrap();
+                let headers = answer.head.headers();
+                assert_eq!(
+                    (answer.head.status().as_u16(), &headers["grpc-status"]),
+                    (200, &code.parse().unwrap()),
+                    "{path}"
+                );
+                assert!(!headers["grpc-message"].is_empty() && answer.body.is_empty());
+            }
+            assert_eq!(client.get("/grpc.Echo/Abort").await.unwrap().head.status(), 403, "others get HTTP");
+        });
+        world.wait_for_line("http-filter", &["no-abort", "403"]);
+    });
+}
+
+#[test]
 fn many_calls_at_once_share_connections() {
     within(60, || {
         let backend = H2Backend::clear();

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use common_http::guarded::Exchange;
 use common_http::upstream::upgraded;
+use http::header;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -52,6 +53,9 @@ pub fn read_extended_connect(app: &App, parts: &mut Parts) -> Result<(), Refusal
 /// Whether a switch is asked for, with the client's half of it.
 pub fn asked(connection: &Connection, request: &mut Request<Incoming>) -> Option<(Asked, OnUpgrade)> {
     let asked = handshake::asked(request, connection.h2)?;
+    if request.headers().get_all(header::UPGRADE).iter().count() > 1 {
+        return None; // one protocol, named once
+    }
     Some((asked, hyper::upgrade::on(request)))
 }
 
