@@ -28,8 +28,8 @@ use run::{Manner, Over};
 
 fn world(name: &str, backend: &Backend) -> Builder {
     World::new(name)
-        .set("http-filter", "body_idle_deadline", "\"2s\"")
-        .set("http-filter", "header_deadline", "\"3s\"")
+        .set("http-filter", "body_idle_deadline", "\"4s\"")
+        .set("http-filter", "header_deadline", "\"5s\"")
         .terminates(&["www.test"])
         .pool("app", &[backend.address()])
         .serves("app")
@@ -98,7 +98,7 @@ fn requests_to_the_forward_proxy() {
         let backend = recorder::backend();
         let world = World::new("conform-forward")
             .forwards_to(&[backend.address()])
-            .set("forward-proxy", "header_deadline", "\"3s\"")
+            .set("forward-proxy", "header_deadline", "\"5s\"")
             .start();
         let about_framing = |case: &Case| {
             let other =
@@ -117,12 +117,12 @@ fn requests_to_the_forward_proxy() {
 /// Lanes that ask a hostile backend at once, each with a pool of its own.
 const LANES: usize = 16;
 
-fn hostile_world(name: &str, cases: &Arc<Vec<answers::Case>>, pieces: usize) -> (World, Vec<Backend>) {
-    let backends: Vec<Backend> = (0..LANES).map(|_| answers::backend(cases, pieces)).collect();
+fn hostile_world(name: &str, stage: &Arc<answers::Stage>, pieces: usize) -> (World, Vec<Backend>) {
+    let backends: Vec<Backend> = (0..LANES).map(|_| answers::backend(stage, pieces)).collect();
     let names: Vec<String> = (0..LANES).map(lane).collect();
     let mut builder = World::new(name)
-        .set("http-filter", "body_idle_deadline", "\"1s\"")
-        .set("http-filter", "response_deadline", "\"1s\"")
+        .set("http-filter", "body_idle_deadline", "\"3s\"")
+        .set("http-filter", "response_deadline", "\"3s\"")
         .terminates(&names.iter().map(String::as_str).collect::<Vec<_>>());
     for (name, backend) in names.iter().zip(&backends) {
         let route = format!("name = \"{name}\"\nhosts = [\"{name}\"]\npool = \"{name}\"");
@@ -138,9 +138,9 @@ fn lane(number: usize) -> String {
 #[test]
 fn answers_of_a_hostile_backend() {
     within(110, || {
-        let cases = Arc::new(answers::all());
-        let (world, _backends) = hostile_world("conform-answers", &cases, 1);
-        let report = answers::run(&cases, LANES, answers::Client::Http1(world.http()), lane);
+        let stage = answers::Stage::new(answers::all());
+        let (world, _backends) = hostile_world("conform-answers", &stage, 1);
+        let report = answers::run(&stage, LANES, answers::Client::Http1(world.http()), lane);
         report.assert_clean("answers");
         assert!(report.cases() >= 400, "{} cases", report.cases());
     });
@@ -152,9 +152,9 @@ fn answers_of_a_hostile_backend_in_pieces() {
         // What a backend says behind its answer may come when the connection serves somebody else: that nobody can tell apart.
         let behind = ["splitting", "no body", "interim", "switch", "head", "both"];
         let whole = |case: &answers::Case| case.bytes.len() < 100_000 && !behind.contains(&case.group().0);
-        let cases: Arc<Vec<answers::Case>> = Arc::new(answers::all().into_iter().filter(whole).collect());
-        let (world, _backends) = hostile_world("conform-answers-pieces", &cases, 4);
-        let report = answers::run(&cases, LANES, answers::Client::Http1(world.http()), lane);
+        let stage = answers::Stage::new(answers::all().into_iter().filter(whole).collect());
+        let (world, _backends) = hostile_world("conform-answers-pieces", &stage, 4);
+        let report = answers::run(&stage, LANES, answers::Client::Http1(world.http()), lane);
         report.assert_clean("answers in pieces");
         assert!(report.cases() >= 400, "{} cases", report.cases());
     });
@@ -165,9 +165,9 @@ fn answers_of_a_hostile_backend_over_http_2() {
     within(110, || {
         // An upgrade cannot be asked for over HTTP/2.
         let cases: Vec<answers::Case> = answers::all().into_iter().filter(|case| case.asks.is_empty()).collect();
-        let cases = Arc::new(cases);
-        let (world, _backends) = hostile_world("conform-answers-h2", &cases, 1);
-        let report = answers::run(&cases, LANES, answers::Client::Http2(world.https()), lane);
+        let stage = answers::Stage::new(cases);
+        let (world, _backends) = hostile_world("conform-answers-h2", &stage, 1);
+        let report = answers::run(&stage, LANES, answers::Client::Http2(world.https()), lane);
         report.assert_clean("answers over HTTP/2");
         assert!(report.cases() >= 400, "{} cases", report.cases());
     });

@@ -19,7 +19,7 @@ use crate::report::Report;
 /// Connections at once.
 const LANES: usize = 32;
 /// Longest silence before a case counts as neither answered nor closed.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How long an incomplete request is left alone before our direction ends.
 const PAUSE: Duration = Duration::from_millis(150);
 

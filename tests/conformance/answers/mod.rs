@@ -8,7 +8,7 @@ mod hostile;
 mod interim;
 mod over_h2;
 
-pub use hostile::{Client, backend, run};
+pub use hostile::{Client, Stage, backend, run};
 
 use crate::case::latin;
 

@@ -2,13 +2,12 @@
 //! is that it ends visibly (an answer with its end, or an error), and that the streams behind it get answers of their own.
 
 use std::net::SocketAddr;
-use std::thread;
 use std::time::Instant;
 
 use harness::clients::frames::{Event, Frames, block, flag, kind};
 
-use super::hostile::{LATER, PATIENCE};
-use super::{Came, Case, Must, Then};
+use super::hostile::{PATIENCE, Stage};
+use super::{Came, Must};
 use crate::recorder::mark;
 
 /// How a stream ended.
@@ -20,15 +19,14 @@ enum Outcome {
 }
 
 /// One case on a connection of its own, and two streams behind it.
-pub fn ask(case: &Case, number: usize, address: SocketAddr, host: &str) -> Result<(), String> {
+pub fn ask(stage: &Stage, number: usize, address: SocketAddr, host: &str) -> Result<(), String> {
+    let case = &stage.cases[number];
     let mut frames = Frames::connect(address, host).map_err(|error| error.to_string())?;
     frames.start(&[]).map_err(|error| error.to_string())?;
     let mark = mark(number);
     let own = stream(&mut frames, 1, case.method, host, &format!("/case-{mark}"));
     let verdict = judge(&case.must, &own);
-    if matches!(case.then, Then::Late(_)) {
-        thread::sleep(LATER);
-    }
+    stage.wait_for_later(number);
     for round in 1..=2 {
         let target = format!("/after-{mark}-{round}");
         let next = stream(&mut frames, 1 + 2 * round, "GET", host, &target);

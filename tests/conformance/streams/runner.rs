@@ -14,7 +14,7 @@ use crate::run::{in_parallel, same};
 /// Connections at once.
 const LANES: usize = 24;
 /// Longest silence before a stream counts as not answered.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Largest frame a server must take.
 const FRAME: usize = 16_384;
 
