@@ -140,6 +140,8 @@ fn h2(instance: &Instance, app: &App) -> hyper::server::conn::http2::Builder<Exe
     let mut builder = hyper::server::conn::http2::Builder::new(Executor(Rc::clone(&instance.streams)));
     builder
         .max_concurrent_streams(app.config.max_streams)
+        // A page that is left at once resets all that it asked for; the guard counts the rest.
+        .max_pending_accept_reset_streams(usize::try_from(app.config.max_streams).ok())
         .max_header_list_size(u32::try_from(app.config.max_header_bytes).unwrap_or(u32::MAX))
         .max_send_buf_size(SEND_BUFFER)
         .initial_stream_window_size(STREAM_WINDOW)
