@@ -4,9 +4,9 @@
 //! [`super::serve`], not by timers here.
 
 use std::cell::RefCell;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use common::net::client_limit::Place;
 use common::observe::metrics::Held;
@@ -18,9 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 use super::app::{App, Instance};
-use super::pipeline;
 use super::receive::Client;
 use super::streams::Executor;
+use super::{pipeline, rest};
 
 /// What the requests of one connection share.
 pub struct Connection {
@@ -96,20 +96,43 @@ where
     });
 }
 
+/// Serves requests and, between them, rests: see [`rest`].
 async fn serve_h1<S>(instance: &Rc<Instance>, stream: S, connection: &Rc<Connection>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = Guarded::new(stream, instance.app().framing, Arc::clone(&connection.ledger));
-    let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
-    let serving = h1(&instance.app()).serve_connection(TokioIo::new(stream), service).with_upgrades();
-    let mut serving = pin!(serving);
-    tokio::select! {
-        biased;
-        result = &mut serving => return result,
-        () = instance.draining() => serving.as_mut().graceful_shutdown(),
+    let mut stream = Guarded::new(stream, instance.app().framing, Arc::clone(&connection.ledger));
+    let mut ahead = Vec::new();
+    loop {
+        let (lent, lender) = rest::lend(stream, ahead);
+        let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
+        let serving = h1(&instance.app()).serve_connection(TokioIo::new(lent), service).with_upgrades();
+        let mut serving = Box::pin(serving);
+        let until_rest = std::future::poll_fn(|cx| match serving.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if connection.ledger.may_rest() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        tokio::select! {
+            biased;
+            ended = until_rest => if let Some(result) = ended { return result },
+            () = instance.draining() => {
+                serving.as_mut().graceful_shutdown();
+                return serving.await;
+            }
+        }
+        let Some(mut resting) = lender.recall(serving) else { return Ok(()) };
+        ahead = tokio::select! {
+            biased;
+            first = rest::first_bytes(&mut resting) => first.unwrap_or_default(),
+            () = instance.draining() => return Ok(()),
+        };
+        if ahead.is_empty() {
+            return Ok(());
+        }
+        connection.ledger.resume();
+        stream = resting;
     }
-    serving.await
 }
 
 fn h1(app: &App) -> hyper::server::conn::http1::Builder {
@@ -125,8 +148,8 @@ where
 {
     let stream = Guarded::h2(stream, Arc::clone(&instance.app().h2_budgets), Arc::clone(&connection.ledger));
     let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
-    let serving = h2(instance, &instance.app()).serve_connection(TokioIo::new(stream), service);
-    let mut serving = pin!(serving);
+    // In a box, so that every connection's task is not as large as the largest.
+    let mut serving = Box::pin(h2(instance, &instance.app()).serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         biased;
         result = &mut serving => return result,

@@ -9,7 +9,7 @@ use harness::clients::http;
 use harness::clients::tls;
 use harness::eventually;
 
-use super::wire::{cut, drip};
+use super::wire::{cut, drip, pause};
 use super::{Attack, Stage};
 
 pub const ATTACKS: &[Attack] = &[
@@ -93,6 +93,7 @@ pub const ATTACKS: &[Attack] = &[
                 stream.write_all(b"GET /bytes/10 HTTP/1.1\r\nHost: www.test\r\n\r\n").unwrap();
                 held.push(stream.sock);
             }
+            pause(15);
         }
         held.iter_mut().for_each(|stream| drop(cut(stream)));
         format!("cut: {} kept-alive connections", held.len())
