@@ -11,7 +11,7 @@ use common::config::{Config, Files, ForwardedHeaders, HttpFilter};
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
 use common::ipc::sender::Sender;
 use common::net::client_limit::ClientLimit;
-use common_http::access::RuleSet;
+use common_access::RuleSet;
 use common_http::framing::Limits;
 use common_http::guarded::{Clock, Deadlines, Watch};
 use common_http::h2_guard::{Budgets, Counts};
@@ -144,7 +144,7 @@ pub struct App {
 impl App {
     fn new(
         config: &Config,
-        _files: &Files,
+        files: &Files,
         relay: &Sender<Dial, Dialed>,
         clock: &Clock,
         metrics: &Metrics,
@@ -157,10 +157,11 @@ impl App {
             headers: filter.max_headers,
             ..Limits::DEFAULT
         };
+        let environment = access_list::environment(config, files)?;
         let pools = pools(config, relay, clock, previous)?;
         Ok(Self {
+            access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             h2_budgets: Arc::new(h2_budgets(filter)),
-            access: access_list::rules(filter)?,
             limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,
             routes: routes(config, &pools)?,
             pools,
@@ -178,10 +179,11 @@ impl App {
     /// # Errors
     /// What is wrong, one sentence each.
     pub fn check(config: &Config) -> Result<(), Vec<String>> {
-        Files::read(&config.files, common::process::Process::HttpFilter)?;
-        access_list::rules(&config.http_filter)
+        let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
+        let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
+        access_list::rules(config, &environment)?;
+        RequestLimits::new(&config.http_filter, None)
             .map(drop)
-            .and(RequestLimits::new(&config.http_filter, None).map(drop))
             .and(Routes::new(config).map(drop))
             .map_err(|error| vec![error])
     }

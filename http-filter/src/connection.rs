@@ -138,7 +138,10 @@ where
 fn h1(app: &App) -> hyper::server::conn::http1::Builder {
     let mut builder = hyper::server::conn::http1::Builder::new();
     // The guard refuses larger heads with words; hyper's own limits only stand behind it.
-    builder.header_read_timeout(None).max_headers(app.config.max_headers + 8).max_buf_size(app.buffer_limit());
+    builder.header_read_timeout(None).max_buf_size(app.buffer_limit());
+    if app.config.max_headers > HYPERS_HEADERS {
+        builder.max_headers(app.config.max_headers); // with any number but its own, hyper allocates its tables for each request
+    }
     builder
 }
 
@@ -173,6 +176,8 @@ fn h2(instance: &Instance, app: &App) -> hyper::server::conn::http2::Builder<Exe
     builder
 }
 
+/// Header fields that hyper reads without being told a number.
+const HYPERS_HEADERS: usize = 100;
 /// Bytes of an answer that hyper buffers per stream for a client that reads slowly.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Bytes of a request body in flight per stream.

@@ -16,6 +16,7 @@ common::figures! {
         misdirected: "requests for another host than the TLS name of their connection (421)",
         denied: "requests refused by an access rule (403)",
         observed: "requests that a rule in observe mode would have refused",
+        expression_failures: "expressions of access rules that failed; a rule that denies then matches, one that allows does not",
         rate_limited: "requests beyond a rate limit (429)",
         concurrency_limited: "requests beyond a concurrency limit (429)",
         no_route: "requests that no route matched (404)",

@@ -131,6 +131,11 @@ impl Ledger {
         })
     }
 
+    /// The 1-based line in which something begins.
+    pub(super) fn line_of(&self, span: &Span) -> usize {
+        self.source.text.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1)
+    }
+
     /// Where the key was last given a value.
     pub(super) fn place(&self, key: &str) -> Option<Span> {
         self.places.borrow().get(key).cloned()

@@ -64,6 +64,11 @@ impl<'a> Section<'a> {
         key
     }
 
+    /// Whether the table of the reference has such a key.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        reference::keys_of(self.path).any(|key| key.last() == name)
+    }
+
     fn get(&self, name: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.table.and_then(|table| table.get(name))
     }

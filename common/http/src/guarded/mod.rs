@@ -14,6 +14,7 @@
 
 mod clock;
 mod flood;
+mod gather;
 mod ledger;
 mod watch;
 
@@ -417,7 +418,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         me.check_write()?;
-        let result = Pin::new(&mut me.io).poll_write_vectored(cx, slices);
+        let result = gather::poll_write(&mut me.io, cx, slices);
         me.count_sent(&result, slices.iter().map(|slice| &**slice));
         me.wrote(cx, &result);
         result

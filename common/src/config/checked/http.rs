@@ -1,16 +1,14 @@
 //! The section of http-filter; a file each for the tables below it.
 
-mod access;
 mod h2;
 mod limit;
 mod route;
 
-pub use access::HttpRule;
 pub use h2::H2Limits;
 pub use limit::{ConcurrencyLimit, KeyPart, LimitScope, RateLimit};
 pub use route::{HostHeader, HttpRoute};
 
-use super::Action;
+use super::{AccessRule, Action};
 use crate::config::pattern::NetworkSet;
 use std::time::Duration;
 
@@ -66,7 +64,7 @@ pub struct HttpFilter {
     /// Which headers tell the backend about the client.
     pub forwarded: ForwardedHeaders,
     /// `[[http-filter.access]]` in order; first match decides.
-    pub access: Vec<HttpRule>,
+    pub access: Vec<AccessRule>,
     /// When no access rule matches.
     pub access_default: Action,
     /// `[[http-filter.rate-limit]]`; all that apply count.

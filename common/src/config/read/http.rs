@@ -1,14 +1,14 @@
 //! `[http-filter]`; a file each for the tables below it.
 
-mod access;
 mod h2;
 mod limit;
 mod route;
 
 pub(in crate::config) use route::{HttpRouteDraft, route};
 
-use super::{ACTIONS, networks};
+use super::{ACTIONS, access, networks};
 use crate::config::checked::{Action, ForwardedHeaders, HttpFilter, HttpRoute, PathPolicy, UnderscoreHeaders};
+use crate::config::ledger::Names;
 use crate::config::tree::Section;
 
 /// The section without its routes.
@@ -49,7 +49,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
             .choice("underscore_headers", &underscores)
             .map_or(UnderscoreHeaders::Refuse, |placed| placed.value),
         forwarded: section.choice("forwarded", &forwarded).map_or(ForwardedHeaders::Both, |placed| placed.value),
-        access: section.tables("access").iter().filter_map(access::rule).collect(),
+        access: section.tables("access").iter().filter_map(|rule| access::rule(rule, Names::HttpRules)).collect(),
         rate_limits: section.tables("rate-limit").iter().filter_map(limit::rate_limit).collect(),
         concurrency_limits: section.tables("concurrency-limit").iter().filter_map(limit::concurrency_limit).collect(),
         h2: h2::h2_limits(&section.table("h2")),

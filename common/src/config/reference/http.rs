@@ -1,6 +1,5 @@
 //! Keys of `[http-filter]`; a file each for the tables below it.
 
-pub(super) mod access;
 pub(super) mod h2;
 pub(super) mod limit;
 pub(super) mod route;

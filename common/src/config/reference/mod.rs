@@ -3,6 +3,7 @@
 //! The reader takes defaults and ranges from here, unknown keys are those that are not here, and
 //! `docs/configuration.md` is drawn from here. So none of them can disagree.
 
+mod access;
 mod forward;
 mod general;
 mod http;
@@ -152,20 +153,16 @@ impl Key {
 
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    [
-        general::KEYS,
-        pool::KEYS,
-        router::KEYS,
-        terminator::KEYS,
-        http::KEYS,
-        http::h2::KEYS,
-        http::access::KEYS,
-        http::limit::KEYS,
-        http::route::KEYS,
-        forward::KEYS,
-    ]
-    .into_iter()
-    .flatten()
+    let sections: [&[&[Key]]; 7] = [
+        &[general::KEYS, access::KEYS, pool::KEYS, router::KEYS],
+        access::ROUTER,
+        &[terminator::KEYS, http::KEYS, http::h2::KEYS],
+        access::HTTP,
+        &[http::limit::KEYS, http::route::KEYS],
+        &[forward::KEYS],
+        access::FORWARD,
+    ];
+    sections.into_iter().flatten().copied().flatten()
 }
 
 /// The key of that path.
