@@ -174,7 +174,7 @@ mod tests {
         let writer = sink.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || writer.clone())
-            .event_format(Lines { tag: "http-filter@1".into(), json })
+            .event_format(Lines { tag: "http-filter@1".into(), json, libraries: true })
             .finish();
         tracing::subscriber::with_default(subscriber, log);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use harness::backends::{Backend, application, websocket};
 use harness::{World, processes, within};
 
-/// What all processes together may grow by under one attack, in KiB. Tasks of debug builds are larger, which shows with thousands of them.
-const GROWTH: u64 = if cfg!(debug_assertions) { 80 } else { 50 } * 1024;
+/// What all processes together may grow by under one attack, in KiB.
+const GROWTH: u64 = 50 * 1024;
 /// Shorter attacks are repeated.
 const SHORTEST: Duration = Duration::from_millis(600);
 /// How long one attack may take.
