@@ -18,6 +18,7 @@ pub mod normalise;
 pub mod pipeline;
 pub mod receive;
 pub mod response;
+pub mod rest;
 pub mod route;
 pub mod sandbox;
 pub mod serve;
