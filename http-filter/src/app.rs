@@ -18,6 +18,7 @@ use common_http::h2_guard::{Budgets, Counts};
 use common_http::headers::{Style, Underscores};
 use tokio::sync::Notify;
 
+use super::certified::Certified;
 use super::metrics::Metrics;
 use super::route::{Route, Routes};
 use super::stages::access_list;
@@ -155,6 +156,8 @@ pub struct App {
     pub underscores: Underscores,
     /// What the backend is told about the client.
     pub forwarded: Style,
+    /// Hosts that ask for client certificates.
+    pub certified: Certified,
     /// Access rules.
     pub access: RuleSet,
     /// Rate and concurrency limits.
@@ -191,6 +194,7 @@ impl App {
             .for_each(|pool| pool.start_checks(metrics));
         Ok(Self {
             generation: previous.map_or(0, |app| app.generation + 1),
+            certified: Certified::new(&config.sites),
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             h2_budgets: Arc::new(h2_budgets(filter)),
             limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,

@@ -35,7 +35,7 @@ pub fn explain(instance: &Rc<Instance>, config: &Config, question: &Explain) -> 
 
 fn judge(instance: &Rc<Instance>, config: &Config, question: &Explain) -> Explained {
     let app = instance.app();
-    let connection = match Connection::imagined(instance, client(question)) {
+    let connection = match Connection::imagined(instance, client(&app, question)) {
         Ok(connection) => connection,
         Err(error) => return Explained::ends(vec![Step::new("request", error).refuses(true)]),
     };
@@ -106,7 +106,8 @@ fn refused(refusal: &Refusal) -> Step {
     }
 }
 
-fn client(question: &Explain) -> Client {
+/// Where a certificate is required, it shows one: of a subject without a name.
+fn client(app: &App, question: &Explain) -> Client {
     let local = if question.client.is_ipv6() { [0u16; 8].into() } else { [0u8; 4].into() };
     let ends = Ends { client: SocketAddr::new(question.client, 0), local: SocketAddr::new(local, question.port) };
     let tls = question.secure.then(|| Tls {
@@ -114,7 +115,7 @@ fn client(question: &Explain) -> Client {
         version: question.tls_version.clone(),
         ja4: question.ja4.clone(),
         h2: question.protocol.as_deref() == Some("h2"),
-        identity: None,
+        identity: question.server_name.as_deref().filter(|name| app.certified.insists(name)).map(|_| Box::default()),
     });
     Client { ends, tls }
 }

@@ -8,6 +8,8 @@
 
 mod backends_tls;
 mod bad_backends;
+mod access;
+mod client_certificates;
 mod descriptors;
 mod drain;
 mod drip;

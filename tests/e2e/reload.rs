@@ -421,6 +421,27 @@ fn an_open_connection_meets_new_trust_and_status_tells_of_a_newer_file() {
 }
 
 #[test]
+fn a_site_that_begins_to_ask_for_certificates_is_closed_to_connections_from_before() {
+    within(60, || {
+        let app = named("app");
+        let world =
+            World::new("reload-mtls").terminates(&["www.test"]).pool("app", &[app.address()]).serves("app").start();
+        let mut kept = tls::client("www.test").connect(world.https()).unwrap();
+        assert_eq!(http::get(&mut kept, "www.test", "/").unwrap().status, 200);
+        edit(
+            &world,
+            "key = \"certs/0.key\"",
+            "key = \"certs/0.key\"\nclient_auth = \"require\"\nclient_ca = \"ca.pem\"",
+        );
+        reload_well(&world);
+        assert_eq!(http::get(&mut kept, "www.test", "/").unwrap().status, 421, "its handshake was before");
+        let nobody =
+            tls::client("www.test").connect(world.https()).and_then(|mut new| http::get(&mut new, "www.test", "/"));
+        assert!(nobody.is_err(), "{nobody:?}");
+    });
+}
+
+#[test]
 fn sighup_to_the_launcher_reloads() {
     within(60, || {
         let (one, two) = (named("one"), named("two"));

@@ -21,6 +21,17 @@ pub fn explain(now: &Generation, config: &Config, question: &Explain) -> Explain
         step = step.fact("certificate", files.certificate.display().to_string());
     }
     let mut steps = vec![step];
+    if let Some(auth) = &site.client_auth {
+        let text = match auth.required {
+            true => "required; what follows is for a client that shows one in which no name stands",
+            false => "asked for; what follows is for a client that shows none",
+        };
+        let mut step = Step::new("certificate", text).by("site.client_auth", None);
+        for file in &auth.authorities {
+            step = step.fact("signed by", file.display().to_string());
+        }
+        steps.push(step);
+    }
     let version = match &*question.tls_version {
         "TLSv1.2" => TlsVersion::Tls12,
         _ => TlsVersion::Tls13,

@@ -74,7 +74,7 @@ pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Si
     if !loaded.errors.is_empty() {
         return Err(StartError::Other(loaded.errors.join("; ")));
     }
-    Sites::new(settings, loaded.sites).map_err(StartError::Other)
+    Sites::new(settings, loaded).map_err(StartError::Other)
 }
 
 fn tell(warnings: &[String], figures: &TerminatorFigures) {
@@ -90,7 +90,7 @@ pub fn check(config: &Config) -> Result<(), Vec<String>> {
     if !loaded.errors.is_empty() {
         return Err(loaded.errors);
     }
-    Sites::new(&settings, loaded.sites).map(drop).map_err(|error| vec![error])
+    Sites::new(&settings, loaded).map(drop).map_err(|error| vec![error])
 }
 
 /// Starts the way to http-filter and the clock; inside the runtime. The second value is where clients come from.
@@ -116,9 +116,9 @@ pub fn prepare(world: &Rc<World>, config: &Config, files: &Files) -> Result<impl
     if !loaded.errors.is_empty() {
         return Err(loaded.errors);
     }
-    let sites = world.now().sites.succeed(&settings, loaded.sites).map_err(|error| vec![error])?;
-    let next = Rc::new(generation(&settings, sites));
-    let (world, warnings) = (Rc::clone(world), loaded.warnings);
+    let warnings = loaded.warnings.clone();
+    let sites = world.now().sites.succeed(&settings, loaded).map_err(|error| vec![error])?;
+    let (world, next) = (Rc::clone(world), Rc::new(generation(&settings, sites)));
     Ok(move || {
         tell(&warnings, &world.figures);
         world.admission.set_limits(limits(&settings.terminator));

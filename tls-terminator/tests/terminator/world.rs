@@ -301,6 +301,7 @@ fn certify(folder: &Path, plan: &[(Vec<&'static str>, Vec<SiteAlpn>)]) -> (Certi
             certificates: rsa.into_iter().chain([ecdsa]).collect(),
             alpn: alpn.clone(),
             line: 1,
+            client_auth: None,
         });
         leaves.push((ecdsa_leaf, rsa_leaf));
     }

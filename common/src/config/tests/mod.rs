@@ -1,6 +1,7 @@
 //! The configuration as a user meets it: texts in, a `Config` or drawn errors out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod access;
 mod examples;
 mod files;
 mod links;
