@@ -6,9 +6,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod access;
 mod backends_tls;
 mod bad_backends;
-mod access;
 mod client_certificates;
 mod descriptors;
 mod drain;
