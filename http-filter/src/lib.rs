@@ -3,6 +3,7 @@
 //! [`normalise`] (one reading; [`certified`]) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`rewriting`] (what is changed
 //! on the way?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
+//! [`explain`] asks the same stages about a request that nobody sends.
 //!
 //! The process owns no network: clients' sockets are handed to it, backends' sockets are dialled for it.
 #![forbid(unsafe_code)]
@@ -10,6 +11,7 @@
 pub mod app;
 pub mod certified;
 pub mod connection;
+pub mod explain;
 pub mod grpc;
 pub mod journey;
 pub mod metrics;
@@ -17,6 +19,7 @@ pub mod normalise;
 pub mod pipeline;
 pub mod receive;
 pub mod response;
+pub mod rest;
 pub mod rewriting;
 pub mod route;
 pub mod sandbox;

@@ -1,6 +1,7 @@
 //! THE order in which a request is judged, served and written down. Nothing else decides anything.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -34,6 +35,7 @@ pub async fn run(
     request: Request<Incoming>,
 ) -> Result<Response<FilterBody>, Infallible> {
     let exchange = connection.ledger.begin();
+    connection.follow(&app);
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
     let mut plan = Plan::begin(&app, &connection, &request);
@@ -41,12 +43,22 @@ pub async fn run(
     let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut plan, &mut journey).await {
         Ok(answer) => response::pass_on(&app, answer, &mut plan, exchange, journey),
         Err(refusal) if call => response::refuse_call(&app, refusal, &mut plan, exchange, journey),
-        Err(refusal) => response::refuse(&app, refusal, &mut plan, exchange, journey),
+        Err(refusal) => response::refuse(&app, name_violation(refusal, &connection), &mut plan, exchange, journey),
     };
     if last && !connection.h2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answer)
+}
+
+/// A body that could not be read to its end because the guard stopped it is refused in the guard's words (408, or what was wrong).
+fn name_violation(refusal: Refusal, connection: &Connection) -> Refusal {
+    match connection.ledger.violation() {
+        Some(violation) if refusal.decision == "request" => {
+            Refusal::malformed(violation.status(), violation.text(), violation.label(), true)
+        }
+        _ => refusal,
+    }
 }
 
 async fn judge_and_serve<'a>(
@@ -82,8 +94,10 @@ enum Served<'a> {
 pub struct Judged<'a> {
     /// What it was taken by.
     pub route: &'a Route,
+    /// The client behind trusted proxies.
+    pub client: IpAddr,
     /// Who serves.
-    pub pool: &'a ServerPool,
+    pub pool: &'a Rc<ServerPool>,
     /// The target for the backend, where it is not what the client wrote.
     pub rewritten: Option<PathAndQuery>,
     /// Values of the header rules of the section and of the route.
@@ -125,7 +139,7 @@ fn judge<'a>(
         })?,
     };
     let filled = [app.request_headers.fill(&values), route.request_headers.fill(&values)];
-    Ok(Served::By(Judged { route, pool, rewritten, filled }))
+    Ok(Served::By(Judged { route, client: seen.client, pool, rewritten, filled }))
 }
 
 /// What the bytes themselves said: the guard's verdict for HTTP/1, the gate's for HTTP/2.
@@ -141,7 +155,7 @@ fn receive(app: &App, connection: &Connection, parts: &Parts, exchange: &Exchang
 }
 
 /// This is no forward proxy: a CONNECT must never reach a backend, which would read what follows as another request.
-fn no_tunnels(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
+pub fn no_tunnels(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
     if parts.method != Method::CONNECT {
         return Ok(());
     }

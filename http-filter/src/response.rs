@@ -14,12 +14,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use common::net::balance::Pick;
 use common_http::answer::Answer as OwnAnswer;
 use common_http::guarded::Exchange;
 use common_http::headers::{Direction, Underscores, strip};
 use common_http::upstream::{ResponseBody, SendError};
-use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -29,10 +28,13 @@ use super::grpc;
 use super::journey::Journey;
 use super::streams::{Event, note};
 use super::upstream::body::ClientBody;
-use super::upstream::pool::{Answer, Streamed};
+use super::upstream::pool::{Answer, Busy, Streamed};
 use encoder::Compressed;
 use error_page::{OF_THE_OLD_BODY, Story};
 use plan::Plan;
+
+/// Seconds after which a client may try again what nobody could serve (`Retry-After`, RFC 9110 §10.2.3).
+const SOON: &str = "2";
 
 /// A request that is answered here.
 #[derive(Debug)]
@@ -69,10 +71,10 @@ enum Source {
     Compressed(Box<Compressed<Backend>>),
 }
 
-/// A backend's body; the server counts as busy until its end.
+/// A backend's body; the server counts as busy until its end, and it has to end in time.
 struct Backend {
-    body: ResponseBody<ClientBody>,
-    _busy: Option<Pick>,
+    body: Option<ResponseBody<ClientBody>>,
+    busy: Busy,
 }
 
 impl Body for Backend {
@@ -80,15 +82,22 @@ impl Body for Backend {
     type Error = SendError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Pending if self.busy.is_overdue(cx) => {
+                self.body = None;
+                Poll::Ready(Some(Err(SendError::Overdue)))
+            }
+            polled => polled,
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
@@ -124,7 +133,7 @@ pub fn pass_on(
         *body = own(&mut parts, std::mem::take(body), plan.head);
     }
     let source = match streamed {
-        Streamed::Body(body, busy) => through(app, &mut parts, Backend { body, _busy: busy }, plan),
+        Streamed::Body(body, busy) => through(app, &mut parts, Backend { body: Some(body), busy }, plan),
         Streamed::Own(body) => Source::Own(Some(body)),
         // Both halves are joined elsewhere.
         Streamed::Switched => Source::Own(None),
@@ -143,6 +152,9 @@ pub fn refuse(
     journey.refused(&refusal);
     note(Event::Answered);
     let mut response = said(app, &refusal, plan);
+    if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(SOON));
+    }
     plan.apply(app, response.headers_mut());
     journey.write_limits(response.headers_mut());
     let (mut parts, body) = response.into_parts();

@@ -8,11 +8,14 @@
 
 mod access;
 mod answers;
+mod attacks;
 mod backends_tls;
 mod bad_backends;
 mod client_certificates;
 mod descriptors;
+mod drain;
 mod drip;
+mod explain;
 mod filtering;
 mod floods;
 mod forwarding;
@@ -22,8 +25,10 @@ mod http_routes;
 mod launcher;
 mod limits;
 mod passthrough;
+mod pools;
 mod rate_limits;
 mod recordings;
+mod reload;
 mod restart;
 mod routing;
 mod sandbox_holds;

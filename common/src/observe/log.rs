@@ -22,7 +22,7 @@ pub fn start(tag: String, log: &Log) {
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
     };
-    let lines = Lines { tag, json: log.format == LogFormat::Json };
+    let lines = Lines { tag, json: log.format == LogFormat::Json, libraries: level >= Level::DEBUG };
     let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
     let _ = builder.event_format(lines).try_init();
 }
@@ -30,6 +30,8 @@ pub fn start(tag: String, log: &Log) {
 struct Lines {
     tag: String,
     json: bool,
+    /// Whether lines of libraries are written.
+    libraries: bool,
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -43,6 +45,10 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        // h2 warns of what any stranger can do as often as it likes; what matters of it we say and count ourselves.
+        if !self.libraries && event.metadata().target().starts_with("h2::") {
+            return Ok(());
+        }
         let level = event.metadata().level();
         let mut fields = Fields { json: self.json, message: String::new(), rest: String::with_capacity(256) };
         event.record(&mut fields);
@@ -168,7 +174,7 @@ mod tests {
         let writer = sink.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || writer.clone())
-            .event_format(Lines { tag: "http-filter@1".into(), json })
+            .event_format(Lines { tag: "http-filter@1".into(), json, libraries: true })
             .finish();
         tracing::subscriber::with_default(subscriber, log);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()

@@ -68,6 +68,11 @@ macro_rules! figures {
         impl $name {
             /// Names and meanings, in order.
             pub const TABLE: &'static [(&'static str, &'static str)] = &[$((stringify!($field), $help),)*];
+
+            /// All of them, in order.
+            pub fn all(&self) -> Vec<&$crate::observe::metrics::Figure> {
+                vec![$(&self.$field,)*]
+            }
         }
 
         impl $crate::observe::metrics::Figures for $name {
@@ -101,5 +106,6 @@ mod tests {
         sample.open.down();
         assert_eq!(sample.open.get(), 0);
         assert_eq!(Sample::TABLE[0], ("accepted", "connections accepted"));
+        assert_eq!(sample.all().len(), Sample::TABLE.len());
     }
 }

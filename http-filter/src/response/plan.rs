@@ -116,7 +116,7 @@ pub fn values<'a>(
 }
 
 /// A trusted proxy that has ended TLS says so in the last `X-Forwarded-Proto`.
-fn is_secure(connection: &Connection, headers: &HeaderMap) -> bool {
+pub fn is_secure(connection: &Connection, headers: &HeaderMap) -> bool {
     if connection.client.tls.is_some() {
         return true;
     }

@@ -154,7 +154,7 @@ impl Key {
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     let sections: [&[&[Key]]; 9] = [
-        &[general::KEYS, access::KEYS, pool::KEYS, pool::transport::KEYS, router::KEYS],
+        &[general::KEYS, access::KEYS, pool::KEYS, pool::balancing::KEYS, pool::transport::KEYS, router::KEYS],
         access::ROUTER,
         &[terminator::KEYS, http::KEYS, http::rewriting::SECTION, http::h2::KEYS],
         access::HTTP,

@@ -6,6 +6,7 @@ mod examples;
 mod files;
 mod http_routes;
 mod links;
+mod pools;
 mod sections;
 mod transport;
 mod values;
