@@ -18,6 +18,7 @@ use crate::ipc::peer::PeerCheck;
 use crate::ipc::receiver::{Arrival, Receiver, Verdict};
 use crate::net::listen_fds::{InheritError, Inherited};
 use crate::observe::metrics::Figures;
+use crate::observe::output;
 use crate::process::Process;
 use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
 use crate::sys::socket::with_open_descriptors;
@@ -156,7 +157,7 @@ impl Context {
                 uptime: self.inner.began.elapsed().as_secs(),
                 draining: self.is_stopping(),
                 sandboxed: self.inner.report.holds(),
-                figures: figures.read(),
+                figures: figures.read().into_iter().chain(output::figures().map(|(name, value)| (name.into(), value))).collect(),
             })),
             Control::Sandbox => ControlReply::Sandbox(Box::new(self.inner.report.clone())),
             Control::Drain => {
@@ -214,14 +215,16 @@ where
             }
         };
     }
-    crate::observe::log::start(format!("{process}@{}", arguments.instance), &config.log);
-    match begin(component, config, arguments.instance, open).and_then(|begun| live(begun, serve)) {
+    crate::observe::log::start(&format!("{process}@{}", arguments.instance), &config.log);
+    let code = match begin(component, config, arguments.instance, open).and_then(|begun| live(begun, serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("cannot serve: {error}");
             ExitCode::FAILURE
         }
-    }
+    };
+    output::finish();
+    code
 }
 
 /// The figures that `open` made, for the status answer.
@@ -249,6 +252,7 @@ fn begin<O>(
         SandboxMode::Strict => Mode::Strict,
     };
     let inherited = Inherited::from_environment()?;
+    output::open();
     let mut opening = Opening { config, instance, inherited, edges: Vec::new() };
     let control = opening.listeners(CONTROL)?.into_iter().next().ok_or(StartError::Missing(CONTROL.to_owned()))?;
     let opened = open(&mut opening)?;
@@ -321,6 +325,7 @@ where
     runtime.block_on(async {
         let Begun { opened, context, control, control_peers } = begun;
         stop_on_signals(&context)?;
+        tokio::task::spawn_local(output::tend());
         context.answer_control(control, Rc::new(opened.figures()), control_peers);
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         tracing::info!("serving");
@@ -392,7 +397,9 @@ impl Arguments {
 fn print(component: &Component, what: Printed) -> ExitCode {
     match what {
         Printed::Version => println!("{} {}", component.process, env!("CARGO_PKG_VERSION")),
-        Printed::Figures => component.figures.iter().for_each(|(name, help)| println!("{name}\t{help}")),
+        Printed::Figures => {
+            component.figures.iter().chain(output::TABLE).for_each(|(name, help)| println!("{name}\t{help}"));
+        }
     }
     ExitCode::SUCCESS
 }

@@ -18,6 +18,7 @@ use common_http::headers::{Style, Underscores};
 use tokio::sync::Notify;
 
 use super::metrics::Metrics;
+use super::observe::settings::Settings;
 use super::route::{Route, Routes};
 use super::stages::access_list;
 use super::upstream::ServerPool;
@@ -111,8 +112,8 @@ impl Instance {
 pub struct App {
     /// The process's section of the configuration.
     pub config: HttpFilter,
-    /// One line per request.
-    pub log: bool,
+    /// Log, request ids and traces.
+    pub observe: Settings,
     /// Limits of the strict reading.
     pub framing: Limits,
     /// Policy on header names with `_`.
@@ -153,7 +154,7 @@ impl App {
             underscores: underscores(filter.underscore_headers),
             forwarded: style(filter.forwarded),
             framing,
-            log: config.log.access,
+            observe: Settings::new(config, metrics, previous.map(|app| &app.observe)),
             config: filter.clone(),
             metrics: metrics.clone(),
         })

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod journey;
 pub mod metrics;
 pub mod normalise;
+pub mod observe;
 pub mod pipeline;
 pub mod receive;
 pub mod response;

@@ -43,7 +43,9 @@ async fn judge_and_serve(
 ) -> Result<upstream::Answer, Refusal> {
     let (parts, body) = request.into_parts();
     let judged = judge(app, connection, &parts, exchange, journey)?;
-    let (outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), &judged)?;
+    journey.stage("upstream");
+    let (mut outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), &judged)?;
+    journey.send_on(outgoing.request.headers_mut());
     let answer = upstream::send(app, judged.route, outgoing, journey).await?;
     upgrade::switch(app, connection, answer, switching, exchange, journey)
 }
@@ -65,9 +67,12 @@ fn judge<'a>(
     journey: &mut Journey,
 ) -> Result<Judged<'a>, Refusal> {
     receive(app, connection, parts, exchange)?;
+    journey.stage("normalise");
     let seen = normalise::read(app, connection, parts)?;
-    journey.saw(&seen.target);
+    journey.saw(&seen);
+    journey.stage("access");
     access_list::judge(app, connection, &seen, parts, journey)?;
+    journey.stage("route");
     let route = route::choose(app, &seen.target)?;
     journey.routed(&route.name, &route.pool.name);
     let rewritten = seen.target.rewritten().map_err(|_| {

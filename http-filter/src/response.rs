@@ -67,8 +67,8 @@ pub fn pass_on(answer: Answer, exchange: Exchange, mut journey: Journey) -> Resp
     let switching = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
     let mut answer = answer;
     strip(answer.headers_mut(), Direction::Response, switching, Underscores::Keep);
-    journey.answered(answer.status());
-    answer.map(|body| FilterBody { source: Source::of(body), journey, _exchange: exchange })
+    journey.answered(answer.status(), answer.headers_mut());
+    answer.map(|body| FilterBody::new(Source::of(body), exchange, journey))
 }
 
 /// Answers a request here.
@@ -83,8 +83,18 @@ pub fn refuse(
     answer.rule = refusal.rule.as_deref();
     answer.close = refusal.close;
     let wants = accept.map(|accept| HeaderMap::from_iter([(ACCEPT, accept.clone())]));
-    let response = answer.respond(wants.as_ref());
-    response.map(|body| FilterBody { source: Source::Own(Some(body)), journey, _exchange: exchange })
+    let response = journey.tell(|id| OwnAnswer { request_id: id, ..answer }.respond(wants.as_ref()));
+    response.map(|body| FilterBody::new(Source::Own(Some(body)), exchange, journey))
+}
+
+impl FilterBody {
+    fn new(source: Source, exchange: Exchange, journey: Journey) -> Self {
+        let mut body = Self { source, journey, _exchange: exchange };
+        if body.is_end_stream() {
+            body.journey.completed(); // nobody will ask for it
+        }
+        body
+    }
 }
 
 impl Body for FilterBody {
@@ -100,9 +110,13 @@ impl Body for FilterBody {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 self.journey.wrote(bytes);
+                if self.is_end_stream() {
+                    self.journey.completed();
+                }
             }
             Poll::Ready(Some(Err(error))) => self.journey.broke(error),
-            Poll::Ready(None) | Poll::Pending => {}
+            Poll::Ready(None) => self.journey.completed(),
+            Poll::Pending => {}
         }
         polled
     }

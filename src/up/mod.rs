@@ -39,7 +39,7 @@ const READY_DEADLINE: Duration = Duration::from_secs(60);
 pub fn run(file: &Path) -> Result<(), String> {
     let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
     let (config, plan) = check::judge(&file)?;
-    common::observe::log::start("bulkhead".to_owned(), &config.log);
+    common::observe::log::start("bulkhead", &config.log);
     rustix::process::umask(Mode::from_raw_mode(0o077)); // what we make is for its owner alone; the processes inherit it
     raise_open_files();
     let mut home = RuntimeDir::claim(&config.bulkhead.runtime_dir)?;

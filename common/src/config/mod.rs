@@ -31,7 +31,7 @@ pub use pattern::{
 
 use cross::Drafts;
 use ledger::Ledger;
-use read::{forward, general, http, pool, router, terminator};
+use read::{forward, general, http, log, metrics, pool, router, terminator};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -159,7 +159,8 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
     let http_routes = drafts.http_routes.iter().map(|draft| draft.route.clone()).collect();
     let config = Config {
         bulkhead: general::shared(&root.table("bulkhead")),
-        log: general::log(&root.table("log")),
+        log: log::log(&root.table("log")),
+        metrics: metrics::metrics(&root.table("metrics")),
         sni_router: router::sni_router(&root.table("sni-router")),
         routes: drafts.routes.iter().map(|draft| draft.route.clone()).collect(),
         pools: drafts.pools.iter().map(|draft| draft.pool.clone()).collect(),

@@ -158,6 +158,7 @@ pub async fn send(app: &App, route: &Route, outgoing: Outgoing, journey: &mut Jo
         journey.sent_to(&server.label, &meter);
         let Unanswered { error, request: unsent } = match server.slot.send_or_return(request).await {
             Ok(response) => {
+                journey.connected(response.extensions());
                 if pick.is_some() {
                     pool.balancer.succeeded(index);
                 }

@@ -29,7 +29,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use body::ResponseBody;
 pub use error::{DialError, SendError};
-pub use pool::{Counters, Pool, PoolLimits, Slot, Unanswered, upgraded};
+pub use pool::{Counters, DialTime, Pool, PoolLimits, Slot, Unanswered, upgraded};
 
 /// Where a backend is: a name or an address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

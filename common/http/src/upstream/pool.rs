@@ -62,6 +62,10 @@ impl Default for PoolLimits {
     }
 }
 
+/// Extension of an answer on a fresh connection: how long it took to connect. Absent where the connection was used before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DialTime(pub Duration);
+
 /// What happened at one endpoint.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -291,9 +295,10 @@ where
         loop {
             let used = if second_try { None } else { self.shelf.take() };
             let reused = used.is_some();
+            let mut dialled = None;
             let mut connection = match used {
                 Some(connection) => connection,
-                None => match self.connect().await {
+                None => match self.connect(&mut dialled).await {
                     Ok(connection) => Box::new(connection),
                     // After a second try a byte of it may have been sent before.
                     Err(error) => return Err(Unanswered { error, request: (!second_try).then(|| Box::new(request)) }),
@@ -305,7 +310,13 @@ where
             let copy = (reused && may_repeat(&request)).then(|| head_of(&request));
             connection.watched.start(millis(self.shared.limits.get().first_byte));
             match connection.exchange(request).await {
-                Ok(response) => return Ok(self.receive(response, connection)),
+                Ok(response) => {
+                    let mut response = self.receive(response, connection);
+                    if let Some(time) = dialled {
+                        response.extensions_mut().insert(time);
+                    }
+                    return Ok(response);
+                }
                 // The idle list is finite and each turn takes one from it, so this ends.
                 Err(Failed::Unsent(unsent, _)) if reused => request = *unsent,
                 Err(Failed::Unsent(unsent, error)) => {
@@ -340,10 +351,12 @@ where
         Response::from_parts(parts, body)
     }
 
-    async fn connect(&self) -> Result<Connection<B>, SendError> {
+    async fn connect(&self, time: &mut Option<DialTime>) -> Result<Connection<B>, SendError> {
+        let began = Instant::now();
         let limits = self.shared.limits.get();
         let deadline = Instant::now().checked_add(limits.connect).unwrap_or_else(Instant::now);
         let io = self.shared.dialer.dial(&self.endpoint, deadline).await.map_err(SendError::Dial)?;
+        *time = Some(DialTime(began.elapsed()));
         let inline = Inline::new();
         let watched = Rc::new(Watched::new(self.shared.clock.clone(), inline.waker().clone()));
         self.shared.watched.borrow_mut().push(Rc::clone(&watched));

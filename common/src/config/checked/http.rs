@@ -1,9 +1,11 @@
 //! The section of http-filter; a file each for the tables below it.
 
 mod access;
+mod observe;
 mod route;
 
 pub use access::HttpRule;
+pub use observe::{Observe, RequestIdPolicy, Trace, TraceMode, TraceTrust};
 pub use route::{HostHeader, HttpRoute};
 
 use super::Action;
@@ -53,6 +55,8 @@ pub struct HttpFilter {
     pub underscore_headers: UnderscoreHeaders,
     /// Which headers tell the backend about the client.
     pub forwarded: ForwardedHeaders,
+    /// Request ids and traces.
+    pub observe: Observe,
     /// `[[http-filter.access]]` in order; first match decides.
     pub access: Vec<HttpRule>,
     /// When no access rule matches.

@@ -6,13 +6,20 @@
 
 mod forward;
 mod http;
+mod log;
+mod metrics;
 mod pool;
 mod relay;
 mod router;
 mod terminator;
 
 pub use forward::{Destination, ForwardListener, ForwardProxy, ForwardRule, UserPattern};
-pub use http::{ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, HttpRule, PathPolicy, UnderscoreHeaders};
+pub use http::{
+    ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, HttpRule, Observe, PathPolicy, RequestIdPolicy, Trace, TraceMode,
+    TraceTrust, UnderscoreHeaders,
+};
+pub use log::{AccessFields, Log, LogFormat, LogLevel};
+pub use metrics::MetricsPage;
 pub use pool::{Balance, Ejection, Pool, SendProxy};
 pub use relay::{Outward, Relay};
 pub use router::{
@@ -32,6 +39,8 @@ pub struct Config {
     pub bulkhead: Shared,
     /// `[log]`
     pub log: Log,
+    /// `[metrics]`: the page of figures that `bulkhead up` serves.
+    pub metrics: MetricsPage,
     /// `[sni-router]`, its listeners, fallbacks and access rules.
     pub sni_router: SniRouter,
     /// `[[route]]`: which server name goes where. No two decide the same hello.
@@ -78,36 +87,6 @@ pub enum SandboxMode {
 pub enum Users {
     /// `bulkhead-<process>`; when that user does not exist, a numeric user of its own.
     PerProcess,
-}
-
-/// `[log]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// Least severe level that is written.
-    pub level: LogLevel,
-    /// Form of a line.
-    pub format: LogFormat,
-    /// Whether one line per request or connection is written.
-    pub access: bool,
-}
-
-/// `log.level`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-/// `log.format`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 /// The verdict of an access rule.

@@ -1,6 +1,7 @@
 //! `[http-filter]`; a file each for the tables below it.
 
 mod access;
+mod observe;
 mod route;
 
 pub(in crate::config) use route::{HttpRouteDraft, route};
@@ -44,6 +45,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
             .choice("underscore_headers", &underscores)
             .map_or(UnderscoreHeaders::Refuse, |placed| placed.value),
         forwarded: section.choice("forwarded", &forwarded).map_or(ForwardedHeaders::Both, |placed| placed.value),
+        observe: observe::observe(section),
         access: section.tables("access").iter().filter_map(access::rule).collect(),
         access_default: section.choice("access_default", &ACTIONS).map_or(Action::Deny, |placed| placed.value),
         routes,

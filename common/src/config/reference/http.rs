@@ -1,6 +1,7 @@
 //! Keys of `[http-filter]`; a file each for the tables below it.
 
 pub(super) mod access;
+pub(super) mod observe;
 pub(super) mod route;
 
 use super::*;

@@ -6,7 +6,9 @@
 mod forward;
 mod general;
 mod http;
+mod log;
 mod markdown;
+mod metrics;
 mod pool;
 mod router;
 mod terminator;
@@ -154,10 +156,13 @@ impl Key {
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     [
         general::KEYS,
+        log::KEYS,
+        metrics::KEYS,
         pool::KEYS,
         router::KEYS,
         terminator::KEYS,
         http::KEYS,
+        http::observe::KEYS,
         http::access::KEYS,
         http::route::KEYS,
         forward::KEYS,
