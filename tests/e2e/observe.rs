@@ -87,7 +87,7 @@ fn a_line_has_every_field_that_applies_and_none_that_does_not() {
         assert_eq!((&denied["stage"], &denied["decision"], &denied["rule"]), (&"access".into(), &"denied".into(), &"no-admin".into()));
         assert!(denied["reason"].as_str().unwrap().contains("access rule") && denied.get("server").is_none(), "{denied}");
         // TLS facts, and the next request on a kept-alive backend connection.
-        let mut tls = harness::clients::tls::connect(world.https(), "www.test", &[]).unwrap();
+        let mut tls = harness::clients::tls::client("www.test").alpn(&["http/1.1"]).connect(world.https()).unwrap();
         tls.write_all(b"GET /over-tls HTTP/1.1\r\nHost: www.test\r\n\r\n").unwrap();
         assert_eq!(http::read_answer(&mut tls).unwrap().status, 200);
         drop(tls);
