@@ -157,7 +157,11 @@ impl Context {
                 uptime: self.inner.began.elapsed().as_secs(),
                 draining: self.is_stopping(),
                 sandboxed: self.inner.report.holds(),
-                figures: figures.read().into_iter().chain(output::figures().map(|(name, value)| (name.into(), value))).collect(),
+                figures: figures
+                    .read()
+                    .into_iter()
+                    .chain(output::figures().map(|(name, value)| (name.into(), value)))
+                    .collect(),
             })),
             Control::Sandbox => ControlReply::Sandbox(Box::new(self.inner.report.clone())),
             Control::Drain => {

@@ -55,6 +55,7 @@ pub async fn admit(proxy: &Proxy, asked: Asked<'_>) -> Result<Admitted, (Refusal
     };
     let Asked { client, method, destination, .. } = asked;
     let decision = proxy.policy.decide(&Facts { client, user: user.as_deref(), method, destination });
+    proxy.metrics.expression_failures.add(u64::from(decision.failures));
     if let Some((rule, action)) = &decision.observed {
         proxy.metrics.observed.up();
         tracing::info!(%client, user = user.as_deref(), %destination, rule = &**rule, "would be decided: {action:?} (observe)");

@@ -10,7 +10,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use common::config::{Action, Destination as Pattern, ForwardProxy, ForwardRule, Host, PortSet, UserPattern};
+use common::config::{Action, Config, Files, ForwardProxy, PortSet};
+use common_access::{self as access, Environment, Known, NoHeaders, Place, Request, RuleSet, system_clock};
 
 use crate::destination::Destination;
 
@@ -22,9 +23,8 @@ pub const DEFAULT: &str = "forward-proxy.access_default";
 /// The rules of this process.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    rules: Vec<ForwardRule>,
+    rules: RuleSet,
     ports: PortSet,
-    default: Action,
 }
 
 /// What is known of a request.
@@ -60,86 +60,63 @@ pub struct Decision {
     pub rule: Arc<str>,
     /// The first rule in observe mode that matched before, and what it would have done.
     pub observed: Option<(Arc<str>, Action)>,
+    /// Expressions that failed.
+    pub failures: u32,
 }
 
 impl Policy {
+    /// The configuration's, with its country file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with a rule or the country file.
+    pub fn open(config: &Config, files: &Files) -> Result<Self, Vec<String>> {
+        let asking = config.forward_proxy.access.iter().map(|rule| &rule.conditions);
+        let environment = Environment::new(&config.access, files, asking, |path| Ok(path.to_owned()));
+        Self::new(&config.forward_proxy, &environment.map_err(|error| vec![error])?)
+    }
+
     /// The configuration's.
-    #[must_use]
-    pub fn new(config: &ForwardProxy) -> Self {
-        Self { rules: config.access.clone(), ports: config.ports.clone(), default: config.access_default }
+    ///
+    /// # Errors
+    /// Everything that is wrong with a rule.
+    pub fn new(config: &ForwardProxy, environment: &Environment) -> Result<Self, Vec<String>> {
+        let rules = RuleSet::compile(&config.access, config.access_default, Place::Forward, environment)?;
+        Ok(Self { rules, ports: config.ports.clone() })
     }
 
     /// The rule that refuses this client whatever its user, method and destination are; `None`: that remains to be seen.
     #[must_use]
     pub fn before_user(&self, client: IpAddr) -> Option<Arc<str>> {
-        let first = self.rules.iter().find(|rule| !rule.observe && from(rule, client))?;
-        let asks_only_that = first.users.is_empty()
-            && first.destinations.is_empty()
-            && first.ports.is_none()
-            && first.methods.is_empty();
-        (asks_only_that && first.action == Action::Deny).then(|| Arc::clone(&first.name))
+        let facts = access::Facts::of(client, &system_clock);
+        let decision = self.rules.decide_early(&facts, Known::HELLO).filter(|decision| !decision.allow)?;
+        decision.rule.map(|rule| Arc::clone(&rule.name))
     }
 
     /// The first match decides.
     #[must_use]
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
-        let mut observed = None;
-        let mut user_would_help = false;
-        for rule in self.rules.iter().filter(|rule| concerns(rule, facts)) {
-            if !is_user(rule, facts.user) {
-                user_would_help |= !rule.observe && facts.user.is_none() && rule.action == Action::Allow;
-            } else if rule.observe {
-                observed = observed.or_else(|| Some((Arc::clone(&rule.name), rule.action)));
-            } else {
-                return decision(rule.action, Arc::clone(&rule.name), user_would_help, observed);
-            }
-        }
-        if !self.ports.contains(facts.destination.port) {
-            return decision(Action::Deny, PORTS.into(), user_would_help, observed);
-        }
-        decision(self.default, DEFAULT.into(), user_would_help, observed)
+        let Facts { client, user, method, destination } = *facts;
+        let request = Request { method, host: "", path: "", query: None, headers: &NoHeaders, body_size: None };
+        let decision = self.rules.decide(&access::Facts {
+            user,
+            request: Some(request),
+            destination: Some(access::Destination { host: &destination.host, port: destination.port }),
+            ..access::Facts::of(client, &system_clock)
+        });
+        let closed = decision.rule.is_none() && !self.ports.contains(destination.port);
+        let verdict = match decision.allow && !closed {
+            true => Verdict::Allow,
+            false if decision.user_would_help => Verdict::LogIn,
+            false => Verdict::Deny,
+        };
+        let rule = match decision.rule {
+            Some(rule) => Arc::clone(&rule.name),
+            None if closed => PORTS.into(),
+            None => DEFAULT.into(),
+        };
+        let observed = decision.observed.map(|rule| (Arc::clone(&rule.name), rule.action));
+        Decision { verdict, rule, observed, failures: decision.failures }
     }
-}
-
-fn decision(action: Action, rule: Arc<str>, would_help: bool, observed: Option<(Arc<str>, Action)>) -> Decision {
-    let verdict = match action {
-        Action::Allow => Verdict::Allow,
-        Action::Deny if would_help => Verdict::LogIn,
-        Action::Deny => Verdict::Deny,
-    };
-    Decision { verdict, rule, observed }
-}
-
-fn from(rule: &ForwardRule, client: IpAddr) -> bool {
-    rule.clients.as_ref().is_none_or(|networks| networks.contains(client))
-}
-
-/// Everything but the user.
-fn concerns(rule: &ForwardRule, facts: &Facts<'_>) -> bool {
-    from(rule, facts.client)
-        && rule.ports.as_ref().is_none_or(|ports| ports.contains(facts.destination.port))
-        && asks(&rule.methods, |method| **method == *facts.method)
-        && asks(&rule.destinations, |pattern| leads_to(pattern, facts.destination))
-}
-
-fn is_user(rule: &ForwardRule, user: Option<&str>) -> bool {
-    asks(&rule.users, |pattern| match pattern {
-        UserPattern::Anybody => user.is_some(),
-        UserPattern::Named(name) => user == Some(&**name),
-    })
-}
-
-/// Names match names and networks match addresses: nothing is resolved here.
-fn leads_to(pattern: &Pattern, destination: &Destination) -> bool {
-    match (pattern, &destination.host) {
-        (Pattern::Name(pattern), Host::Name(name)) => pattern.matches(name),
-        (Pattern::Network(network), Host::Ip(address)) => network.contains(&address.to_canonical()),
-        _ => false,
-    }
-}
-
-fn asks<T>(list: &[T], holds: impl Fn(&T) -> bool) -> bool {
-    list.is_empty() || list.iter().any(holds)
 }
 
 #[cfg(test)]

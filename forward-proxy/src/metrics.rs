@@ -19,6 +19,7 @@ common::figures! {
         log_in: "requests answered with 407",
         denied: "requests refused by an access rule, a closed port or the default",
         observed: "requests that a rule in observe mode would have decided",
+        expression_failures: "expressions of access rules that failed; a rule that denies then matches, one that allows does not",
         guarded: "requests refused by the address guard of passthrough-relay",
         dials_failed: "requests whose destination was not reached",
         upstream_errors: "forwarded requests that got no answer from the server they reached",

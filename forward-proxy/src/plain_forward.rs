@@ -26,7 +26,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, PROXY_AUTHORIZATION, VIA, WWW_AUTHENTICATE,
 };
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -174,10 +174,6 @@ async fn forward(
         }
         Refusal::send(&error, session.ledger.violation(), &destination)
     })?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        proxy.metrics.upstream_errors.up();
-        return Err(Refusal::unasked_switch(&destination));
-    }
     let headers = response.headers_mut();
     strip(headers, Direction::Response, false, Underscores::Keep);
     remove_connection_bound(headers);

@@ -203,13 +203,6 @@ impl Refusal {
         }
     }
 
-    /// The server answered with a switch of protocols that nobody asked for.
-    #[must_use]
-    pub fn unasked_switch(destination: &Destination) -> Self {
-        let reason = format!("{destination} switched protocols although it was not asked to.");
-        Self::new(StatusCode::BAD_GATEWAY, "upstream", "http_protocol_error", reason)
-    }
-
     /// Our own fault, and a passing one.
     #[must_use]
     pub fn unavailable(rule: &'static str, why: &str) -> Self {
@@ -268,11 +261,11 @@ impl Refusal {
     }
 }
 
-/// hyper's own words say enough; what lies under them (a client's or server's bytes) is for nobody.
+/// The reasons are ours, never a server's bytes; what the system says of a broken connection is for the log.
 fn without_source(error: &SendError) -> String {
     match error {
         SendError::Closed(_) => "it closed the connection before its answer was complete".to_owned(),
-        SendError::Protocol(_) => "its bytes are not valid HTTP/1".to_owned(),
+        SendError::Protocol(what) => format!("its bytes are not valid HTTP/1 ({what})"),
         other => other.to_string(),
     }
 }

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{Config, ForwardProxy, UserPattern};
+use common::config::{Config, Files, ForwardProxy, UserPattern};
 use common::ipc::directory::Directory;
 use common::net::client_limit::ClientLimit;
+use common::process::Process;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::FORWARD_TO_RELAY;
 use common_http::framing::Limits;
@@ -35,8 +36,6 @@ const IDLE_PER_SERVER: usize = 16;
 const MAX_SERVERS: usize = 1024;
 /// An idle connection to a server is kept for `idle_deadline`, but never longer: strangers' servers end theirs early.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
-/// Read buffer of a connection to a server, in bytes.
-const SERVER_BUFFER: usize = 64 * 1024;
 /// What hyper's read buffer must have beyond the largest head that the framing lets pass.
 const BUFFER_SLACK: usize = 8 * 1024;
 
@@ -99,6 +98,7 @@ impl Proxy {
     #[must_use]
     pub fn start(
         config: &ForwardProxy,
+        policy: Policy,
         log: bool,
         authenticator: Rc<Authenticator>,
         directory: Directory,
@@ -113,7 +113,6 @@ impl Proxy {
             connect: config.connect_deadline,
             first_byte: FIRST_BYTE,
             body_idle: BODY_IDLE,
-            buffer: SERVER_BUFFER,
             ..PoolLimits::default()
         };
         let deadlines = Deadlines {
@@ -123,7 +122,7 @@ impl Proxy {
             ..Deadlines::default()
         };
         let proxy = Rc::new(Self {
-            policy: Policy::new(config),
+            policy,
             authenticator,
             require_user: config.require_user,
             realm: Arc::clone(&config.realm),
@@ -192,6 +191,7 @@ async fn sweep(proxy: Rc<Proxy>, clock: Clock) {
 #[derive(Debug)]
 pub struct Opened {
     config: Config,
+    policy: Policy,
     listeners: Vec<(Arc<str>, OwnedFd)>,
     directory: Directory,
     authenticator: Rc<Authenticator>,
@@ -204,11 +204,13 @@ impl HasFigures<Metrics> for Opened {
     }
 }
 
-/// What `--check` judges beyond the configuration: the users file.
+/// What `--check` judges beyond the configuration: rules, the country file, the users file.
 ///
 /// # Errors
 /// Everything that is wrong, with file and line.
 pub fn check(config: &Config) -> Result<(), Vec<String>> {
+    let files = Files::read(&config.files, Process::ForwardProxy)?;
+    Policy::open(config, &files)?;
     match &config.forward_proxy.users_file {
         Some(path) => Users::read(path).map(drop),
         None => Ok(()),
@@ -233,10 +235,12 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     if let Some(users) = &users {
         warn_of_strangers(&config.forward_proxy, users);
     }
+    let policy = Policy::open(&config, &opening.files(Process::ForwardProxy)?);
+    let policy = policy.map_err(|errors| StartError::Other(errors.join("\n")))?;
     let metrics = Metrics::default();
     let authenticator = Authenticator::new(users, metrics.clone());
     let authenticator = authenticator.map_err(|error| StartError::Other(format!("no random bytes: {error}")))?;
-    Ok(Opened { config, listeners, directory, authenticator, metrics })
+    Ok(Opened { config, policy, listeners, directory, authenticator, metrics })
 }
 
 /// Rules about users that the file does not have match nobody: most often a slip of the pen.
@@ -245,7 +249,7 @@ fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
         tracing::warn!("the users file names nobody");
     }
     for rule in &config.access {
-        for pattern in &rule.users {
+        for pattern in &rule.conditions.users {
             if let UserPattern::Named(name) = pattern
                 && !users.has(name)
             {
@@ -257,8 +261,8 @@ fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
 
 /// Accepts until told to stop, then finishes what is under way.
 pub async fn serve(opened: Opened, context: Context) {
-    let Opened { config, listeners, directory, authenticator, metrics } = opened;
-    let proxy = Proxy::start(&config.forward_proxy, config.log.access, authenticator, directory, metrics);
+    let Opened { config, policy, listeners, directory, authenticator, metrics } = opened;
+    let proxy = Proxy::start(&config.forward_proxy, policy, config.log.access, authenticator, directory, metrics);
     let mut accepting = Vec::new();
     for (name, socket) in listeners {
         let proxy = Rc::clone(&proxy);

@@ -11,9 +11,10 @@ use common::config::{Config, Files, ForwardedHeaders, HttpFilter};
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
 use common::ipc::sender::Sender;
 use common::net::client_limit::ClientLimit;
-use common_http::access::RuleSet;
+use common_access::RuleSet;
 use common_http::framing::Limits;
 use common_http::guarded::{Clock, Deadlines, Watch};
+use common_http::h2_guard::{Budgets, Counts};
 use common_http::headers::{Style, Underscores};
 use tokio::sync::Notify;
 
@@ -21,6 +22,8 @@ use super::metrics::Metrics;
 use super::observe::settings::Settings;
 use super::route::{Route, Routes};
 use super::stages::access_list;
+use super::stages::rate_limit::Limits as RequestLimits;
+use super::streams::{StreamDeadlines, StreamWatch};
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
@@ -33,6 +36,8 @@ pub struct Instance {
     pub watch_h1: Watch,
     /// Deadlines of HTTP/2 connections.
     pub watch_h2: Watch,
+    /// Deadlines of single HTTP/2 streams.
+    pub streams: Rc<StreamWatch>,
     /// Figures.
     pub metrics: Metrics,
     /// Coarse time, moved on by the sweep.
@@ -56,6 +61,7 @@ impl Instance {
             clients: ClientLimit::new(filter.max_connections, filter.max_connections_per_address),
             watch_h1: Watch::new(clock.clone(), deadlines(filter, filter.tunnel_idle_deadline)),
             watch_h2: Watch::new(clock.clone(), deadlines(filter, filter.idle_deadline)),
+            streams: Rc::new(StreamWatch::new(clock.clone(), stream_deadlines(filter), metrics.timeouts.clone())),
             metrics,
             clock,
             relay,
@@ -81,6 +87,7 @@ impl Instance {
         self.clients.set_limits(filter.max_connections, filter.max_connections_per_address);
         self.watch_h1.set_deadlines(deadlines(filter, filter.tunnel_idle_deadline));
         self.watch_h2.set_deadlines(deadlines(filter, filter.idle_deadline));
+        self.streams.set_deadlines(stream_deadlines(filter));
         *self.current.borrow_mut() = Rc::new(app);
         Ok(())
     }
@@ -104,6 +111,7 @@ impl Instance {
         self.clock.advance();
         self.watch_h1.sweep();
         self.watch_h2.sweep();
+        self.streams.sweep();
         self.app().pools.iter().for_each(|pool| pool.sweep());
     }
 }
@@ -116,12 +124,16 @@ pub struct App {
     pub observe: Settings,
     /// Limits of the strict reading.
     pub framing: Limits,
+    /// What a client may do on an HTTP/2 connection.
+    pub h2_budgets: Arc<Budgets>,
     /// Policy on header names with `_`.
     pub underscores: Underscores,
     /// What the backend is told about the client.
     pub forwarded: Style,
     /// Access rules.
     pub access: RuleSet,
+    /// Rate and concurrency limits.
+    pub limits: RequestLimits,
     /// Routes with their pools.
     pub routes: Vec<Route>,
     /// Every pool that a route leads to, once.
@@ -133,7 +145,7 @@ pub struct App {
 impl App {
     fn new(
         config: &Config,
-        _files: &Files,
+        files: &Files,
         relay: &Sender<Dial, Dialed>,
         clock: &Clock,
         metrics: &Metrics,
@@ -146,9 +158,12 @@ impl App {
             headers: filter.max_headers,
             ..Limits::DEFAULT
         };
+        let environment = access_list::environment(config, files)?;
         let pools = pools(config, relay, clock, previous)?;
         Ok(Self {
-            access: access_list::rules(filter)?,
+            access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
+            h2_budgets: Arc::new(h2_budgets(filter)),
+            limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,
             routes: routes(config, &pools)?,
             pools,
             underscores: underscores(filter.underscore_headers),
@@ -165,8 +180,10 @@ impl App {
     /// # Errors
     /// What is wrong, one sentence each.
     pub fn check(config: &Config) -> Result<(), Vec<String>> {
-        Files::read(&config.files, common::process::Process::HttpFilter)?;
-        access_list::rules(&config.http_filter)
+        let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
+        let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
+        access_list::rules(config, &environment)?;
+        RequestLimits::new(&config.http_filter, None)
             .map(drop)
             .and(Routes::new(config).map(drop))
             .map_err(|error| vec![error])
@@ -188,17 +205,47 @@ fn style(choice: ForwardedHeaders) -> Style {
     Style { x_forwarded, forwarded, ..Style::default() }
 }
 
+/// A header block can be longer than the fields in it only by the coding's few bytes each; twice is generous.
+fn h2_budgets(filter: &HttpFilter) -> Budgets {
+    let own = &filter.h2;
+    Budgets::new(&Counts {
+        window: own.window,
+        resets: own.resets,
+        provoked_resets: own.provoked_resets,
+        settings: own.settings,
+        pings: own.pings,
+        priorities: own.priorities,
+        empty_data: own.empty_data,
+        tiny_data: own.tiny_data,
+        window_updates: own.window_updates,
+        unknown_frames: own.unknown_frames,
+        continuations: own.continuations,
+        header_block: u32::try_from(filter.max_header_bytes.saturating_mul(2)).ok(),
+    })
+}
+
 fn deadlines(filter: &HttpFilter, opaque_idle: Duration) -> Deadlines {
     Deadlines {
         first_byte: filter.first_byte_deadline,
         head: filter.header_deadline,
         keep_alive: filter.idle_deadline,
         body_window: filter.body_idle_deadline,
-        body_bytes: 1,
+        body_bytes: at_rate(filter.min_body_rate, filter.body_idle_deadline),
+        write_bytes: at_rate(filter.min_answer_rate, filter.body_idle_deadline),
         write: filter.body_idle_deadline,
         opaque_idle,
         ..Deadlines::default()
     }
+}
+
+/// Bytes in a window of time at so many bytes per second; at least one, which is what no rate means.
+fn at_rate(per_second: u64, window: Duration) -> u64 {
+    let bytes = u128::from(per_second).saturating_mul(window.as_millis()) / 1000;
+    u64::try_from(bytes).unwrap_or(u64::MAX).max(1)
+}
+
+fn stream_deadlines(filter: &HttpFilter) -> StreamDeadlines {
+    StreamDeadlines { body: filter.body_idle_deadline, both_ways: filter.tunnel_idle_deadline }
 }
 
 /// The pools that routes lead to. One whose configuration has not changed keeps its connections and what it knows of its servers.

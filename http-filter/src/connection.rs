@@ -10,16 +10,17 @@ use std::sync::Arc;
 
 use common::net::client_limit::Place;
 use common::observe::metrics::Held;
-use common_http::guarded::{Guarded, Ledger};
+use common_http::guarded::{Exchange, Guarded, Ledger};
 use common_http::headers::{self, Forwarder};
-use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 
 use super::app::{App, Instance};
 use super::pipeline;
 use super::receive::Client;
+use super::streams::Executor;
 
 /// What the requests of one connection share.
 pub struct Connection {
@@ -31,6 +32,8 @@ pub struct Connection {
     pub forwarder: RefCell<Forwarder>,
     /// HTTP/2.
     pub h2: bool,
+    /// It has brought as many requests as it may: the present ones are its last.
+    enough: Notify,
     /// Its place among the connections: as long as anything of it lives, a WebSocket that it became included.
     _place: Place,
     _open: Held,
@@ -50,9 +53,21 @@ impl Connection {
             ledger: watch.ledger(),
             forwarder: RefCell::new(forwarder),
             h2,
+            enough: Notify::new(),
             _place: place,
             _open: instance.metrics.connections.hold(),
         }
+    }
+}
+
+impl Connection {
+    /// Whether this is the last request that the connection may bring; HTTP/2 is told so at once (GOAWAY).
+    pub fn is_last(&self, app: &App, exchange: &Exchange) -> bool {
+        let last = app.config.max_requests_per_connection.is_some_and(|max| exchange.ordinal() >= max);
+        if last && self.h2 {
+            self.enough.notify_one();
+        }
+        last
     }
 }
 
@@ -72,6 +87,9 @@ where
         if let Some(expired) = connection.ledger.expired() {
             instance.metrics.timeouts.up();
             tracing::debug!(client = %connection.client.ends.client, "connection closed: {expired:?}");
+        } else if let Some(flood) = connection.ledger.flood() {
+            instance.metrics.flood(flood);
+            tracing::info!(client = %connection.client.ends.client, "connection closed: {flood}");
         } else if let Err(error) = result {
             tracing::debug!(client = %connection.client.ends.client, "connection ended: {error}");
         }
@@ -97,7 +115,10 @@ where
 fn h1(app: &App) -> hyper::server::conn::http1::Builder {
     let mut builder = hyper::server::conn::http1::Builder::new();
     // The guard refuses larger heads with words; hyper's own limits only stand behind it.
-    builder.header_read_timeout(None).max_headers(app.config.max_headers + 8).max_buf_size(app.buffer_limit());
+    builder.header_read_timeout(None).max_buf_size(app.buffer_limit());
+    if app.config.max_headers > HYPERS_HEADERS {
+        builder.max_headers(app.config.max_headers); // with any number but its own, hyper allocates its tables for each request
+    }
     builder
 }
 
@@ -105,20 +126,21 @@ async fn serve_h2<S>(instance: &Rc<Instance>, stream: S, connection: &Rc<Connect
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = Guarded::opaque(stream, Arc::clone(&connection.ledger));
+    let stream = Guarded::h2(stream, Arc::clone(&instance.app().h2_budgets), Arc::clone(&connection.ledger));
     let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
-    let serving = h2(&instance.app()).serve_connection(TokioIo::new(stream), service);
+    let serving = h2(instance, &instance.app()).serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
     tokio::select! {
         biased;
         result = &mut serving => return result,
         () = instance.draining() => serving.as_mut().graceful_shutdown(),
+        () = connection.enough.notified() => serving.as_mut().graceful_shutdown(),
     }
     serving.await
 }
 
-fn h2(app: &App) -> hyper::server::conn::http2::Builder<Local> {
-    let mut builder = hyper::server::conn::http2::Builder::new(Local);
+fn h2(instance: &Instance, app: &App) -> hyper::server::conn::http2::Builder<Executor> {
+    let mut builder = hyper::server::conn::http2::Builder::new(Executor(Rc::clone(&instance.streams)));
     builder
         .max_concurrent_streams(app.config.max_streams)
         .max_header_list_size(u32::try_from(app.config.max_header_bytes).unwrap_or(u32::MAX))
@@ -129,19 +151,11 @@ fn h2(app: &App) -> hyper::server::conn::http2::Builder<Local> {
     builder
 }
 
+/// Header fields that hyper reads without being told a number.
+const HYPERS_HEADERS: usize = 100;
 /// Bytes of an answer that hyper buffers per stream for a client that reads slowly.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Bytes of a request body in flight per stream.
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// Bytes of request bodies in flight per connection.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-
-/// Runs hyper's HTTP/2 streams on this thread.
-#[derive(Debug, Clone, Copy)]
-struct Local;
-
-impl<F: Future<Output = ()> + 'static> Executor<F> for Local {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
-}

@@ -23,6 +23,7 @@ use super::observe::access_line;
 use super::observe::context::Context;
 use super::observe::labelled::{RouteFigures, ServerFigures};
 use super::response::Refusal;
+use super::stages::rate_limit::Counted;
 use super::upstream::body::Meter;
 
 /// Accounts whose memory is kept for later requests.
@@ -34,6 +35,7 @@ const ROOM: usize = 2048;
 pub struct Journey {
     app: Rc<App>,
     account: Option<Box<Account>>,
+    counted: Option<Box<Counted>>,
 }
 
 /// What is known of one request so far.
@@ -179,7 +181,7 @@ impl Journey {
         app.metrics.requests.up();
         app.metrics.requests_active.up();
         let account = Account::new(app, connection, request);
-        Self { app: Rc::clone(app), account: Some(Box::new(account)) }
+        Self { app: Rc::clone(app), account: Some(Box::new(account)), counted: None }
     }
 
     fn note(&mut self, write: impl FnOnce(&mut Account)) {
@@ -213,6 +215,18 @@ impl Journey {
     pub fn observed(&mut self, rule: &str) {
         self.app.metrics.labelled.rule(rule).observed.up();
         self.note(|account| account.observed = Some(rule.into()));
+    }
+
+    /// Rate and concurrency limits count it until it is over.
+    pub fn counted(&mut self, counted: Box<Counted>) {
+        self.counted = Some(counted);
+    }
+
+    /// What the client is told about limits.
+    pub fn write_limits(&self, headers: &mut HeaderMap) {
+        if let Some(counted) = &self.counted {
+            counted.write(headers);
+        }
     }
 
     /// Where it goes.

@@ -19,6 +19,7 @@ pub mod route;
 pub mod sandbox;
 pub mod serve;
 pub mod stages;
+pub mod streams;
 pub mod upgrade;
 pub mod upstream;
 

@@ -1,5 +1,7 @@
 //! What http-filter counts.
 
+use common_http::h2_guard::Flood;
+
 common::figures! {
     /// Figures of http-filter.
     pub struct Metrics with labelled: super::observe::labelled::Labelled {
@@ -14,12 +16,26 @@ common::figures! {
         misdirected: "requests for another host than the TLS name of their connection (421)",
         denied: "requests refused by an access rule (403)",
         observed: "requests that a rule in observe mode would have refused",
+        expression_failures: "expressions of access rules that failed; a rule that denies then matches, one that allows does not",
+        rate_limited: "requests beyond a rate limit (429)",
+        concurrency_limited: "requests beyond a concurrency limit (429)",
         no_route: "requests that no route matched (404)",
         too_large: "requests whose body is larger than max_body (413)",
         upstream_failed: "requests without an answer from a backend (502, 503, 504)",
         retries: "requests sent to another server because the first could not be reached",
         ejections: "servers left out for a while after failing in a row",
         upgrades: "connections that switched protocols (WebSocket)",
+        h2_floods_resets: "HTTP/2 connections closed because of RST_STREAM floods (rapid reset)",
+        h2_floods_provoked_resets: "HTTP/2 connections closed because the client provoked resets (MadeYouReset)",
+        h2_floods_settings: "HTTP/2 connections closed because of SETTINGS floods",
+        h2_floods_pings: "HTTP/2 connections closed because of PING floods",
+        h2_floods_priorities: "HTTP/2 connections closed because of PRIORITY floods",
+        h2_floods_empty_data: "HTTP/2 connections closed because of DATA frames without data",
+        h2_floods_tiny_data: "HTTP/2 connections closed because of DATA frames with a few bytes each",
+        h2_floods_window_updates: "HTTP/2 connections closed because of WINDOW_UPDATE floods",
+        h2_floods_continuations: "HTTP/2 connections closed because of too many CONTINUATION frames",
+        h2_floods_header_block: "HTTP/2 connections closed because of a header block without end",
+        h2_floods_unknown_frames: "HTTP/2 connections closed because of frames of unknown types",
         timeouts: "client connections closed because a deadline passed",
         answers_2xx: "answers with a status from 200 to 299",
         answers_3xx: "answers with a status from 300 to 399",
@@ -28,5 +44,25 @@ common::figures! {
         aborted: "requests whose client left before the last byte of its answer",
         bytes_in: "bytes of request bodies",
         bytes_out: "bytes of answer bodies",
+    }
+}
+
+impl Metrics {
+    /// One more connection closed for this.
+    pub fn flood(&self, flood: Flood) {
+        match flood {
+            Flood::Resets => &self.h2_floods_resets,
+            Flood::ProvokedResets => &self.h2_floods_provoked_resets,
+            Flood::Settings => &self.h2_floods_settings,
+            Flood::Pings => &self.h2_floods_pings,
+            Flood::Priorities => &self.h2_floods_priorities,
+            Flood::EmptyData => &self.h2_floods_empty_data,
+            Flood::TinyData => &self.h2_floods_tiny_data,
+            Flood::WindowUpdates => &self.h2_floods_window_updates,
+            Flood::Continuations => &self.h2_floods_continuations,
+            Flood::HeaderBlock => &self.h2_floods_header_block,
+            Flood::UnknownFrames => &self.h2_floods_unknown_frames,
+        }
+        .up();
     }
 }

@@ -28,11 +28,13 @@ pub fn read<'a>(app: &App, connection: &Connection, parts: &'a Parts) -> Result<
         PathPolicy::Normalise => normalise::PathPolicy::Normalise,
         PathPolicy::RejectAmbiguous => normalise::PathPolicy::RejectAmbiguous,
     };
-    refuse_underscores(app, parts)?;
+    refuse_underscores(app, connection, parts)?;
     let target = Target::read(parts, policy).map_err(|error| {
         app.metrics.malformed.up();
         let reason = error.to_string().into();
-        Refusal { status: StatusCode::BAD_REQUEST, reason, rule: None, decision: "ambiguous-target", close: false }
+        // Who means one thing by its path may mean another by what follows: as after every malformed request, HTTP/1 ends here.
+        let close = !connection.h2;
+        Refusal { status: StatusCode::BAD_REQUEST, reason, rule: None, decision: "ambiguous-target", close }
     })?;
     if connection.client.server_name().is_some_and(|name| *name != *target.host) {
         app.metrics.misdirected.up();
@@ -56,12 +58,12 @@ pub fn read<'a>(app: &App, connection: &Connection, parts: &'a Parts) -> Result<
 }
 
 /// `underscore_headers = "refuse"`: many backends read `X_Forwarded_For` and `X-Forwarded-For` as one.
-fn refuse_underscores(app: &App, parts: &Parts) -> Result<(), Refusal> {
+fn refuse_underscores(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
     let refuse = app.config.underscore_headers == UnderscoreHeaders::Refuse;
     if !refuse || !parts.headers.keys().any(|name| name.as_str().contains('_')) {
         return Ok(());
     }
     app.metrics.malformed.up();
     let reason = "The request has a header name with an underscore, which this server does not accept.";
-    Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason, "underscore-header", false))
+    Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason, "underscore-header", !connection.h2))
 }

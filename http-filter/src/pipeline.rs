@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use common_http::guarded::{Exchange, HeadVerdict};
 use common_http::h2_gate::check_h2;
+use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
@@ -15,7 +16,8 @@ use super::connection::Connection;
 use super::journey::Journey;
 use super::response::{self, FilterBody, Refusal};
 use super::route::Route;
-use super::stages::access_list;
+use super::stages::limit_scope::Facts;
+use super::stages::{access_list, rate_limit};
 use super::{normalise, route, upgrade, upstream};
 
 /// One request, from hyper to hyper.
@@ -25,12 +27,16 @@ pub async fn run(
     request: Request<Incoming>,
 ) -> Result<Response<FilterBody>, Infallible> {
     let exchange = connection.ledger.begin();
+    let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
     let accept = request.headers().get(http::header::ACCEPT).cloned();
-    let answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
+    let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
         Ok(answer) => response::pass_on(answer, exchange, journey),
         Err(refusal) => response::refuse(refusal, accept.as_ref(), exchange, journey),
     };
+    if last && !connection.h2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(answer)
 }
 
@@ -72,6 +78,8 @@ fn judge<'a>(
     journey.saw(&seen);
     journey.stage("access");
     access_list::judge(app, connection, &seen, parts, journey)?;
+    journey.stage("limits");
+    rate_limit::judge(app, &Facts { connection, seen: &seen, parts }, journey)?;
     journey.stage("route");
     let route = route::choose(app, &seen.target)?;
     journey.routed(&route.name, &route.pool.name);

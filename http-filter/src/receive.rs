@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use common::config::TlsVersion;
 use common::ipc::messages::Ends;
 use common::ipc::messages::router_to_filter::PlainHttp;
-use common::ipc::messages::terminator_to_filter::{Decrypted, Kind};
+use common::ipc::messages::terminator_to_filter::{ClientIdentity, Decrypted, Kind};
 use common::ipc::receiver::Verdict;
 use common::ipc::sender::Parcel;
 use common::net::client_limit::{ClientKey, NoPlace, Place};
@@ -35,6 +36,19 @@ pub struct Tls {
     pub ja4: Box<str>,
     /// Both sides agreed on HTTP/2.
     pub h2: bool,
+    /// Who the client has proved to be, by certificate.
+    pub identity: Option<Box<ClientIdentity>>,
+}
+
+impl Tls {
+    /// The version in the words of the configuration.
+    pub fn protocol(&self) -> Option<TlsVersion> {
+        match &*self.version {
+            "TLSv1.3" => Some(TlsVersion::Tls13),
+            "TLSv1.2" => Some(TlsVersion::Tls12),
+            _ => None,
+        }
+    }
 }
 
 impl Client {
@@ -62,7 +76,7 @@ pub fn plain(instance: &Rc<Instance>, parcel: Parcel<PlainHttp>) -> Verdict {
 
 /// A client whose TLS ends here.
 pub fn decrypted(instance: &Rc<Instance>, parcel: Parcel<Decrypted>) -> Verdict {
-    let Decrypted { kind: Kind::Relay, ends, server_name, alpn, version, ja4, .. } = parcel.body;
+    let Decrypted { kind: Kind::Relay, ends, server_name, alpn, version, ja4, identity, .. } = parcel.body;
     let place = match enter(instance, ends.client.ip()) {
         Ok(place) => place,
         Err(verdict) => return verdict,
@@ -71,7 +85,12 @@ pub fn decrypted(instance: &Rc<Instance>, parcel: Parcel<Decrypted>) -> Verdict 
     let h2 = alpn.as_deref() == Some(b"h2");
     let stream = parcel.descriptors.into_iter().next().map(QuietStream::from_handed_over);
     if let Some(Ok(stream)) = stream {
-        connection::start(instance, stream, Client { ends, tls: Some(Tls { server_name, version, ja4, h2 }) }, place);
+        connection::start(
+            instance,
+            stream,
+            Client { ends, tls: Some(Tls { server_name, version, ja4, h2, identity }) },
+            place,
+        );
     }
     Verdict::Taken
 }

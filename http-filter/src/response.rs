@@ -15,6 +15,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::journey::Journey;
+use super::streams::{Event, note};
 use super::upstream::body::ClientBody;
 use super::upstream::pool::{Answer, Streamed};
 
@@ -68,6 +69,8 @@ pub fn pass_on(answer: Answer, exchange: Exchange, mut journey: Journey) -> Resp
     let mut answer = answer;
     strip(answer.headers_mut(), Direction::Response, switching, Underscores::Keep);
     journey.answered(answer.status(), answer.headers_mut());
+    note(Event::Answered);
+    journey.write_limits(answer.headers_mut());
     answer.map(|body| FilterBody::new(Source::of(body), exchange, journey))
 }
 
@@ -79,11 +82,13 @@ pub fn refuse(
     mut journey: Journey,
 ) -> Response<FilterBody> {
     journey.refused(&refusal);
+    note(Event::Answered);
     let mut answer = OwnAnswer::new(refusal.status, &refusal.reason);
     answer.rule = refusal.rule.as_deref();
     answer.close = refusal.close;
     let wants = accept.map(|accept| HeaderMap::from_iter([(ACCEPT, accept.clone())]));
-    let response = journey.tell(|id| OwnAnswer { request_id: id, ..answer }.respond(wants.as_ref()));
+    let mut response = journey.tell(|id| OwnAnswer { request_id: id, ..answer }.respond(wants.as_ref()));
+    journey.write_limits(response.headers_mut());
     response.map(|body| FilterBody::new(Source::Own(Some(body)), exchange, journey))
 }
 
@@ -106,6 +111,7 @@ impl Body for FilterBody {
             Source::Own(body) => Poll::Ready(body.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Backend { body, .. } => Pin::new(body).poll_frame(cx),
         };
+        note(if polled.is_pending() { Event::BackendPending } else { Event::Gave });
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use common::config::{Config, HostHeader};
-use common_http::access::{NamePattern, PathPattern};
+use common::config::{Config, HostHeader, NamePattern, PathPattern};
+use common_access::matcher;
 use common_http::target::Target;
 use http::StatusCode;
 
@@ -40,10 +40,10 @@ impl Routes {
     /// From the configuration; an error names the route.
     pub fn new(config: &Config) -> Result<Self, String> {
         let conditions = config.http_filter.routes.iter().map(|route| {
-            let hosts = route.hosts.iter().map(access_list::name).collect::<Result<_, _>>();
-            let paths = route.paths.iter().map(access_list::path).collect::<Result<_, _>>();
+            let paths = route.paths.iter().map(|path| matcher::normal(path, access_list::normal_path));
+            let paths: Result<_, String> = paths.collect();
             let explain = |error| format!("http-filter.route '{}': {error}", route.name);
-            Ok(Where { hosts: hosts.map_err(explain)?, paths: paths.map_err(explain)? })
+            Ok(Where { hosts: route.hosts.clone(), paths: paths.map_err(explain)? })
         });
         conditions.collect::<Result<_, String>>().map(Self)
     }

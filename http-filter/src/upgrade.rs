@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use common_http::guarded::Exchange;
 use common_http::upstream::upgraded;
-use http::{Response, StatusCode};
+use http::header::UPGRADE;
+use http::{HeaderMap, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
@@ -16,6 +17,13 @@ use super::upstream::pool::{Answer, Streamed};
 
 /// Bytes buffered per direction of a switched connection.
 const BUFFER: usize = 16 * 1024;
+
+/// To WebSocket and nothing else, which is all that is ever asked for.
+fn to_websocket(headers: &HeaderMap) -> bool {
+    let mut upgrades = headers.get_all(UPGRADE).iter();
+    let (Some(to), None) = (upgrades.next(), upgrades.next()) else { return false };
+    to.as_bytes().eq_ignore_ascii_case(b"websocket")
+}
 
 /// If the answer switches protocols, joins the halves; every other answer goes through as it is. A switch that nobody asked
 /// for is the backend's fault.
@@ -31,7 +39,7 @@ pub fn switch(
         return Ok(answer);
     }
     let (parts, streamed) = answer.into_parts();
-    let (Some(client), Streamed::Body(body, pick)) = (client, streamed) else {
+    let (Some(client), Streamed::Body(body, pick), true) = (client, streamed, to_websocket(&parts.headers)) else {
         app.metrics.upstream_failed.up();
         return Err(Refusal {
             status: StatusCode::BAD_GATEWAY,
@@ -50,15 +58,13 @@ pub fn switch(
     let connection = Rc::clone(connection);
     tokio::task::spawn_local(async move {
         let _connection = connection; // it counts until both halves are done
-        let server = upgraded(Response::from_parts(parts, body));
-        match tokio::try_join!(async { server.await.map_err(|e| e.to_string()) }, async {
-            client.await.map_err(|e| e.to_string())
-        }) {
-            Ok((server, client)) => {
-                let (mut server, mut client) = (TokioIo::new(server), TokioIo::new(client));
+        match (upgraded(Response::from_parts(parts, body)), client.await) {
+            (Some(mut server), Ok(client)) => {
+                let mut client = TokioIo::new(client);
                 let _ = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
             }
-            Err(error) => tracing::debug!("protocol switch failed: {error}"),
+            (None, _) => tracing::debug!("protocol switch failed: the backend did not switch"),
+            (_, Err(error)) => tracing::debug!("protocol switch failed: {error}"),
         }
         drop(pick);
     });

@@ -9,6 +9,6 @@ use sni_router::router::{self, metrics::Metrics, sandbox::POLICY};
 
 fn main() -> ExitCode {
     let component =
-        Component { process: Process::SniRouter, policy: &POLICY, figures: Metrics::TABLE, check: |_| Ok(()) };
+        Component { process: Process::SniRouter, policy: &POLICY, figures: Metrics::TABLE, check: router::check };
     run(&component, router::open, router::serve)
 }

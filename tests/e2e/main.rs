@@ -16,6 +16,7 @@ mod launcher;
 mod limits;
 mod observe;
 mod passthrough;
+mod rate_limits;
 mod recordings;
 mod restart;
 mod routing;

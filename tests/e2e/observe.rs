@@ -84,8 +84,14 @@ fn a_line_has_every_field_that_applies_and_none_that_does_not() {
         }
         assert_eq!(get(world.http(), "/admin", "").status, 403);
         let denied = line_of(&world, "/admin");
-        assert_eq!((&denied["stage"], &denied["decision"], &denied["rule"]), (&"access".into(), &"denied".into(), &"no-admin".into()));
-        assert!(denied["reason"].as_str().unwrap().contains("access rule") && denied.get("server").is_none(), "{denied}");
+        assert_eq!(
+            (&denied["stage"], &denied["decision"], &denied["rule"]),
+            (&"access".into(), &"denied".into(), &"no-admin".into())
+        );
+        assert!(
+            denied["reason"].as_str().unwrap().contains("access rule") && denied.get("server").is_none(),
+            "{denied}"
+        );
         // TLS facts, and the next request on a kept-alive backend connection.
         let mut tls = harness::clients::tls::client("www.test").alpn(&["http/1.1"]).connect(world.https()).unwrap();
         tls.write_all(b"GET /over-tls HTTP/1.1\r\nHost: www.test\r\n\r\n").unwrap();
@@ -101,7 +107,9 @@ fn a_line_has_every_field_that_applies_and_none_that_does_not() {
 fn nothing_that_a_client_sends_forges_a_line_or_a_field() {
     within(60, || {
         let backend = Backend::application();
-        let json = json_world("log-injection", &backend).set("log", "fields", "[\"query\", \"user-agent\", \"referer\"]").start();
+        let json = json_world("log-injection", &backend)
+            .set("log", "fields", "[\"query\", \"user-agent\", \"referer\"]")
+            .start();
         let hostile = "User-Agent: x\"},{\"status\":200,\"a\":\"\x1b[31m\tb\\\r\nReferer: \u{202e}\u{85}\u{2028}é\r\n";
         // The control byte in a value is refused by the framing; the rest must come out as it went in.
         assert_eq!(get(json.http(), "/refused", hostile).status, 400);
@@ -179,10 +187,14 @@ fn a_request_id_is_made_here_and_told_as_configured() {
         let refused = ask(world.http(), "GET /x HTTP/1.1\r\nHost: www.test\r\nHost: b\r\n\r\n");
         let id = refused.header("x-request-id").expect("told").to_owned();
         assert!(refused.text().contains(&id), "{}", refused.text());
-        assert!(eventually(5, "its line", || lines(&world).into_iter().find(|line| line["request_id"] == *id))["status"] == 400);
+        assert!(
+            eventually(5, "its line", || lines(&world).into_iter().find(|line| line["request_id"] == *id))["status"]
+                == 400
+        );
         drop(world);
 
-        let trusting = json_world("request-id-trusted", &backend).set("http-filter", "trusted_proxies", "[\"127.0.0.1\"]").start();
+        let trusting =
+            json_world("request-id-trusted", &backend).set("http-filter", "trusted_proxies", "[\"127.0.0.1\"]").start();
         let answer = get(trusting.http(), "/theirs", "X-Request-Id: edge-7:a\r\nX-Forwarded-For: 192.0.2.9\r\n");
         assert_eq!(answer.header("x-request-id"), None, "the client is not told by default");
         let line = line_of(&trusting, "/theirs");

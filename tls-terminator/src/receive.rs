@@ -138,6 +138,7 @@ impl World {
             version: facts.version.into(),
             suite: facts.suite.clone(),
             ja4: arrived.ja4.clone(),
+            identity: None,
         };
         match self.filters.hand_over(message, vec![theirs]) {
             Ok(()) => Some(ours),

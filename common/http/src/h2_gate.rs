@@ -51,7 +51,8 @@ fn check_length(headers: &HeaderMap) -> Result<(), Violation> {
         return Err(Violation::SeveralLengths);
     }
     let digits = length.as_bytes();
-    let valid = !digits.is_empty() && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit);
+    let octal = digits.len() > 1 && digits.first() == Some(&b'0');
+    let valid = !digits.is_empty() && !octal && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit);
     if valid { Ok(()) } else { Err(Violation::BadLength) }
 }
 

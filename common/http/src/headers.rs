@@ -5,6 +5,7 @@
 //! happen only for that, and values that stay the same for a connection are made once ([`Forwarder`]).
 
 mod client_address;
+mod facts;
 mod forwarded;
 mod hop_by_hop;
 
@@ -12,5 +13,6 @@ mod hop_by_hop;
 mod tests;
 
 pub use client_address::{AddressSource, client_address};
+pub use facts::Fields;
 pub use forwarded::{Connection, Forwarder, Style};
 pub use hop_by_hop::{Direction, Underscores, strip};

@@ -2,10 +2,10 @@
 //!
 //! 1. [`guarded`]: the client's connection. Raw bytes pass the strict state machine of [`framing`] before hyper's lenient parser sees them; what has
 //!    two readings is refused in words, slow clients are cut off by one sweep over all connections.
-//! 2. [`h2_gate`]: the same strictness for what came by HTTP/2.
+//! 2. [`h2_guard`] and [`h2_gate`]: HTTP/2 floods are cut off by counting frames; then the same strictness for what came by HTTP/2.
 //! 3. [`target`], with [`host`] and [`normalise`]: one reading of host and path, made once, used for every decision *and* sent on.
-//! 4. [`headers`]: who the client is behind trusted hops; what must not travel on; what the backend has to know.
-//! 5. [`access`]: ordered rules, first match decides.
+//! 4. [`headers`]: who the client is behind trusted hops; what must not travel on; what the backend has to know; the fields as access rules (`common_access`) see them.
+//! 5. [`limit`]: how many requests, by rate and at once, per key.
 //! 6. [`upstream`]: keep-alive connections to backends over sockets that the relay dialled, driven inline by the request that uses them.
 //! 7. [`answer`]: what the client is told when we answer ourselves.
 //!
@@ -15,13 +15,14 @@
 pub mod framing;
 pub mod guarded;
 pub mod h2_gate;
+pub mod h2_guard;
 pub mod host;
 pub mod normalise;
 pub mod target;
 
 pub mod headers;
 
-pub mod access;
+pub mod limit;
 
 pub mod upstream;
 

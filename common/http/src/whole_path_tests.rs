@@ -89,8 +89,8 @@ async fn proxy(
             *head.status_mut() = response.status();
             std::mem::swap(head.headers_mut(), response.headers_mut());
             tokio::task::spawn_local(async move {
-                let (a, b) = (upgraded(response).await.unwrap(), client.unwrap().await.unwrap());
-                let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(a), &mut TokioIo::new(b)).await;
+                let (mut a, b) = (upgraded(response).unwrap(), client.unwrap().await.unwrap());
+                let _ = tokio::io::copy_bidirectional(&mut a, &mut TokioIo::new(b)).await;
             });
             Ok(head)
         }
@@ -341,9 +341,28 @@ async fn a_dead_backend_is_a_502_in_words() {
         async |w| {
             let answer = talk(w.address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
             assert!(
-                answer.starts_with("HTTP/1.1 502") && answer.contains("the backend closed the connection"),
+                answer.starts_with("HTTP/1.1 502") && answer.contains("the backend ended the connection"),
                 "{answer}"
             );
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_at_once_takes_its_request_with_it() {
+    world(
+        async |mut stream: TcpStream| {
+            let mut seen = [0; 64];
+            let seen = stream.read(&mut seen).await.unwrap_or(0);
+            let _ = stream
+                .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-seen: {seen}\r\n\r\n").as_bytes())
+                .await;
+        },
+        async |w| {
+            let ask = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n";
+            let answer = talk(w.address, ask).await;
+            assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
         },
     )
     .await;

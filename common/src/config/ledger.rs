@@ -19,6 +19,7 @@ pub(super) enum Names {
     Routes,
     RouterRules,
     HttpRules,
+    HttpLimits,
     HttpRoutes,
     ForwardRules,
 }
@@ -30,6 +31,7 @@ impl Names {
             Names::Listeners => "listener",
             Names::Pools => "pool",
             Names::Routes | Names::HttpRoutes => "route",
+            Names::HttpLimits => "limit",
             Names::RouterRules | Names::HttpRules | Names::ForwardRules => "rule",
         }
     }
@@ -127,6 +129,11 @@ impl Ledger {
             let below = d.key().strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
             below && d.severity() == Severity::Error
         })
+    }
+
+    /// The 1-based line in which something begins.
+    pub(super) fn line_of(&self, span: &Span) -> usize {
+        self.source.text.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1)
     }
 
     /// Where the key was last given a value.

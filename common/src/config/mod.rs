@@ -12,6 +12,7 @@ mod cross;
 mod diagnostic;
 mod files;
 mod ledger;
+mod located;
 mod nearest;
 pub mod pattern;
 mod read;
@@ -19,19 +20,23 @@ pub mod reference;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod text_pattern;
 mod tree;
 mod value;
 
 pub use checked::*;
 pub use diagnostic::{ConfigErrors, Diagnostic, Severity, Source, Warning};
 pub use files::{FileReference, Files};
+pub use located::Located;
+pub use nearest::nearest;
 pub use pattern::{
     HeaderPattern, HeaderValuePattern, Host, NamePattern, NetworkSet, PathPattern, PortSet, ServerAddress,
 };
+pub use text_pattern::TextPattern;
 
 use cross::Drafts;
 use ledger::Ledger;
-use read::{forward, general, http, log, metrics, pool, router, terminator};
+use read::{access, forward, general, http, log, metrics, pool, router, terminator};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -157,10 +162,11 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
         http_routes: root.table("http-filter").tables("route").iter().filter_map(http::route).collect(),
     };
     let http_routes = drafts.http_routes.iter().map(|draft| draft.route.clone()).collect();
-    let config = Config {
+    let mut config = Config {
         bulkhead: general::shared(&root.table("bulkhead")),
         log: log::log(&root.table("log")),
         metrics: metrics::metrics(&root.table("metrics")),
+        access: access::access(&root.table("access"), base),
         sni_router: router::sni_router(&root.table("sni-router")),
         routes: drafts.routes.iter().map(|draft| draft.route.clone()).collect(),
         pools: drafts.pools.iter().map(|draft| draft.pool.clone()).collect(),
@@ -169,8 +175,10 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
         sites: drafts.sites.iter().map(|draft| draft.site.clone()).collect(),
         http_filter: http::http_filter(&root.table("http-filter"), http_routes),
         forward_proxy: forward::forward_proxy(&root.table("forward-proxy"), base),
-        files: ledger.files.borrow().iter().map(files::FileReference::from).collect(),
+        files: Vec::new(),
     };
+    access::country_file(ledger, &config);
+    config.files = ledger.files.borrow().iter().map(files::FileReference::from).collect();
     cross::judge(ledger, &config, &drafts);
     config
 }

@@ -7,7 +7,8 @@ const MAX_WORD: usize = 64;
 ///
 /// Near enough is a third of the word's length in single-character edits (a swap of neighbours is one edit, an
 /// upper-case letter or `_` for `-` none).
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = fold(word);
     if wanted.is_empty() || wanted.len() > MAX_WORD {
         return None;

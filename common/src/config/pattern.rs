@@ -4,6 +4,7 @@
 //! pure: no file, no resolver, no clock. The caller brings lower-cased host names (`client_hello::HostName` and the
 //! authority of a request are); nothing here folds case at match time, except where a comment says so.
 
+use super::text_pattern::TextPattern;
 use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
@@ -207,33 +208,34 @@ impl fmt::Display for PathPattern {
     }
 }
 
-/// A header field that must be there, with any value or a certain one.
+/// Something with a name and a value (a header field, a cookie, a parameter) that must be there, with any value or a certain
+/// one, or must not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderPattern {
-    /// Field name in lower case, a valid token (RFC 9110 §5.1).
+    /// Its name. That of a header field is in lower case and a valid token (RFC 9110 §5.1).
     pub name: Arc<str>,
     /// What the value must be.
     pub value: HeaderValuePattern,
 }
 
-/// What the value of a header must be for a [`HeaderPattern`].
+/// What the value must be for a [`HeaderPattern`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderValuePattern {
-    /// Any value: it is enough that the field is there.
+    /// Any value: it is enough that it is there.
     Present,
-    /// Byte for byte this value.
-    Exact(Arc<str>),
-    /// A value that starts so (`abc*`, kept without the star).
-    Prefix(Arc<str>),
+    /// It must not be there.
+    Absent,
+    /// Byte for byte this value, or one that starts, ends or goes on so.
+    Text(TextPattern),
 }
 
 impl HeaderValuePattern {
-    /// Whether one value of the field satisfies the pattern.
+    /// Whether one value satisfies the pattern.
     pub fn matches(&self, value: &[u8]) -> bool {
         match self {
             HeaderValuePattern::Present => true,
-            HeaderValuePattern::Exact(own) => own.as_bytes() == value,
-            HeaderValuePattern::Prefix(own) => value.starts_with(own.as_bytes()),
+            HeaderValuePattern::Absent => false,
+            HeaderValuePattern::Text(text) => text.matches(value),
         }
     }
 }

@@ -64,6 +64,11 @@ impl<'a> Section<'a> {
         key
     }
 
+    /// Whether the table of the reference has such a key.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        reference::keys_of(self.path).any(|key| key.last() == name)
+    }
+
     fn get(&self, name: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.table.and_then(|table| table.get(name))
     }
@@ -215,13 +220,17 @@ impl<'a> Section<'a> {
 
     /// A number, size or duration (milliseconds) in the range of the reference, with its place.
     pub(super) fn amount(&self, name: &str) -> Placed<u64> {
+        self.given_amount(name).unwrap_or_else(|| Placed { value: 0, span: self.span.clone(), explicit: false })
+    }
+
+    /// The same; `None`: it is required and absent (reported), or absent and has no default.
+    pub(super) fn given_amount(&self, name: &str) -> Option<Placed<u64>> {
         self.read(name, |key, found, _| match key.kind {
             Kind::Integer(bounds) => within(whole_number(found)?, bounds),
             Kind::Size(bounds) => within(size(found)?, bounds),
             Kind::Duration(bounds) => within(duration(found)?, bounds),
             _ => Err(wrong_type(found, "something else")),
         })
-        .unwrap_or_else(|| Placed { value: 0, span: self.span.clone(), explicit: false })
     }
 
     /// A number or size.

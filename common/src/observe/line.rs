@@ -283,7 +283,9 @@ mod tests {
             line.text("empty", "");
             line.text("equals", "a=b");
         });
-        assert!(text.ends_with("  INFO http-filter@2: request path=\"/a\\nWARN forged\" name=plain empty=\"\" equals=\"a=b\"\n"));
+        assert!(text.ends_with(
+            "  INFO http-filter@2: request path=\"/a\\nWARN forged\" name=plain empty=\"\" equals=\"a=b\"\n"
+        ));
         assert_eq!(text.lines().count(), 1);
     }
 

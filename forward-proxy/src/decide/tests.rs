@@ -12,7 +12,7 @@ const TAIL: &str = "\n[[forward-proxy.listen]]\nname = \"proxy\"\naddress = \"12
 
 fn policy(text: &str) -> Policy {
     let (config, _) = Config::parse(&format!("{HEAD}{text}{TAIL}"), "test", Path::new("/")).unwrap();
-    Policy::new(&config.forward_proxy)
+    Policy::new(&config.forward_proxy, &Environment::default()).unwrap()
 }
 
 /// `client user method destination` → `allow|deny|login rule`.

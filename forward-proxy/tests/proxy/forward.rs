@@ -144,7 +144,8 @@ fn what_is_not_for_a_proxy_is_explained() {
 fn servers_that_give_no_answer_are_named() {
     World::run(Setting::default(), async |world| {
         let backend = world.backend_name();
-        for (path, word) in [("/close", "rule: closed"), ("/garbage", "rule: protocol"), ("/switch", "rule: upstream")]
+        for (path, word) in
+            [("/close", "rule: closed"), ("/garbage", "rule: protocol"), ("/switch", "it switched protocols")]
         {
             let mut client = world.connect().await;
             let answer = get(&mut client, &format!("http://{backend}{path}"), "").await;

@@ -113,7 +113,8 @@ impl World {
         let metrics = Metrics::default();
         let authenticator = Authenticator::new(users, metrics.clone()).unwrap();
         let directory = Directory::open(folder).unwrap();
-        let proxy = Proxy::start(&config, true, authenticator, directory, metrics.clone());
+        let policy = forward_proxy::decide::Policy::new(&config, &common_access::Environment::default()).unwrap();
+        let proxy = Proxy::start(&config, policy, true, authenticator, directory, metrics.clone());
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         tokio::task::spawn_local(accept(Rc::clone(&proxy), listener.into()));

@@ -27,7 +27,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("server_name", "TLS server name; absent without TLS or without a name"),
     ("tls", "TLS version; absent without TLS"),
     ("ja4", "JA4 fingerprint of the client; absent without TLS"),
-    ("protocol", "`HTTP/1.0`, `HTTP/1.1`, `HTTP/2`"),
+    ("protocol", "`HTTP/1.0`, `HTTP/1.1`, `HTTP/2.0`"),
     ("method", "method"),
     ("host", "host in its one form; absent if it was not read"),
     ("path", "path in its one form, without query; absent if it was not read"),
@@ -171,8 +171,8 @@ fn protocol(version: Version) -> &'static str {
     match version {
         Version::HTTP_09 => "HTTP/0.9",
         Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2",
-        Version::HTTP_3 => "HTTP/3",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
         _ => "HTTP/1.1",
     }
 }

@@ -16,6 +16,9 @@ use common::observe::metrics::{Families, Figure};
 const MOST: usize = 4096;
 const OTHER: &str = "other";
 
+/// Pool and server.
+type Labels<'a> = [(&'static str, &'a str); 2];
+
 /// All of them; clones share.
 #[derive(Debug, Clone, Default)]
 pub struct Labelled(Rc<Tables>);
@@ -119,8 +122,10 @@ impl Labelled {
         for route in &filter.routes {
             self.route(&route.name);
         }
-        for rule in &filter.access {
-            self.rule(&rule.name);
+        let limits = filter.rate_limits.iter().map(|limit| &limit.name);
+        let limits = limits.chain(filter.concurrency_limits.iter().map(|limit| &limit.name));
+        for rule in filter.access.iter().map(|rule| &rule.name).chain(limits) {
+            self.rule(rule);
         }
     }
 
@@ -182,20 +187,21 @@ impl Labelled {
         routes.each(|route, figures| page.histogram(&[("route", route)], &figures.first_byte));
     }
 
+    fn each_server(&self, mut show: impl FnMut(&Labels<'_>, &ServerFigures)) {
+        self.0.pools.each(|pool, own| {
+            own.servers.each(|server, figures| show(&[("pool", pool), ("server", server)], figures));
+        });
+    }
+
     fn servers(&self, page: &mut Page) {
-        let each = |show: &mut dyn FnMut(&[(&str, &str)], &ServerFigures)| {
-            self.0.pools.each(|pool, own| {
-                own.servers.each(|server, figures| show(&[("pool", pool), ("server", server)], figures));
-            });
-        };
         page.family("server_requests", Kind::Counter, "requests sent to a server, tries counted one by one");
-        each(&mut |labels, figures| page.sample(labels, figures.requests.get()));
+        self.each_server(|labels, figures| page.sample(labels, figures.requests.get()));
         page.family("server_failures", Kind::Counter, "requests to which a server gave no answer");
-        each(&mut |labels, figures| page.sample(labels, figures.failures.get()));
+        self.each_server(|labels, figures| page.sample(labels, figures.failures.get()));
         page.family("server_active", Kind::Gauge, "requests that a server is answering now");
-        each(&mut |labels, figures| page.sample(labels, figures.active.get()));
+        self.each_server(|labels, figures| page.sample(labels, figures.active.get()));
         page.family("server_first_byte", Kind::Histogram, "from sending a request to the head of the answer");
-        each(&mut |labels, figures| page.histogram(labels, &figures.first_byte));
+        self.each_server(|labels, figures| page.histogram(labels, &figures.first_byte));
     }
 }
 

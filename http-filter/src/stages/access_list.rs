@@ -1,11 +1,13 @@
-//! Access lists: ordered rules by network, method, host, path and header; the first that matches decides.
+//! Access lists: ordered rules, the first that matches decides. The vocabulary and the decision are `common_access`'s; here are the
+//! facts of a request, and what becomes of a refusal.
 
-use common::config::{self, HeaderValuePattern, HttpFilter, HttpRule};
-use common_http::access::{
-    Action, Conditions, Facts, HeaderMatch, HeaderPattern, NamePattern, PathPattern, Rule, RuleSet,
-};
+use common::config::{Action, Config, Files};
+use common_access::{Environment, Facts, Place, Request, RuleSet, Tls, system_clock};
+use common_http::headers::Fields;
+use common_http::normalise::{PathPolicy, normalise_path};
+use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{Method, StatusCode};
 
 use crate::app::App;
 use crate::connection::Connection;
@@ -21,20 +23,14 @@ pub fn judge(
     parts: &Parts,
     journey: &mut Journey,
 ) -> Result<(), Refusal> {
-    let facts = Facts {
-        client: seen.client,
-        user: None,
-        method: &parts.method,
-        host: &seen.target.host,
-        port: Some(connection.client.ends.local.port()),
-        path: &seen.target.path,
-        headers: Some(&parts.headers),
-        sni: connection.client.server_name(),
-    };
-    let decision = app.access.decide(&facts);
-    if let Some((rule, Action::Deny)) = decision.observed {
+    let fields = Fields(&parts.headers);
+    let decision = app.access.decide(&facts(connection, seen, parts, &fields));
+    if decision.failures > 0 {
+        app.metrics.expression_failures.add(u64::from(decision.failures));
+    }
+    if let Some(rule) = decision.observed.filter(|rule| rule.action == Action::Deny) {
         app.metrics.observed.up();
-        journey.observed(rule);
+        journey.observed(&rule.name);
     }
     if decision.allow {
         return Ok(());
@@ -43,77 +39,59 @@ pub fn judge(
     Err(Refusal {
         status: StatusCode::FORBIDDEN,
         reason: "An access rule of this server refuses the request.".into(),
-        rule: Some(decision.rule.unwrap_or("access_default").into()),
+        rule: Some(decision.rule.map_or("access_default", |rule| &rule.name).into()),
         decision: "denied",
         close: false,
     })
 }
 
-/// The configured rules in the form in which they are asked.
-pub fn rules(config: &HttpFilter) -> Result<RuleSet, String> {
-    let rules = config
-        .access
-        .iter()
-        .map(|own| rule(own).map_err(|error| format!("http-filter.access '{}': {error}", own.name)));
-    Ok(RuleSet { rules: rules.collect::<Result<_, _>>()?, default: action(config.access_default) })
-}
-
-fn action(action: config::Action) -> Action {
-    match action {
-        config::Action::Allow => Action::Allow,
-        config::Action::Deny => Action::Deny,
-    }
-}
-
-fn rule(own: &HttpRule) -> Result<Rule, String> {
-    let methods = own.methods.iter().map(|name| Method::from_bytes(name.as_bytes()).map_err(|e| e.to_string()));
-    let when = Conditions {
-        clients: own.clients.iter().flat_map(|set| set.as_slice()).copied().collect(),
-        methods: methods.collect::<Result<_, _>>()?,
-        hosts: own.hosts.iter().map(name).collect::<Result<_, _>>()?,
-        paths: own.paths.iter().map(path).collect::<Result<_, _>>()?,
-        headers: own.headers.iter().map(header).collect::<Result<_, _>>()?,
-        ..Conditions::default()
+/// What is known of a request, for rules and for routes.
+pub fn facts<'a>(
+    connection: &'a Connection,
+    seen: &'a Seen<'_>,
+    parts: &'a Parts,
+    fields: &'a Fields<'_>,
+) -> Facts<'a> {
+    let tls = connection.client.tls.as_ref().map(|tls| Tls {
+        server_name: tls.server_name.as_deref(),
+        ja4: &tls.ja4,
+        version: tls.protocol(),
+        certificate: tls.identity.as_deref(),
+    });
+    let declared = || parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    let request = Request {
+        method: parts.method.as_str(),
+        host: &seen.target.host,
+        path: &seen.target.path,
+        query: parts.uri.query(),
+        headers: fields,
+        body_size: declared(),
     };
-    Ok(Rule { observe: own.observe, ..Rule::new(&*own.name, action(own.action), when) })
+    Facts { tls, request: Some(request), ..Facts::of(seen.client, &system_clock) }
 }
 
-/// A host pattern of the configuration.
-pub fn name(pattern: &config::NamePattern) -> Result<NamePattern, String> {
-    NamePattern::new(pattern.as_str()).map_err(|error| error.to_string())
+/// The configured rules in the form in which they are asked, with what they were made with.
+///
+/// # Errors
+/// Each thing that is wrong with one of them, or with the country file.
+pub fn rules(config: &Config, environment: &Environment) -> Result<RuleSet, Vec<String>> {
+    let filter = &config.http_filter;
+    RuleSet::compile(&filter.access, filter.access_default, Place::Http, environment)
 }
 
-/// A path pattern of the configuration.
-pub fn path(pattern: &config::PathPattern) -> Result<PathPattern, String> {
-    match pattern {
-        config::PathPattern::Exact(path) => PathPattern::exact(path),
-        config::PathPattern::Prefix(beginning) => PathPattern::begins(beginning),
-    }
-    .map_err(|error| error.to_string())
+/// What rules and routes of this process are made with.
+///
+/// # Errors
+/// What is wrong with the country file.
+pub fn environment(config: &Config, files: &Files) -> Result<Environment, String> {
+    let asking = config.http_filter.access.iter().map(|rule| &rule.conditions);
+    Environment::new(&config.access, files, asking, normal_path)
 }
 
-fn header(pattern: &config::HeaderPattern) -> Result<HeaderPattern, String> {
-    let value = match &pattern.value {
-        HeaderValuePattern::Present => HeaderMatch::Present,
-        HeaderValuePattern::Exact(value) => HeaderMatch::Exact(value.as_bytes().to_vec()),
-        HeaderValuePattern::Prefix(value) => HeaderMatch::Prefix(value.as_bytes().to_vec()),
-    };
-    let name = http::HeaderName::from_bytes(pattern.name.as_bytes()).map_err(|error| error.to_string())?;
-    Ok(HeaderPattern { name, value })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_prefix_of_the_configuration_is_a_plain_beginning() {
-        let pattern = path(&config::PathPattern::parse("/admin*").unwrap()).unwrap();
-        for (seen, hit) in [("/admin", true), ("/admin/x", true), ("/administrator", true), ("/a", false)] {
-            assert_eq!(pattern.matches(seen), hit, "{seen}");
-        }
-        let tree = path(&config::PathPattern::parse("/admin/*").unwrap()).unwrap();
-        assert!(tree.matches("/admin/x") && !tree.matches("/administrator"));
-    }
+/// A path of a rule in the form in which paths of requests are judged.
+///
+/// # Errors
+/// Why it has none.
+pub fn normal_path(path: &str) -> Result<String, String> {
+    normalise_path(path, PathPolicy::Normalise).map(std::borrow::Cow::into_owned).map_err(|error| error.to_string())
 }

@@ -10,6 +10,8 @@ use common_http::upstream::{PassedBody, RequestBody};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::streams::{Event, note};
+
 /// Bytes so far, and whether there were too many; shared with whoever asks afterwards.
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Rc<(Cell<u64>, Cell<bool>)>);
@@ -64,6 +66,7 @@ impl Body for ClientBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        note(if polled.is_pending() { Event::ClientPending } else { Event::Got });
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {

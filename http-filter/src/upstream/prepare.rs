@@ -4,7 +4,7 @@ use common::config::HostHeader;
 use common_http::headers::{Direction, Underscores, strip};
 use common_http::target::send_on;
 use http::header::{self, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -42,12 +42,23 @@ pub fn prepare(
     send_on(&mut parts, judged.rewritten.clone());
     strip(&mut parts.headers, Direction::Request, switching, app.underscores);
     parts.headers.remove(header::EXPECT); // answered here: the client may send its body when we begin to read it
-    let host = parts.headers.get(header::HOST).cloned().unwrap_or_else(|| HeaderValue::from_static(""));
+    let host = host(connection, &mut parts.headers);
     connection.forwarder.borrow_mut().write(&mut parts.headers, &host);
     let meter = Meter::default();
     let request = Request::from_parts(parts, ClientBody::new(body, limit, meter.clone()));
     let host_from_server = judged.route.host_header == HostHeader::Server;
     Ok((Outgoing { request, meter, host_from_server }, client_half))
+}
+
+/// Host as it goes on. An HTTP/1.0 request may name nobody: it is for the address it came to (RFC 9112 §3.3), since 1.1 must name somebody.
+fn host(connection: &Connection, headers: &mut HeaderMap) -> HeaderValue {
+    if let Some(host) = headers.get(header::HOST) {
+        return host.clone();
+    }
+    let local = HeaderValue::try_from(connection.client.ends.local.to_string());
+    let host = local.unwrap_or_else(|_| HeaderValue::from_static(""));
+    headers.insert(header::HOST, host.clone());
+    host
 }
 
 /// What a client gets whose body is larger than allowed.
@@ -68,8 +79,9 @@ fn declared_length(request: &Request<Incoming>) -> Option<u64> {
 
 /// A WebSocket handshake (RFC 6455 §4.1); other protocols are not switched to (h2c would smuggle requests past the rules).
 fn asks_to_switch(request: &Request<Incoming>) -> bool {
-    let upgrade = request.headers().get(header::UPGRADE);
-    *request.method() == Method::GET && upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    let mut upgrades = request.headers().get_all(header::UPGRADE).iter();
+    let (Some(to), None) = (upgrades.next(), upgrades.next()) else { return false };
+    *request.method() == Method::GET && to.as_bytes().eq_ignore_ascii_case(b"websocket")
 }
 
 /// The policy on names with `_` in the words of [`strip`].

@@ -12,11 +12,12 @@ use common::ipc::messages::Ends;
 use common::net::accept::Acceptor;
 use common::net::client_limit::{ClientKey, Place};
 use common::net::farewell::part;
+use common_access::{Decision, Facts, Known, Tls, system_clock};
 
 use super::announce::{self, NoHeader};
 use super::peek::{Look, Watched, look};
 use super::refuse::{alert, http_on_tls_port, redirect};
-use super::route::{Decider, Target};
+use super::route::{ACCESS_DENIED, Decider, Target};
 use super::serve::{Gate, Router};
 
 /// What the peeked bytes are, for a TLS listener.
@@ -39,53 +40,97 @@ pub async fn accept(router: Rc<Router>, gate: Rc<Gate>, listener: OwnedFd) -> io
 fn admit(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends) {
     router.metrics.accepted.up();
     if gate.proxy_from.contains(ends.client.ip()) {
-        return wait(router, gate, socket, ends, true);
+        return wait(router, gate, socket, ends, None);
     }
-    if !allowed(router, gate, ends) {
-        return;
-    }
+    let Some(access) = admitted(router, gate, ends) else { return };
     if gate.protocol == ListenProtocol::Http {
         return router.hand_over.plain_http(socket, ends);
     }
     match look(&socket, router.hello_limit, |bytes| judge(router, gate, bytes)) {
-        Look::Done(verdict) => finish(router, gate, socket, ends, verdict),
-        Look::Wait(_) => wait(router, gate, socket, ends, false),
+        Look::Done(verdict) => finish(router, gate, socket, ends, verdict, access),
+        Look::Wait(_) => wait(router, gate, socket, ends, Some(access)),
         Look::Gone => router.metrics.vanished.up(),
     }
 }
 
-/// Access rules and rate, for the client as announced.
-fn allowed(router: &Router, gate: &Gate, ends: Ends) -> bool {
-    let access = gate.access.decide(ends.client.ip());
-    for rule in &access.observed {
-        tracing::info!(client = %ends.client, listener = &*gate.name, rule = &**rule, "would be denied (observe)");
-    }
-    if !access.allowed {
-        router.metrics.denied.up();
-        tracing::info!(client = %ends.client, listener = &*gate.name, rule = access.rule.as_deref(), "denied");
-        return false;
-    }
+/// What the access rules said before the ClientHello was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// All of them were heard.
+    Settled,
+    /// One of them asks what only the ClientHello says.
+    AfterHello,
+}
+
+/// Access rules and rate, for the client as announced. `None`: turned away.
+fn admitted(router: &Router, gate: &Gate, ends: Ends) -> Option<Access> {
+    // Plain HTTP has no ClientHello: all there is to know of TLS is known.
+    let known = if gate.protocol == ListenProtocol::Http { Known::ALL } else { Known::USER.and(Known::REQUEST) };
+    let access = match gate.access.decide_early(&facts(gate, &ends), known) {
+        Some(decision) if !heed(router, gate, ends, &decision) => return None,
+        Some(_) => Access::Settled,
+        None => Access::AfterHello,
+    };
     let mut rate = router.rate.borrow_mut();
     if rate.as_mut().is_some_and(|rate| !rate.admit(ClientKey::from(ends.client.ip()), Instant::now())) {
         router.metrics.rate_limited.up();
         tracing::debug!(client = %ends.client, "too many connections a second");
-        return false;
+        return None;
     }
-    true
+    Some(access)
 }
 
-fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, announced: bool) {
+fn facts<'a>(gate: &'a Gate, ends: &Ends) -> Facts<'a> {
+    Facts { listener: &gate.name, ..Facts::of(ends.client.ip(), &system_clock) }
+}
+
+/// Writes a decision down. Whether the client may come in.
+fn heed(router: &Router, gate: &Gate, ends: Ends, decision: &Decision<'_>) -> bool {
+    router.metrics.expression_failures.add(u64::from(decision.failures));
+    if let Some(rule) = decision.observed.filter(|rule| rule.action == config::Action::Deny) {
+        router.metrics.observed.up();
+        tracing::info!(client = %ends.client, listener = &*gate.name, rule = &*rule.name, "would be denied (observe)");
+    }
+    if !decision.allow {
+        router.metrics.denied.up();
+        let rule = decision.rule.map(|rule| &*rule.name);
+        tracing::info!(client = %ends.client, listener = &*gate.name, rule, "denied");
+    }
+    decision.allow
+}
+
+/// The rules that had to wait for the ClientHello; `None`: it is not TLS.
+fn admitted_late(router: &Router, gate: &Gate, ends: Ends, hello: Option<&ClientHello>) -> bool {
+    let tls = hello.map(|hello| Tls {
+        server_name: hello.server_name.as_ref().map(client_hello::HostName::as_str),
+        ja4: hello.ja4.as_str(),
+        version: None,
+        certificate: None,
+    });
+    let decision = gate.access.decide(&Facts { tls, ..facts(gate, &ends) });
+    heed(router, gate, ends, &decision)
+}
+
+/// Waits for more of a client; `None`: for its PROXY header first, which is owed.
+fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, access: Option<Access>) {
     let places = &router.in_progress;
     // A load balancer speaks for many clients; each is counted as itself once it is known.
-    let place = if announced { places.enter_unattributed() } else { places.enter(ClientKey::from(ends.client.ip())) };
+    let place = match access {
+        None => places.enter_unattributed(),
+        Some(_) => places.enter(ClientKey::from(ends.client.ip())),
+    };
     let Ok(place) = place else { return router.metrics.hellos_refused.up() };
     let (router, gate) = (Rc::clone(router), Rc::clone(gate));
     tokio::task::spawn_local(async move {
         let _waiting = router.metrics.hellos_waiting.hold();
         let Ok(watched) = Watched::new(socket) else { return };
-        let known = if announced { hear(&router, &gate, &watched, ends, place).await } else { Some((ends, place)) };
-        let Some((ends, _place)) = known else { return };
-        if tokio::time::timeout(router.hello_deadline, patiently(&router, &gate, watched, ends)).await.is_err() {
+        let known = match access {
+            None => hear(&router, &gate, &watched, ends, place).await,
+            Some(access) => Some((ends, place, access)),
+        };
+        let Some((ends, _place, access)) = known else { return };
+        if tokio::time::timeout(router.hello_deadline, patiently(&router, &gate, watched, ends, access)).await.is_err()
+        {
             router.metrics.hello_timeouts.up();
             tracing::debug!(client = %ends.client, "the ClientHello was not whole in time");
         }
@@ -94,7 +139,13 @@ fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, annou
 
 /// Waits for the PROXY header that is owed, then judges the client it names as if it had come itself: access, rate, and a
 /// place among its own ClientHellos in progress instead of the load balancer's.
-async fn hear(router: &Router, gate: &Gate, watched: &Watched, ends: Ends, place: Place) -> Option<(Ends, Place)> {
+async fn hear(
+    router: &Router,
+    gate: &Gate,
+    watched: &Watched,
+    ends: Ends,
+    place: Place,
+) -> Option<(Ends, Place, Access)> {
     let metrics = &router.metrics;
     let told = match tokio::time::timeout(gate.proxy_deadline, announce::read(watched, ends)).await {
         Ok(Ok(told)) => told,
@@ -112,12 +163,10 @@ async fn hear(router: &Router, gate: &Gate, watched: &Watched, ends: Ends, place
             return None;
         }
     };
-    if !allowed(router, gate, told) {
-        return None;
-    }
+    let access = admitted(router, gate, told)?;
     drop(place);
     match router.in_progress.enter(ClientKey::from(told.client.ip())) {
-        Ok(own) => Some((told, own)),
+        Ok(own) => Some((told, own, access)),
         Err(_) => {
             metrics.hellos_refused.up();
             None
@@ -126,7 +175,7 @@ async fn hear(router: &Router, gate: &Gate, watched: &Watched, ends: Ends, place
 }
 
 /// Waits for the ClientHello; plain HTTP needs none.
-async fn patiently(router: &Rc<Router>, gate: &Gate, watched: Watched, ends: Ends) {
+async fn patiently(router: &Rc<Router>, gate: &Gate, watched: Watched, ends: Ends, access: Access) {
     if gate.protocol == ListenProtocol::Http {
         if let Ok(socket) = watched.release() {
             router.hand_over.plain_http(socket, ends);
@@ -136,7 +185,7 @@ async fn patiently(router: &Rc<Router>, gate: &Gate, watched: Watched, ends: End
     match watched.until(router.hello_limit, |bytes| judge(router, gate, bytes)).await {
         Some(verdict) => {
             if let Ok(socket) = watched.release() {
-                finish(router, gate, socket, ends, verdict);
+                finish(router, gate, socket, ends, verdict, access);
             }
         }
         None => router.metrics.vanished.up(),
@@ -159,8 +208,13 @@ fn judge(router: &Router, gate: &Gate, bytes: &[u8]) -> Result<Verdict, usize> {
     }
 }
 
-fn finish(router: &Rc<Router>, gate: &Gate, socket: OwnedFd, ends: Ends, verdict: Verdict) {
+fn finish(router: &Rc<Router>, gate: &Gate, socket: OwnedFd, ends: Ends, verdict: Verdict, access: Access) {
+    let late = access == Access::AfterHello;
     match verdict {
+        Verdict::Hello(hello) if late && !admitted_late(router, gate, ends, Some(&hello)) => {
+            part(socket, &alert(ACCESS_DENIED), &router.metrics.lingering);
+        }
+        Verdict::NotTls(..) if late && !admitted_late(router, gate, ends, None) => drop(socket),
         Verdict::Hello(hello) => decide(router, gate, socket, ends, &hello),
         Verdict::Malformed(malformed) => {
             router.metrics.malformed.up();

@@ -1,59 +1,13 @@
-//! Who may come in at all, before any TLS work: access rules and connection rate. Pure but for its own
-//! tables; the clock is passed in.
+//! How fast one address may come in, before any TLS work: the connection rate. Pure but for its own table; the clock is passed in.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::config::{Action, ConnectionRate, RouterRule};
+use common::config::ConnectionRate;
 use common::net::client_limit::ClientKey;
 
 /// Addresses whose rate is remembered at a time. Beyond it the oldest knowledge is forgotten, never a client refused.
 const MAX_TRACKED: usize = 65_536;
-
-/// The ordered access rules of one listener.
-#[derive(Debug, Clone, Default)]
-pub struct AccessList(Vec<RouterRule>);
-
-/// What the rules say; `rule` names the one that said it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
-    /// Let in.
-    pub allowed: bool,
-    /// The rule that decided; `None`: none matched, which allows.
-    pub rule: Option<Arc<str>>,
-    /// Rules in observe mode that would have denied.
-    pub observed: Vec<Arc<str>>,
-}
-
-impl AccessList {
-    /// Keeps the rules that concern this listener.
-    pub fn new(rules: &[RouterRule], listener: &str) -> Self {
-        let concerns =
-            |rule: &&RouterRule| rule.listen.is_empty() || rule.listen.iter().any(|name| **name == *listener);
-        Self(rules.iter().filter(concerns).cloned().collect())
-    }
-
-    /// First match decides; nothing matches: allowed.
-    pub fn decide(&self, client: IpAddr) -> Access {
-        let mut observed = Vec::new();
-        for rule in &self.0 {
-            if rule.clients.as_ref().is_some_and(|clients| !clients.contains(client.to_canonical())) {
-                continue;
-            }
-            match (rule.observe, rule.action) {
-                (true, Action::Deny) => observed.push(Arc::clone(&rule.name)),
-                (true, Action::Allow) => {}
-                (false, action) => {
-                    let allowed = action == Action::Allow;
-                    return Access { allowed, rule: Some(Arc::clone(&rule.name)), observed };
-                }
-            }
-        }
-        Access { allowed: true, rule: None, observed }
-    }
-}
 
 /// Connections per second and address, by the generic cell rate algorithm: one instant per address.
 #[derive(Debug)]
@@ -97,38 +51,11 @@ impl RateLimit {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use common::config::NetworkSet;
+    use std::net::IpAddr;
     use std::num::NonZeroU32;
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
-    }
-
-    fn rule(name: &str, action: Action, network: Option<&str>, observe: bool) -> RouterRule {
-        let clients = network.map(|text| NetworkSet::new(vec![text.parse().unwrap()]));
-        RouterRule { name: name.into(), action, clients, listen: vec![], observe }
-    }
-
-    #[test]
-    fn the_first_rule_that_matches_decides_and_observers_only_watch() {
-        let rules = [
-            rule("watch", Action::Deny, None, true),
-            rule("office", Action::Allow, Some("192.0.2.0/24"), false),
-            rule("rest", Action::Deny, None, false),
-        ];
-        let list = AccessList::new(&rules, "https");
-        let inside = list.decide(address("::ffff:192.0.2.7"));
-        assert!(inside.allowed && inside.rule.as_deref() == Some("office") && &*inside.observed[0] == "watch");
-        assert!(!list.decide(address("198.51.100.1")).allowed);
-        assert!(AccessList::default().decide(address("::1")).allowed);
-    }
-
-    #[test]
-    fn a_rule_for_another_listener_is_not_asked() {
-        let mut deny = rule("other", Action::Deny, None, false);
-        deny.listen = vec!["plain".into()];
-        assert!(AccessList::new(&[deny.clone()], "https").decide(address("::1")).allowed);
-        assert!(!AccessList::new(&[deny], "plain").decide(address("::1")).allowed);
     }
 
     #[test]

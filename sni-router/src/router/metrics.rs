@@ -5,6 +5,8 @@ common::figures! {
     pub struct Metrics {
         accepted: "connections accepted",
         denied: "connections closed by an access rule",
+        observed: "connections that a rule in observe mode would have closed",
+        expression_failures: "expressions of access rules that failed; a rule that denies then matches, one that allows does not",
         rate_limited: "connections closed because their address opens too many per second",
         hellos_waiting: "connections whose ClientHello is not whole yet",
         hellos_refused: "connections closed because too many ClientHellos are in progress, in all or from one address",

@@ -13,4 +13,4 @@ pub mod route;
 pub mod sandbox;
 pub mod serve;
 
-pub use serve::{Opened, open, serve};
+pub use serve::{Opened, check, open, serve};

@@ -43,6 +43,8 @@ pub struct Decision {
 
 /// RFC 6066 §3: the server does not know the name.
 pub const UNRECOGNIZED_NAME: u8 = 112;
+/// RFC 8446 §6.2: the client is known, and may not come in.
+pub const ACCESS_DENIED: u8 = 49;
 /// RFC 8446 §6.2: no fault of the client.
 pub const INTERNAL_ERROR: u8 = 80;
 

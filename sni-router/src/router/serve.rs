@@ -6,13 +6,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{self, Config, ListenProtocol, Listener, NetworkSet};
+use common::config::{self, Action, Config, Files, ListenProtocol, Listener, NetworkSet};
 use common::net::client_limit::ClientLimit;
+use common::process::Process;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{Edge, ROUTER_TO_FILTER, ROUTER_TO_RELAY, ROUTER_TO_TERMINATOR};
+use common_access::{Environment, Place, RuleSet};
 
 use super::accept::accept;
-use super::admission::{AccessList, RateLimit};
+use super::admission::RateLimit;
 use super::hand_over::{Directories, HandOver};
 use super::metrics::Metrics;
 use super::route::Routes;
@@ -32,7 +34,7 @@ pub struct Gate {
     /// How long it may take.
     pub proxy_deadline: Duration,
     /// Who may come in.
-    pub access: AccessList,
+    pub access: Rc<RuleSet>,
     /// Where a ClientHello goes.
     pub routes: Routes,
     /// What becomes of one that breaks a rule.
@@ -79,10 +81,12 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
         tracing::debug!("batch scheduling is not available: {error}");
     }
     let config = opening.config.clone();
+    let access = rules(&config, &opening.files(Process::SniRouter)?);
+    let access = Rc::new(access.map_err(|errors| StartError::Other(errors.join("\n")))?);
     let mut listeners = Vec::new();
     for listener in &config.sni_router.listen {
         let sockets = opening.listeners(&listener.descriptor_name())?;
-        listeners.push((Rc::new(gate(&config, listener)?), sockets));
+        listeners.push((Rc::new(gate(&config, listener, Rc::clone(&access))?), sockets));
     }
     let mut edge = |edge: &Edge| edge.is_used(&config).then(|| opening.edge_to(edge)).transpose();
     let directories = Directories {
@@ -93,14 +97,30 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     Ok(Opened { config, listeners, directories, metrics: Metrics::default() })
 }
 
-fn gate(config: &Config, listener: &Listener) -> Result<Gate, StartError> {
+/// What `--check` judges beyond the configuration: the access rules and the country file.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn check(config: &Config) -> Result<(), Vec<String>> {
+    rules(config, &Files::read(&config.files, Process::SniRouter)?).map(drop)
+}
+
+/// The rules of all listeners; each names those it speaks of. When none matches, the client is let in.
+fn rules(config: &Config, files: &Files) -> Result<RuleSet, Vec<String>> {
+    let rules = &config.sni_router.access;
+    let asking = rules.iter().map(|rule| &rule.conditions);
+    let environment = Environment::new(&config.access, files, asking, |path| Ok(path.to_owned()));
+    RuleSet::compile(rules, Action::Allow, Place::Router, &environment.map_err(|error| vec![error])?)
+}
+
+fn gate(config: &Config, listener: &Listener, access: Rc<RuleSet>) -> Result<Gate, StartError> {
     let otherwise = &config.sni_router.otherwise;
     Ok(Gate {
         name: Arc::clone(&listener.name),
         protocol: listener.protocol,
         proxy_from: listener.proxy_protocol_from.clone(),
         proxy_deadline: listener.proxy_protocol_deadline,
-        access: AccessList::new(&config.sni_router.access, &listener.name),
+        access,
         routes: Routes::new(config, &listener.name).map_err(StartError::Other)?,
         malformed: otherwise.malformed,
         not_tls: otherwise.not_tls.clone(),

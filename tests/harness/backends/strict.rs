@@ -8,7 +8,7 @@ pub struct Request {
     pub method: String,
     /// Target as written.
     pub target: String,
-    /// Names in lower case, values trimmed, in order.
+    /// Names in lower case, values trimmed, in order; each byte is the character of its number, so nothing is lost.
     pub headers: Vec<(String, String)>,
     /// The body without its framing.
     pub body: Vec<u8>,
@@ -31,20 +31,30 @@ impl Request {
 
 /// Reads all requests of one connection. An error is a sentence that says what is ambiguous. A last request that is cut off
 /// is an error too, unless `may_be_cut`.
-pub fn requests(mut bytes: &[u8], may_be_cut: bool) -> Result<Vec<Request>, String> {
+pub fn requests(bytes: &[u8], may_be_cut: bool) -> Result<Vec<Request>, String> {
+    match requests_and_fault(bytes, may_be_cut) {
+        (requests, None) => Ok(requests),
+        (_, Some(fault)) => Err(fault),
+    }
+}
+
+/// The same; what stands before the fault is kept.
+pub fn requests_and_fault(mut bytes: &[u8], may_be_cut: bool) -> (Vec<Request>, Option<String>) {
     let mut all = Vec::new();
     while !bytes.is_empty() {
-        match request(bytes) {
+        let why = match request(bytes) {
             Ok((request, rest)) => {
                 all.push(request);
                 bytes = rest;
+                continue;
             }
-            Err(Fault::Cut) if may_be_cut => return Ok(all),
-            Err(Fault::Cut) => return Err(format!("cut off: {:?}", String::from_utf8_lossy(bytes))),
-            Err(Fault::Wrong(why)) => return Err(format!("{why}: {:?}", String::from_utf8_lossy(bytes))),
-        }
+            Err(Fault::Cut) if may_be_cut => return (all, None),
+            Err(Fault::Cut) => "cut off",
+            Err(Fault::Wrong(why)) => why,
+        };
+        return (all, Some(format!("{why}: {:?}", String::from_utf8_lossy(bytes))));
     }
-    Ok(all)
+    (all, None)
 }
 
 enum Fault {
@@ -115,7 +125,8 @@ fn field(line: &[u8]) -> Result<(String, String), Fault> {
     if !token(name) {
         return Err(Fault::Wrong("a header name that is no token"));
     }
-    let value = String::from_utf8_lossy(value).trim_matches([' ', '\t']).to_owned();
+    let value: String = value.iter().map(|byte| char::from(*byte)).collect();
+    let value = value.trim_matches([' ', '\t']).to_owned();
     if value.chars().any(|character| character.is_ascii_control() && character != '\t') {
         return Err(Fault::Wrong("a control byte in a header value"));
     }

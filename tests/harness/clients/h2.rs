@@ -163,7 +163,7 @@ fn integer(bytes: &mut Vec<u8>, value: usize) {
 }
 
 /// `:status`, which servers send first: an entry of the static table, or a literal of three digits (RFC 7541 §6).
-fn status_of(block: &[u8]) -> u16 {
+pub(super) fn status_of(block: &[u8]) -> u16 {
     const STATIC: [(u8, u16); 7] =
         [(0x88, 200), (0x89, 204), (0x8a, 206), (0x8b, 304), (0x8c, 400), (0x8d, 404), (0x8e, 500)];
     let block = if block.first().is_some_and(|first| first & 0xe0 == 0x20) { &block[1..] } else { block };

@@ -2,6 +2,8 @@
 //! bytes at will over TCP and TLS ([`raw`], [`tls`]), HTTP/2 frames at will ([`h2`]), a WebSocket, a tunnel.
 
 pub mod curl;
+pub mod frames;
+pub mod from;
 pub mod h2;
 pub mod http;
 pub mod programs;

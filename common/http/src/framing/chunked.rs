@@ -52,6 +52,11 @@ const FORBIDDEN: &[&[u8]] = &[
     b"date",
 ];
 
+/// Whether a trailer of that (lower-case) name must not be passed on.
+pub(crate) fn is_forbidden_trailer(name: &[u8]) -> bool {
+    FORBIDDEN.contains(&name)
+}
+
 #[derive(Debug, Clone, Copy)]
 enum State {
     Size { digits: u8, value: u64 },
@@ -155,7 +160,7 @@ impl Chunked {
             (State::TrailerStart, b' ' | b'\t') => return Err(Violation::ObsFold),
             (State::TrailerName, b' ' | b'\t') => return Err(Violation::SpaceBeforeColon),
             (State::TrailerName, b':') => {
-                if self.name.get(..self.name_len).is_some_and(|name| FORBIDDEN.contains(&name)) {
+                if self.name.get(..self.name_len).is_some_and(is_forbidden_trailer) {
                     return Err(Violation::ForbiddenTrailer);
                 }
                 State::TrailerValue

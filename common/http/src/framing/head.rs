@@ -147,7 +147,8 @@ impl HeadScan {
         if self.length.is_some() || value.contains(&b',') {
             return Err(Violation::SeveralLengths);
         }
-        if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        let octal = value.len() > 1 && value.first() == Some(&b'0');
+        if value.is_empty() || octal || !value.iter().all(u8::is_ascii_digit) {
             return Err(Violation::BadLength);
         }
         let number = value.iter().try_fold(0u64, |n, b| n.checked_mul(10)?.checked_add(u64::from(b - b'0')));

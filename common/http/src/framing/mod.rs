@@ -17,6 +17,7 @@ mod violation;
 pub(crate) mod tests;
 
 pub(crate) use bytes::{is_target_byte, is_tchar, list_has, trim_ows};
+pub(crate) use chunked::is_forbidden_trailer;
 pub use violation::Violation;
 
 use chunked::Chunked;

@@ -44,8 +44,8 @@ violations! {
     EncodingOnHttp10 = 400, "encoding-on-http-1.0", "HTTP/1.0 requests must not have Transfer-Encoding.";
     /// RFC 9112 §6.3: more than one length, equal or not, in one or several lines.
     SeveralLengths = 400, "several-lengths", "Content-Length must appear once, with one value.";
-    /// RFC 9110 §8.6: digits only.
-    BadLength = 400, "bad-length", "Content-Length must be decimal digits only.";
+    /// RFC 9110 §8.6: digits only; no leading zero, because some read the rest as octal.
+    BadLength = 400, "bad-length", "Content-Length must be decimal digits only, without leading zeros.";
     /// RFC 9112 §2.2: a line ended by LF alone.
     BareLf = 400, "bare-lf", "Lines must end with CR LF; a lone LF was found.";
     /// RFC 9112 §2.2: a CR that no LF follows.

@@ -10,6 +10,7 @@ use std::task::{Context, Waker};
 
 use super::clock::Clock;
 use crate::framing::Violation;
+use crate::h2_guard::Flood;
 
 /// Where a connection stands, as the deadlines see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum Phase {
     Body = 2,
     /// Between requests, or a request is being answered.
     Between = 3,
-    /// No longer HTTP/1: a tunnel, a WebSocket, or HTTP/2 under [`super::Guarded::opaque`].
+    /// No longer HTTP/1: a tunnel, a WebSocket, or HTTP/2 under [`super::Guarded::h2`].
     Opaque = 4,
     /// Said good-bye; waiting a moment for the client to read it.
     Linger = 5,
@@ -84,6 +85,11 @@ pub struct Ledger {
     /// Bytes of body since `body_window`.
     body_bytes: AtomicU64,
     body_window: AtomicU64,
+    /// The writer waits for the client to take bytes.
+    write_wanted: AtomicBool,
+    /// Bytes taken since `write_window`.
+    write_bytes: AtomicU64,
+    write_window: AtomicU64,
     /// Moment since when the client has not taken a byte, plus one; 0 = not blocked.
     write_blocked: AtomicU64,
     expired: AtomicU8,
@@ -91,6 +97,7 @@ pub struct Ledger {
     /// Ordinal of the request after which another protocol may begin; 0 = none.
     may_switch: AtomicU64,
     violation: OnceLock<Violation>,
+    flood: OnceLock<Flood>,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -109,11 +116,15 @@ impl Ledger {
             read_wanted: AtomicBool::new(false),
             body_bytes: AtomicU64::new(0),
             body_window: AtomicU64::new(now),
+            write_wanted: AtomicBool::new(false),
+            write_bytes: AtomicU64::new(0),
+            write_window: AtomicU64::new(now),
             write_blocked: AtomicU64::new(0),
             expired: AtomicU8::new(0),
             switch: AtomicU8::new(Switch::Undecided as u8),
             may_switch: AtomicU64::new(0),
             violation: OnceLock::new(),
+            flood: OnceLock::new(),
             waker: Mutex::new(None),
         }
     }
@@ -161,6 +172,16 @@ impl Ledger {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.in_flight.load(Relaxed) == 0 && matches!(self.phase(), Phase::FirstByte | Phase::Between)
+    }
+
+    /// The flood that ended this HTTP/2 connection, if any.
+    #[must_use]
+    pub fn flood(&self) -> Option<Flood> {
+        self.flood.get().copied()
+    }
+
+    pub(super) fn flooded(&self, flood: Flood) {
+        let _ = self.flood.set(flood);
     }
 
     pub(super) fn pass_head(&self) {
@@ -234,12 +255,28 @@ impl Ledger {
         Some(bytes)
     }
 
-    pub(super) fn write_progress(&self) {
+    pub(super) fn write_progress(&self, bytes: usize) {
+        self.write_wanted.store(false, Relaxed);
         self.write_blocked.store(0, Relaxed);
-        self.touch();
+        let sum = self.write_bytes.load(Relaxed).saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.write_bytes.store(sum, Relaxed);
+    }
+
+    /// Closes one window of `length` milliseconds in which the client was waited for: bytes that it took, or `None` while it is not over.
+    /// It begins anew when nobody waits.
+    pub(super) fn write_window(&self, now: u64, length: u64) -> Option<u64> {
+        let waits = self.write_wanted.load(Relaxed);
+        if waits && now.saturating_sub(self.write_window.load(Relaxed)) < length {
+            return None;
+        }
+        self.write_window.store(now, Relaxed);
+        let bytes = self.write_bytes.load(Relaxed);
+        self.write_bytes.store(0, Relaxed);
+        waits.then_some(bytes)
     }
 
     pub(super) fn write_blocks(&self) {
+        self.write_wanted.store(true, Relaxed);
         if self.write_blocked.load(Relaxed) == 0 {
             self.write_blocked.store(self.clock.now().saturating_add(1), Relaxed);
         }
@@ -317,6 +354,12 @@ impl Exchange {
     #[must_use]
     pub fn verdict(&self) -> HeadVerdict {
         self.verdict
+    }
+
+    /// Which request of its connection it is, from 1.
+    #[must_use]
+    pub fn ordinal(&self) -> u64 {
+        self.ordinal
     }
 
     /// The connection's ledger.

@@ -13,6 +13,8 @@
 //! Deadlines are not timers here: stamps go into the [`Ledger`], and [`Watch`] looks at all of them together.
 
 mod clock;
+mod flood;
+mod gather;
 mod ledger;
 mod watch;
 
@@ -28,8 +30,10 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::framing::{Framing, Limits, Step, Violation};
+use crate::h2_guard::{Budgets, Guard};
 pub use clock::Clock;
 pub(crate) use clock::millis;
+use flood::NO_ERROR;
 use ledger::Switch;
 pub use ledger::{Exchange, Expired, HeadVerdict, Ledger, Phase};
 pub use watch::{Deadlines, SWEEP_INTERVAL, Watch};
@@ -71,6 +75,8 @@ pub struct Guarded<S> {
     waker: Option<Waker>,
     said_goodbye: bool,
     discarded: usize,
+    /// Of an HTTP/2 connection.
+    h2: Option<Box<Guard>>,
 }
 
 /// Tells the watch when the connection is gone, whoever held it last.
@@ -89,10 +95,12 @@ impl<S> Guarded<S> {
         Self::build(io, limits, ledger, Mode::Http)
     }
 
-    /// For HTTP/2 (its frames are checked elsewhere): bytes pass unread, only idle and write deadlines are kept.
-    pub fn opaque(io: S, ledger: Arc<Ledger>) -> Self {
+    /// Guards an HTTP/2 connection: its bytes pass as they are while [`crate::h2_guard`] counts them; idle and write deadlines are kept.
+    /// Only requests and data count as activity.
+    pub fn h2(io: S, budgets: Arc<Budgets>, ledger: Arc<Ledger>) -> Self {
         ledger.enter(Phase::Opaque);
-        Self::build(io, Limits::DEFAULT, ledger, Mode::Opaque)
+        let guard = Some(Box::new(Guard::new(budgets)));
+        Guarded { h2: guard, ..Self::build(io, Limits::DEFAULT, ledger, Mode::Opaque) }
     }
 
     fn build(io: S, limits: Limits, ledger: Arc<Ledger>, mode: Mode) -> Self {
@@ -107,6 +115,7 @@ impl<S> Guarded<S> {
             waker: None,
             said_goodbye: false,
             discarded: 0,
+            h2: None,
         }
     }
 
@@ -245,6 +254,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
                 return Poll::Ready(Ok(()));
             }
             if let Some(expired) = self.ledger().expired() {
+                if expired == Expired::Idle {
+                    self.say_goaway(cx, NO_ERROR);
+                }
                 self.time_is_up(expired)?;
             }
             match self.mode {
@@ -256,8 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
                 }
                 Mode::Opaque => {
                     ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-                    self.ledger().touch();
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(self.passed(cx, buf.filled().get(before..).unwrap_or_default()));
                 }
                 Mode::Refused([]) => {
                     ready!(self.discard(cx, buf))?;
@@ -348,7 +359,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
 
     fn wrote(&mut self, cx: &mut Context<'_>, result: &Poll<io::Result<usize>>) {
         match result {
-            Poll::Ready(_) => self.presence.0.write_progress(),
+            Poll::Ready(written) => {
+                self.presence.0.write_progress(written.as_ref().map_or(0, |count| *count));
+                if self.h2.as_mut().is_none_or(|guard| guard.worked()) {
+                    self.presence.0.touch();
+                }
+            }
             Poll::Pending => {
                 self.presence.0.write_blocks();
                 self.presence.0.register(&mut self.waker, cx);
@@ -390,6 +406,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let me = self.get_mut();
         me.check_write()?;
         let result = Pin::new(&mut me.io).poll_write(cx, bytes);
+        me.count_sent(&result, std::iter::once(bytes));
         me.wrote(cx, &result);
         result
     }
@@ -401,7 +418,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         me.check_write()?;
-        let result = Pin::new(&mut me.io).poll_write_vectored(cx, slices);
+        let result = gather::poll_write(&mut me.io, cx, slices);
+        me.count_sent(&result, slices.iter().map(|slice| &**slice));
         me.wrote(cx, &result);
         result
     }

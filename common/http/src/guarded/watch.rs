@@ -22,8 +22,10 @@ pub struct Deadlines {
     pub body_window: Duration,
     /// A body must bring this many bytes in each window.
     pub body_bytes: u64,
-    /// How long the client may leave our bytes untaken.
+    /// How long the client may leave our bytes untaken; also the length of one window of waiting for it, see `write_bytes`.
     pub write: Duration,
+    /// A client that is waited for all the time must take this many bytes in each window.
+    pub write_bytes: u64,
     /// How long we wait for the client to close after a refusal.
     pub linger: Duration,
     /// Idle time of a tunnel or an HTTP/2 connection without open streams.
@@ -39,6 +41,7 @@ impl Default for Deadlines {
             body_window: Duration::from_secs(20),
             body_bytes: 1024,
             write: Duration::from_secs(30),
+            write_bytes: 1,
             linger: Duration::from_secs(2),
             opaque_idle: Duration::from_secs(300),
         }
@@ -120,6 +123,11 @@ impl Watch {
 fn judge(ledger: &Ledger, deadlines: &Deadlines, now: u64) -> Option<Expired> {
     let phase = ledger.phase();
     if phase != Phase::Linger && ledger.write_blocked(now).is_some_and(|t| t >= millis(deadlines.write)) {
+        return Some(Expired::Write);
+    }
+    if phase != Phase::Linger
+        && ledger.write_window(now, millis(deadlines.write)).is_some_and(|bytes| bytes < deadlines.write_bytes)
+    {
         return Some(Expired::Write);
     }
     match phase {

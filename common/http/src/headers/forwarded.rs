@@ -150,7 +150,8 @@ impl Forwarder {
             let _ = write!(text, ";host=\"{host}\"");
         }
         let element = value(&text);
-        self.last = Some((host.clone(), element.clone()));
+        // A copy: a clone would keep the whole read buffer of this request alive.
+        self.last = HeaderValue::from_bytes(host.as_bytes()).ok().map(|host| (host, element.clone()));
         element
     }
 }

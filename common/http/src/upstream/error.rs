@@ -42,12 +42,12 @@ pub enum SendError {
     FirstByte,
     /// The answer stopped in the middle for too long.
     Stalled,
-    /// The connection ended before the answer was complete.
-    Closed(hyper::Error),
-    /// The backend's bytes are not HTTP/1 (or have two readings).
-    Protocol(hyper::Error),
+    /// The connection ended before the answer was complete; the text says where.
+    Closed(String),
+    /// The backend's bytes are not HTTP/1, or have two readings; the text says what is wrong.
+    Protocol(&'static str),
     /// The request could not be read to its end or cannot be written: not the backend's fault.
-    Request(hyper::Error),
+    Request(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl SendError {
@@ -87,16 +87,6 @@ impl SendError {
     pub fn blames_backend(&self) -> bool {
         !matches!(self, SendError::Request(_) | SendError::Dial(DialError::Denied(_) | DialError::Unavailable(_)))
     }
-
-    pub(super) fn from_hyper(error: hyper::Error) -> Self {
-        if error.is_parse() {
-            SendError::Protocol(error)
-        } else if error.is_user() {
-            SendError::Request(error)
-        } else {
-            SendError::Closed(error)
-        }
-    }
 }
 
 impl fmt::Display for SendError {
@@ -105,8 +95,8 @@ impl fmt::Display for SendError {
             SendError::Dial(error) => error.fmt(f),
             SendError::FirstByte => f.write_str("the backend did not answer in time"),
             SendError::Stalled => f.write_str("the backend stopped in the middle of its answer"),
-            SendError::Closed(error) => write!(f, "the backend closed the connection: {error}"),
-            SendError::Protocol(error) => write!(f, "the backend's answer is not valid HTTP: {error}"),
+            SendError::Closed(error) => write!(f, "the backend ended the connection: {error}"),
+            SendError::Protocol(error) => write!(f, "the backend's answer is not valid HTTP/1: {error}"),
             SendError::Request(error) => write!(f, "the request could not be sent: {error}"),
         }
     }

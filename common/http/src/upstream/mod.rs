@@ -9,9 +9,8 @@
 //! No timer per request either: see [`Pool::sweep`]. Single-threaded on purpose (`Rc`, `Cell`).
 
 mod body;
-mod connection;
 mod error;
-mod inline;
+mod h1;
 mod pool;
 mod watched;
 
@@ -29,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use body::ResponseBody;
 pub use error::{DialError, SendError};
+pub use h1::Upgraded;
 pub use pool::{Counters, DialTime, Pool, PoolLimits, Slot, Unanswered, upgraded};
 
 /// Where a backend is: a name or an address, and a port.

@@ -7,15 +7,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 
 use super::body::{Lease, ResponseBody};
-use super::connection::{Connection, Failed};
 use super::error::SendError;
-use super::inline::Inline;
+use super::h1::{Connection, Failed, Upgraded};
 use super::watched::Watched;
 use super::{Dialer, Endpoint, RequestBody};
 use crate::guarded::{Clock, millis};
@@ -39,8 +40,6 @@ pub struct PoolLimits {
     pub body_idle: Duration,
     /// Bytes of an answer's head.
     pub response_head: usize,
-    /// Read and write buffer per connection, at most, in bytes (hyper asks for at least 8 KiB).
-    pub buffer: usize,
     /// Endpoints remembered; those without connections are forgotten first.
     pub endpoints: usize,
 }
@@ -56,7 +55,6 @@ impl Default for PoolLimits {
             first_byte: Duration::from_secs(60),
             body_idle: Duration::from_secs(60),
             response_head: 64 * 1024,
-            buffer: 256 * 1024,
             endpoints: 4096,
         }
     }
@@ -116,11 +114,11 @@ where
     pub(super) fn give_back(&self, mut connection: Box<Connection<B>>) {
         let limits = self.limits.get();
         let now = self.clock.now();
-        connection.rest();
         connection.served = connection.served.saturating_add(1);
         connection.idle_since = now;
         let mut idle = self.idle.borrow_mut();
-        if connection.is_ready()
+        connection.rest();
+        if connection.is_fresh()
             && !connection.watched.expired()
             && connection.served < limits.requests
             && now.saturating_sub(connection.born) < millis(limits.age)
@@ -132,8 +130,8 @@ where
 
     fn take(&self) -> Option<Box<Connection<B>>> {
         loop {
-            let connection = self.idle.borrow_mut().pop()?;
-            if connection.is_ready() {
+            let mut connection = self.idle.borrow_mut().pop()?;
+            if connection.is_fresh() {
                 return Some(connection);
             }
         }
@@ -142,9 +140,7 @@ where
     fn sweep(&self, now: u64) {
         let limits = self.limits.get();
         self.idle.borrow_mut().retain_mut(|connection| {
-            // Notices a backend that has closed.
-            connection.drive();
-            connection.is_ready()
+            connection.is_fresh() // not closed meanwhile by the backend
                 && now.saturating_sub(connection.idle_since) < millis(limits.idle)
                 && now.saturating_sub(connection.born) < millis(limits.age)
         });
@@ -290,7 +286,8 @@ where
     /// See [`Unanswered`].
     pub async fn send_or_return(&self, request: Request<B>) -> Result<Response<ResponseBody<B>>, Unanswered<B>> {
         let _active = Active::new(&self.shelf.counters);
-        let mut request = request;
+        let (parts, mut body) = request.into_parts();
+        let repeatable = may_repeat(&parts, &body);
         let mut second_try = false;
         loop {
             let used = if second_try { None } else { self.shelf.take() };
@@ -301,54 +298,51 @@ where
                 None => match self.connect(&mut dialled).await {
                     Ok(connection) => Box::new(connection),
                     // After a second try a byte of it may have been sent before.
-                    Err(error) => return Err(Unanswered { error, request: (!second_try).then(|| Box::new(request)) }),
+                    Err(error) => return Err(unanswered(error, (!second_try).then_some((parts, body)))),
                 },
             };
             if reused {
                 add(&self.shelf.counters.reused);
             }
-            let copy = (reused && may_repeat(&request)).then(|| head_of(&request));
             connection.watched.start(millis(self.shared.limits.get().first_byte));
-            match connection.exchange(request).await {
+            match connection.exchange(&parts, body).await {
                 Ok(response) => {
-                    let mut response = self.receive(response, connection);
+                    let mut answer =
+                        self.receive(response, connection).await.map_err(|error| unanswered(error, None))?;
                     if let Some(time) = dialled {
-                        response.extensions_mut().insert(time);
+                        answer.extensions_mut().insert(time);
                     }
-                    return Ok(response);
+                    return Ok(answer);
                 }
                 // The idle list is finite and each turn takes one from it, so this ends.
-                Err(Failed::Unsent(unsent, _)) if reused => request = *unsent,
-                Err(Failed::Unsent(unsent, error)) => {
-                    return Err(Unanswered { error, request: (!second_try).then_some(unsent) });
+                Err(Failed { unsent: Some(unsent), .. }) if reused => body = unsent,
+                Err(Failed { error, unsent: Some(unsent) }) => {
+                    return Err(unanswered(error, (!second_try).then_some((parts, unsent))));
                 }
-                Err(Failed::Sent(error)) => match copy {
-                    Some(copy) if matches!(error, SendError::Closed(_)) => {
-                        add(&self.shelf.counters.retried);
-                        second_try = true;
-                        request = copy;
-                    }
-                    _ => return Err(Unanswered { error, request: None }),
-                },
+                Err(Failed { error: SendError::Closed(_), .. }) if reused && repeatable => {
+                    add(&self.shelf.counters.retried);
+                    second_try = true;
+                    body = B::empty();
+                }
+                Err(Failed { error, .. }) => return Err(unanswered(error, None)),
             }
         }
     }
 
-    fn receive(
+    async fn receive(
         &self,
-        response: Response<hyper::body::Incoming>,
+        response: Response<()>,
         connection: Box<Connection<B>>,
-    ) -> Response<ResponseBody<B>> {
+    ) -> Result<Response<ResponseBody<B>>, SendError> {
         let lease = Lease { connection, shelf: Rc::clone(&self.shelf) };
-        let (parts, incoming) = response.into_parts();
-        let body = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             lease.connection.watched.stop();
-            ResponseBody::switching(incoming, lease)
-        } else {
-            lease.connection.watched.start(millis(self.shared.limits.get().body_idle));
-            ResponseBody::new(incoming, lease)
-        };
-        Response::from_parts(parts, body)
+            return Ok(response.map(|()| ResponseBody::switching(lease)));
+        }
+        lease.connection.watched.start(millis(self.shared.limits.get().body_idle));
+        let mut body = ResponseBody::new(lease);
+        std::future::poll_fn(|cx| Poll::Ready(body.look_ahead(cx))).await?;
+        Ok(response.map(|()| body))
     }
 
     async fn connect(&self, time: &mut Option<DialTime>) -> Result<Connection<B>, SendError> {
@@ -357,31 +351,26 @@ where
         let deadline = Instant::now().checked_add(limits.connect).unwrap_or_else(Instant::now);
         let io = self.shared.dialer.dial(&self.endpoint, deadline).await.map_err(SendError::Dial)?;
         *time = Some(DialTime(began.elapsed()));
-        let inline = Inline::new();
-        let watched = Rc::new(Watched::new(self.shared.clock.clone(), inline.waker().clone()));
+        let watched = Rc::new(Watched::new(self.shared.clock.clone()));
         self.shared.watched.borrow_mut().push(Rc::clone(&watched));
         add(&self.shelf.counters.dialled);
         add(&self.shelf.counters.open);
         let open = Open(Rc::clone(&self.shelf.counters));
-        Connection::new(io, &limits, inline, watched, open, self.shared.clock.now()).await
+        Ok(Connection::new(io, &limits, watched, open, self.shared.clock.now()))
     }
 }
 
-/// After an answer 101: the backend's side of the new protocol. Drive it where the client's side is awaited too.
-///
-/// # Errors
-/// The connection ended before the switch.
-pub async fn upgraded<B>(mut response: Response<ResponseBody<B>>) -> Result<hyper::upgrade::Upgraded, SendError>
+/// After an answer 101: the backend's side of the new protocol. `None`: the answer did not switch.
+pub fn upgraded<B>(response: Response<ResponseBody<B>>) -> Option<Upgraded>
 where
     B: RequestBody + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let upgrade = hyper::upgrade::on(&mut response);
-    let driver = response.into_body().into_lease().and_then(|lease| lease.connection.into_driver());
-    if let Some(driver) = driver {
-        driver.await.map_err(SendError::from_hyper)?;
-    }
-    upgrade.await.map_err(SendError::from_hyper)
+    response.into_body().into_upgraded()
+}
+
+fn unanswered<B>(error: SendError, request: Option<(Parts, B)>) -> Unanswered<B> {
+    Unanswered { error, request: request.map(|(parts, body)| Box::new(Request::from_parts(parts, body))) }
 }
 
 /// Counts one request as active while it lives.
@@ -400,19 +389,11 @@ impl Drop for Active<'_> {
     }
 }
 
-fn may_repeat<B: Body>(request: &Request<B>) -> bool {
+/// Idempotent, and nothing in it that cannot be said again (RFC 9110 §9.2.2).
+fn may_repeat<B: Body>(parts: &Parts, body: &B) -> bool {
     let idempotent = matches!(
-        *request.method(),
+        parts.method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
     );
-    idempotent && request.body().is_end_stream() && !request.headers().contains_key(http::header::UPGRADE)
-}
-
-fn head_of<B: RequestBody>(request: &Request<B>) -> Request<B> {
-    let mut copy = Request::new(B::empty());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    copy
+    idempotent && body.is_end_stream() && !parts.headers.contains_key(http::header::UPGRADE)
 }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
@@ -227,9 +226,9 @@ async fn limits_on_age_requests_and_idleness_close_connections() {
         clock.set(Duration::from_secs(11));
         pool.sweep();
         assert_eq!((slot.idle(), slot.counters().open.get()), (0, 0), "idle for too long");
-        let answer = slot.send(request("GET", "/4", "")).await.unwrap();
+        get(&slot, "/4").await.unwrap();
         clock.set(Duration::from_secs(200));
-        text(answer).await.unwrap();
+        get(&slot, "/5").await.unwrap();
         assert_eq!(slot.idle(), 0, "too old");
         let endpoint = slot.endpoint().clone();
         drop(slot);
@@ -495,7 +494,7 @@ async fn a_switch_of_protocols_hands_out_the_stream() {
         ask.headers_mut().insert("upgrade", "echo".parse().unwrap());
         let answer = slot.send(ask).await.unwrap();
         assert_eq!(answer.status(), 101);
-        let mut stream = TokioIo::new(upgraded(answer).await.unwrap());
+        let mut stream = upgraded(answer).unwrap();
         stream.write_all(b"ping").await.unwrap();
         let mut all = String::new();
         stream.read_to_string(&mut all).await.unwrap();

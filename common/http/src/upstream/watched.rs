@@ -1,11 +1,7 @@
 //! The deadline of one backend connection: a stamp, a limit and a waker, looked at by [`super::Pool::sweep`].
 
-use std::cell::Cell;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
-
-use http_body::{Body, Frame, SizeHint};
+use std::cell::{Cell, RefCell};
+use std::task::Waker;
 
 use crate::guarded::Clock;
 
@@ -17,14 +13,14 @@ pub(super) struct Watched {
     /// Milliseconds that may pass; 0 = not watched.
     limit: Cell<u64>,
     expired: Cell<bool>,
-    /// The connection's own waker, which knows its present user.
-    waker: Waker,
+    /// Whoever uses the connection at the moment.
+    user: RefCell<Option<Waker>>,
 }
 
 impl Watched {
-    pub(super) fn new(clock: Clock, waker: Waker) -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         let since = Cell::new(clock.now());
-        Watched { clock, since, limit: Cell::new(0), expired: Cell::new(false), waker }
+        Watched { clock, since, limit: Cell::new(0), expired: Cell::new(false), user: RefCell::new(None) }
     }
 
     /// From now on `limit` milliseconds may pass between signs of life.
@@ -35,6 +31,15 @@ impl Watched {
 
     pub(super) fn stop(&self) {
         self.limit.set(0);
+        *self.user.borrow_mut() = None;
+    }
+
+    /// Whom to wake when the time is up.
+    pub(super) fn wakes(&self, waker: &Waker) {
+        let mut user = self.user.borrow_mut();
+        if !user.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *user = Some(waker.clone());
+        }
     }
 
     pub(super) fn touch(&self) {
@@ -52,34 +57,9 @@ impl Watched {
             return false;
         }
         self.expired.set(true);
-        self.waker.wake_by_ref();
-        true
-    }
-}
-
-/// A request body whose progress counts as a sign of life, so that a long upload is not taken for a silent backend.
-pub(super) struct Touching<B> {
-    pub(super) inner: B,
-    pub(super) watched: Rc<Watched>,
-}
-
-impl<B: Body + Unpin> Body for Touching<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let frame = Pin::new(&mut self.inner).poll_frame(cx);
-        if frame.is_ready() {
-            self.watched.touch();
+        if let Some(user) = self.user.borrow().as_ref() {
+            user.wake_by_ref();
         }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        true
     }
 }

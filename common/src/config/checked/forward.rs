@@ -1,8 +1,7 @@
 //! The section of forward-proxy, its listeners and its access rules.
 
-use super::{Action, descriptor_name};
-use crate::config::pattern::{NamePattern, NetworkSet, PortSet};
-use ipnet::IpNet;
+use super::{AccessRule, Action, descriptor_name};
+use crate::config::pattern::PortSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,7 +41,7 @@ pub struct ForwardProxy {
     /// `[[forward-proxy.listen]]`
     pub listen: Vec<ForwardListener>,
     /// `[[forward-proxy.access]]` in order; first match decides.
-    pub access: Vec<ForwardRule>,
+    pub access: Vec<AccessRule>,
 }
 
 /// `[[forward-proxy.listen]]`
@@ -56,45 +55,6 @@ pub struct ForwardListener {
     pub backlog: u32,
     /// How long the kernel keeps a connection to itself on which nothing has been sent. Zero: not at all.
     pub defer_accept: Duration,
-}
-
-/// `[[forward-proxy.access]]`. Every condition that is given must hold; within a list any entry may.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForwardRule {
-    /// Unique among the rules of the section; appears in logs and in refusals.
-    pub name: Arc<str>,
-    /// What a match decides.
-    pub action: Action,
-    /// Client networks; `None`: any client.
-    pub clients: Option<NetworkSet>,
-    /// Users; empty: anybody, also without credentials.
-    pub users: Vec<UserPattern>,
-    /// Destinations as the client wrote them; empty: any.
-    pub destinations: Vec<Destination>,
-    /// Destination ports; `None`: any port.
-    pub ports: Option<PortSet>,
-    /// Methods, `CONNECT` among them; empty: any.
-    pub methods: Vec<Arc<str>>,
-    /// Only log what would have happened and go on.
-    pub observe: bool,
-}
-
-/// An entry of `users`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UserPattern {
-    /// `*`: whoever proved to be somebody.
-    Anybody,
-    /// This user.
-    Named(Arc<str>),
-}
-
-/// An entry of `destinations`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// Matches when the client wrote a name.
-    Name(NamePattern),
-    /// Matches when the client wrote an address (the relay judges resolved addresses).
-    Network(IpNet),
 }
 
 impl ForwardListener {

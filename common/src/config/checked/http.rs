@@ -1,14 +1,16 @@
 //! The section of http-filter; a file each for the tables below it.
 
-mod access;
+mod h2;
+mod limit;
 mod observe;
 mod route;
 
-pub use access::HttpRule;
+pub use h2::H2Limits;
+pub use limit::{ConcurrencyLimit, KeyPart, LimitScope, RateLimit};
 pub use observe::{Observe, RequestIdPolicy, Trace, TraceMode, TraceTrust};
 pub use route::{HostHeader, HttpRoute};
 
-use super::Action;
+use super::{AccessRule, Action};
 use crate::config::pattern::NetworkSet;
 use std::time::Duration;
 
@@ -27,6 +29,10 @@ pub struct HttpFilter {
     pub response_deadline: Duration,
     /// Time without progress of a body, in either direction.
     pub body_idle_deadline: Duration,
+    /// Bytes per second that a client must send of an HTTP/1 body that is waited for; 0: any progress will do.
+    pub min_body_rate: u64,
+    /// Bytes per second that a client must take of what waits for it; 0: any progress will do.
+    pub min_answer_rate: u64,
     /// Time without a byte either way on an upgraded connection (WebSocket).
     pub tunnel_idle_deadline: Duration,
     /// Client connections at once, in all.
@@ -41,8 +47,12 @@ pub struct HttpFilter {
     pub max_request_line: usize,
     /// Bytes of a request's body; `None`: not limited (`max_body = 0`).
     pub max_body: Option<u64>,
+    /// Requests of one client connection; `None`: not limited.
+    pub max_requests_per_connection: Option<u64>,
     /// HTTP/2 streams at once per connection.
     pub max_streams: u32,
+    /// What a client may do on an HTTP/2 connection besides asking for things.
+    pub h2: H2Limits,
     /// How often a request that is safe to repeat is tried again on another server.
     pub max_retries: u32,
     /// Requests for a connection in flight per relay instance.
@@ -58,9 +68,13 @@ pub struct HttpFilter {
     /// Request ids and traces.
     pub observe: Observe,
     /// `[[http-filter.access]]` in order; first match decides.
-    pub access: Vec<HttpRule>,
+    pub access: Vec<AccessRule>,
     /// When no access rule matches.
     pub access_default: Action,
+    /// `[[http-filter.rate-limit]]`; all that apply count.
+    pub rate_limits: Vec<RateLimit>,
+    /// `[[http-filter.concurrency-limit]]`; all that apply count.
+    pub concurrency_limits: Vec<ConcurrencyLimit>,
     /// `[[http-filter.route]]` in order; first match decides, none is a 404.
     pub routes: Vec<HttpRoute>,
 }

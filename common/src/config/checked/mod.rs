@@ -4,6 +4,7 @@
 //! that is named exists. Each process takes its own part and drops the rest. Durations are `Duration`, sizes are bytes.
 //! Field names follow the keys of the file, see `docs/configuration.md`.
 
+mod access;
 mod forward;
 mod http;
 mod log;
@@ -13,18 +14,18 @@ mod relay;
 mod router;
 mod terminator;
 
-pub use forward::{Destination, ForwardListener, ForwardProxy, ForwardRule, UserPattern};
+pub use access::{Access, AccessRule, Conditions, Country, Days, Destination, Hours, UserPattern};
+pub use forward::{ForwardListener, ForwardProxy};
 pub use http::{
-    ForwardedHeaders, HostHeader, HttpFilter, HttpRoute, HttpRule, Observe, PathPolicy, RequestIdPolicy, Trace, TraceMode,
-    TraceTrust, UnderscoreHeaders,
+    ConcurrencyLimit, ForwardedHeaders, H2Limits, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, Observe,
+    PathPolicy, RateLimit, RequestIdPolicy, Trace, TraceMode, TraceTrust, UnderscoreHeaders,
 };
 pub use log::{AccessFields, Log, LogFormat, LogLevel};
 pub use metrics::MetricsPage;
 pub use pool::{Balance, Ejection, Pool, SendProxy};
 pub use relay::{Outward, Relay};
 pub use router::{
-    ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, RouterRule,
-    SniRouter,
+    ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, SniRouter,
 };
 pub use terminator::{CertificateFiles, Site, SiteAlpn, Terminator, TlsVersion};
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub log: Log,
     /// `[metrics]`: the page of figures that `bulkhead up` serves.
     pub metrics: MetricsPage,
+    /// `[access]`: what all access rules share.
+    pub access: Access,
     /// `[sni-router]`, its listeners, fallbacks and access rules.
     pub sni_router: SniRouter,
     /// `[[route]]`: which server name goes where. No two decide the same hello.

@@ -1,8 +1,8 @@
 //! The sections of the way in: `[sni-router]`, its listeners, access rules and fallbacks, and `[[route]]`.
 
-use super::{Action, descriptor_name};
+use super::{AccessRule, descriptor_name};
 use crate::config::pattern::{NamePattern, NetworkSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct SniRouter {
     /// `[sni-router.otherwise]`
     pub otherwise: Otherwise,
     /// `[[sni-router.access]]` in order; first match decides, none allows.
-    pub access: Vec<RouterRule>,
+    pub access: Vec<AccessRule>,
 }
 
 /// `connection_rate` and `connection_burst`: a GCRA bucket per IPv4 address or IPv6 /64.
@@ -121,21 +121,6 @@ pub enum NotTls {
     Passthrough(Arc<str>),
 }
 
-/// `[[sni-router.access]]`. Every condition that is given must hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouterRule {
-    /// Unique among the rules of the section; appears in logs and counters.
-    pub name: Arc<str>,
-    /// What a match decides.
-    pub action: Action,
-    /// Client networks; `None`: any client.
-    pub clients: Option<NetworkSet>,
-    /// Listeners by name; empty: any listener.
-    pub listen: Vec<Arc<str>>,
-    /// Only log what would have happened and go on.
-    pub observe: bool,
-}
-
 /// `[[route]]`. For one listener and one server name the order is: routes whose `alpn` the hello offers, then those
 /// without `alpn`; within each an exact name before the longest wildcard, routes without names last; what is still equal
 /// (two `alpn` lists the hello offers something of) is decided by the order of the file.
@@ -162,14 +147,6 @@ pub enum RouteAction {
     Terminate,
     /// Turned away.
     Refuse(Refusal),
-}
-
-impl RouterRule {
-    /// Whether the rule speaks of this client on this listener.
-    pub fn matches(&self, client: IpAddr, listener: &str) -> bool {
-        self.clients.as_ref().is_none_or(|networks| networks.contains(client))
-            && (self.listen.is_empty() || self.listen.iter().any(|name| **name == *listener))
-    }
 }
 
 impl Listener {

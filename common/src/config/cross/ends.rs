@@ -108,7 +108,11 @@ pub(super) fn dead_ends(ledger: &Ledger, config: &Config, drafts: &Drafts) {
 pub(super) fn open_proxy(ledger: &Ledger, config: &Config) {
     let proxy = &config.forward_proxy;
     let judged = proxy.require_user || proxy.access_default == Action::Deny;
-    let asks_who = proxy.access.iter().any(|rule| rule.clients.is_some() || !rule.users.is_empty());
+    let asks_who = proxy
+        .access
+        .iter()
+        .map(|rule| &rule.conditions)
+        .any(|c| c.clients.is_some() || !c.users.is_empty() || c.when.is_some());
     let public = ledger.addresses.borrow();
     let public = public.iter().find(|a| a.key == "forward-proxy.listen.address" && !a.address.ip().is_loopback());
     if let Some(address) = public

@@ -1,13 +1,15 @@
 //! `[http-filter]`; a file each for the tables below it.
 
-mod access;
+mod h2;
+mod limit;
 mod observe;
 mod route;
 
 pub(in crate::config) use route::{HttpRouteDraft, route};
 
-use super::{ACTIONS, networks};
+use super::{ACTIONS, access, networks};
 use crate::config::checked::{Action, ForwardedHeaders, HttpFilter, HttpRoute, PathPolicy, UnderscoreHeaders};
+use crate::config::ledger::Names;
 use crate::config::tree::Section;
 
 /// The section without its routes.
@@ -29,6 +31,8 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
         idle_deadline: section.duration("idle_deadline"),
         response_deadline: section.duration("response_deadline"),
         body_idle_deadline: section.duration("body_idle_deadline"),
+        min_body_rate: section.amount("min_body_rate").value,
+        min_answer_rate: section.amount("min_answer_rate").value,
         tunnel_idle_deadline: section.duration("tunnel_idle_deadline"),
         max_connections: section.count("max_connections"),
         max_connections_per_address: section.count_up_to("max_connections_per_address", "max_connections"),
@@ -36,6 +40,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
         max_headers: section.count("max_headers"),
         max_request_line: section.count_up_to("max_request_line", "max_header_bytes"),
         max_body: (max_body != 0).then_some(max_body),
+        max_requests_per_connection: Some(section.amount("max_requests_per_connection").value).filter(|max| *max != 0),
         max_streams: section.count32("max_streams"),
         max_retries: section.count32("max_retries"),
         max_unacknowledged: section.count("max_unacknowledged"),
@@ -46,7 +51,10 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
             .map_or(UnderscoreHeaders::Refuse, |placed| placed.value),
         forwarded: section.choice("forwarded", &forwarded).map_or(ForwardedHeaders::Both, |placed| placed.value),
         observe: observe::observe(section),
-        access: section.tables("access").iter().filter_map(access::rule).collect(),
+        access: section.tables("access").iter().filter_map(|rule| access::rule(rule, Names::HttpRules)).collect(),
+        rate_limits: section.tables("rate-limit").iter().filter_map(limit::rate_limit).collect(),
+        concurrency_limits: section.tables("concurrency-limit").iter().filter_map(limit::concurrency_limit).collect(),
+        h2: h2::h2_limits(&section.table("h2")),
         access_default: section.choice("access_default", &ACTIONS).map_or(Action::Deny, |placed| placed.value),
         routes,
     }

@@ -1,6 +1,7 @@
 //! The sections of the file, each read into its checked type; what a check across sections needs is noted in the ledger
 //! or handed on as places.
 
+pub(super) mod access;
 pub(super) mod forward;
 pub(super) mod general;
 pub(super) mod http;

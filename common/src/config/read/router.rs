@@ -1,9 +1,8 @@
 //! `[sni-router]`, its tables, and `[[route]]`.
 
-use super::{ACTIONS, listen_addresses, listener_references, name, networks, reference, report_repeated, values};
+use super::{access, listen_addresses, listener_references, name, networks, reference, report_repeated, values};
 use crate::config::checked::{
-    ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, RouterRule,
-    SniRouter,
+    ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, SniRouter,
 };
 use crate::config::diagnostic::Span;
 use crate::config::ledger::Names;
@@ -39,7 +38,7 @@ pub(in crate::config) fn sni_router(section: &Section<'_>) -> SniRouter {
         max_waiting: section.count("max_waiting"),
         listen: section.tables("listen").iter().filter_map(listener).collect(),
         otherwise: otherwise(&section.table("otherwise")),
-        access: section.tables("access").iter().filter_map(rule).collect(),
+        access: section.tables("access").iter().filter_map(|rule| access::rule(rule, Names::RouterRules)).collect(),
     }
 }
 
@@ -110,15 +109,6 @@ fn not_tls(section: &Section<'_>) -> NotTls {
         other => Err(wrong_type(other, "a text or a table")),
     });
     read.map_or(NotTls::Refuse, |placed| placed.value)
-}
-
-fn rule(section: &Section<'_>) -> Option<RouterRule> {
-    let name = name(section, Names::RouterRules);
-    let action = section.choice("action", &ACTIONS);
-    let clients = networks(section, "clients");
-    let listen = values(listener_references(section));
-    let observe = section.flag("observe");
-    Some(RouterRule { name: name?.value, action: action?.value, clients, listen, observe: observe? })
 }
 
 pub(in crate::config) fn route(section: &Section<'_>) -> Option<RouteDraft> {

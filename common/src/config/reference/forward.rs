@@ -1,4 +1,4 @@
-//! Keys of `[forward-proxy]`, its listeners and access rules.
+//! Keys of `[forward-proxy]` and its listeners.
 
 use super::*;
 
@@ -118,38 +118,4 @@ pub(super) const KEYS: &[Key] = &[
         "Connections the kernel keeps until they are accepted.",
         "The kernel cuts it to `net.core.somaxconn`.",
     ),
-    tables(
-        "forward-proxy.access",
-        "Who may go where.",
-        "Rules are tried in order and the first that matches decides. Every condition that is given must hold; within a \
-         list any entry may. An `allow` opens its ports, but never an address that the guard of passthrough-relay keeps \
-         closed (`[passthrough-relay.outward]`).",
-    ),
-    key("forward-proxy.access.name", Kind::Text(LABEL), Preset::Required, RULE_NAME, ""),
-    key("forward-proxy.access.action", Kind::Choice(&["allow", "deny"]), Preset::Required, "What a match decides.", ""),
-    key("forward-proxy.access.clients", list(NETWORK), Preset::Absent("any client"), "Networks of clients.", ""),
-    key(
-        "forward-proxy.access.users",
-        list("user name, or `\"*\"` for any user"),
-        Preset::Absent("anybody, also who gave no name"),
-        "Users, as proved by their password.",
-        "",
-    ),
-    key(
-        "forward-proxy.access.destinations",
-        list("host name, `\"*.suffix\"`, network or address"),
-        Preset::Absent("any destination"),
-        "Destinations as the client wrote them: names match names, networks match addresses.",
-        "A network does not match a name that resolves into it: what a name resolves to is judged by \
-         `[passthrough-relay.outward]`.",
-    ),
-    key(
-        "forward-proxy.access.ports",
-        list("port (`443`) or range (`\"8000-8999\"`)"),
-        Preset::Absent("any port"),
-        "Destination ports.",
-        "An `allow` rule without `ports` opens every port of its destinations.",
-    ),
-    key("forward-proxy.access.methods", list("method (`\"CONNECT\"`)"), Preset::Absent("any method"), "Methods.", ""),
-    key("forward-proxy.access.observe", Kind::Flag, value("false"), OBSERVE, ""),
 ];

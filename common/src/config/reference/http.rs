@@ -1,6 +1,7 @@
 //! Keys of `[http-filter]`; a file each for the tables below it.
 
-pub(super) mod access;
+pub(super) mod h2;
+pub(super) mod limit;
 pub(super) mod observe;
 pub(super) mod route;
 
@@ -45,6 +46,20 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ),
     key(
+        "http-filter.min_body_rate",
+        Kind::Size(Bounds { min: 1, max: GIB, zero: Some("any progress will do") }),
+        value("64"),
+        "Bytes per second that an HTTP/1 client must send of a body that is waited for.",
+        "Measured over `body_idle_deadline`; a slower client gets a 408. HTTP/2 uploads, which may be calls that stream, only need progress.",
+    ),
+    key(
+        "http-filter.min_answer_rate",
+        Kind::Size(Bounds { min: 1, max: GIB, zero: Some("any progress will do") }),
+        value("64"),
+        "Bytes per second that a client must take of an answer that waits for it.",
+        "Measured over `body_idle_deadline`, per connection; a slower client is cut off.",
+    ),
+    key(
         "http-filter.tunnel_idle_deadline",
         duration(SECOND, 7 * DAY),
         value("\"10m\""),
@@ -79,6 +94,13 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Size(Bounds { min: 1, max: 1024 * GIB, zero: Some("not limited") }),
         value("0"),
         "Bytes of a request's body; more is a 413.",
+        "",
+    ),
+    key(
+        "http-filter.max_requests_per_connection",
+        integer_or_zero(1, 1_000_000_000, "not limited"),
+        value("0"),
+        "Requests of one client connection; with the last one it ends in order (`Connection: close`, GOAWAY).",
         "",
     ),
     key("http-filter.max_streams", integer(1, 1000), value("100"), "HTTP/2 streams at once per connection.", ""),

@@ -3,6 +3,7 @@
 //! The reader takes defaults and ranges from here, unknown keys are those that are not here, and
 //! `docs/configuration.md` is drawn from here. So none of them can disagree.
 
+mod access;
 mod forward;
 mod general;
 mod http;
@@ -154,21 +155,16 @@ impl Key {
 
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    [
-        general::KEYS,
-        log::KEYS,
-        metrics::KEYS,
-        pool::KEYS,
-        router::KEYS,
-        terminator::KEYS,
-        http::KEYS,
-        http::observe::KEYS,
-        http::access::KEYS,
-        http::route::KEYS,
-        forward::KEYS,
-    ]
-    .into_iter()
-    .flatten()
+    let sections: [&[&[Key]]; 7] = [
+        &[general::KEYS, log::KEYS, metrics::KEYS, access::KEYS, pool::KEYS, router::KEYS],
+        access::ROUTER,
+        &[terminator::KEYS, http::KEYS, http::h2::KEYS],
+        access::HTTP,
+        &[http::observe::KEYS, http::limit::KEYS, http::route::KEYS],
+        &[forward::KEYS],
+        access::FORWARD,
+    ];
+    sections.into_iter().flatten().copied().flatten()
 }
 
 /// The key of that path.

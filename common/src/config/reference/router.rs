@@ -183,22 +183,6 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ),
     tables(
-        "sni-router.access",
-        "Who may connect at all, judged before a byte is read.",
-        "Rules are tried in order and the first that matches decides; when none does, the client is let in.",
-    ),
-    key("sni-router.access.name", Kind::Text(LABEL), Preset::Required, RULE_NAME, ""),
-    key("sni-router.access.action", Kind::Choice(&["allow", "deny"]), Preset::Required, "What a match decides.", ""),
-    key("sni-router.access.clients", list(NETWORK), Preset::Absent("any client"), "Networks of clients.", ""),
-    key(
-        "sni-router.access.listen",
-        list(NAMES_OF_LISTENERS),
-        Preset::Absent("every listener"),
-        "Listeners the rule speaks of.",
-        "",
-    ),
-    key("sni-router.access.observe", Kind::Flag, value("false"), OBSERVE, ""),
-    tables(
         "route",
         "Which server name goes where.",
         "For one server name, routes whose `alpn` the client offers stand before those without `alpn` (several such routes: \

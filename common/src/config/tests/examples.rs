@@ -12,7 +12,7 @@ const MINIMAL: &str = include_str!("../../../../docs/examples/minimal.toml");
 fn the_examples_are_sound_with_their_files() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("certs")).unwrap();
-    for name in ["certs/shop.pem", "certs/shop.key", "users"] {
+    for name in ["certs/shop.pem", "certs/shop.key", "users", "countries.csv"] {
         let path = folder.path().join(name);
         fs::write(&path, "x").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -40,9 +40,9 @@ fn the_full_example_means_what_it_says() {
     assert_eq!(config.pool("mail").unwrap().servers[1].weight, 2);
     assert_eq!(config.sites[0].alpn, [SiteAlpn::H2, SiteAlpn::Http11]);
     assert_eq!(config.http_filter.max_body, Some(16 << 20));
-    assert_eq!(config.http_filter.access.len(), 3);
+    assert_eq!(config.http_filter.access.len(), 6);
     assert!(config.forward_proxy.require_user);
-    assert!(config.forward_proxy.access[1].ports.as_ref().unwrap().contains(8500));
+    assert!(config.forward_proxy.access[1].conditions.ports.as_ref().unwrap().contains(8500));
     assert!(config.passthrough_relay.outward.allow.contains("10.20.0.1".parse().unwrap()));
 }
 

@@ -116,7 +116,10 @@ fn required_keys() {
     for key in reference::keys().filter(|key| matches!(key.preset, Preset::Required)) {
         let text = match key.parent() {
             "pool.servers" => "[[pool]]\nname = \"x\"\nservers = [{ weight = 2 }]\n".to_owned(),
-            "http-filter.access.headers" => "[[http-filter.access]]\nheaders = [{ value = \"1\" }]\n".to_owned(),
+            inline if inline.starts_with("http-filter.access.") => {
+                let list = inline.rsplit('.').next().unwrap_or_default();
+                format!("[[http-filter.access]]\n{list} = [{{ value = \"1\" }}]\n")
+            }
             parent => format!("[[{parent}]]\n"),
         };
         let errors = parse(&text).expect_err("a required key is missing");

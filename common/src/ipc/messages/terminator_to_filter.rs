@@ -26,6 +26,23 @@ pub struct Decrypted {
     pub suite: Box<str>,
     /// JA4 fingerprint of the ClientHello.
     pub ja4: Box<str>,
+    /// Who the client has proved to be; `None`: it was not asked, or has no certificate.
+    pub identity: Option<Box<ClientIdentity>>,
+}
+
+/// A client certificate that was verified against the authorities of its site, as far as rules speak of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ClientIdentity {
+    /// Subject, `CN=ada,O=Shop` (RFC 4514, in the order of the certificate).
+    pub subject: Box<str>,
+    /// Its attributes one by one, `CN=ada`.
+    pub subject_attributes: Vec<Box<str>>,
+    /// Issuer, as `subject`.
+    pub issuer: Box<str>,
+    /// Its attributes one by one.
+    pub issuer_attributes: Vec<Box<str>>,
+    /// Alternative names with their kind: `DNS:a.example`, `email:…`, `URI:…`, `IP:…`.
+    pub names: Vec<Box<str>>,
 }
 
 impl crate::ipc::Message for Decrypted {

@@ -47,13 +47,7 @@ pub(in crate::config::reference) const KEYS: &[Key] = &[
         "With `mode = \"span\"`, and in an http-filter that was built with the feature `otlp`. The collector is reached through \
          passthrough-relay, as every backend.",
     ),
-    key(
-        "http-filter.trace.path",
-        Kind::Text("a path"),
-        value("\"/v1/traces\""),
-        "The path at the collector.",
-        "",
-    ),
+    key("http-filter.trace.path", Kind::Text("a path"), value("\"/v1/traces\""), "The path at the collector.", ""),
     key(
         "http-filter.trace.queue",
         integer(16, 65_536),

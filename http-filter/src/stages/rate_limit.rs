@@ -1,0 +1,187 @@
+//! Rate limits: every `[[http-filter.rate-limit]]` and `[[http-filter.concurrency-limit]]` that applies counts the request; the first without
+//! room refuses it (429, RFC 6585 §4), and then it counts for none. Without limits this is one look at an empty list.
+//!
+//! The clock is read only where there are limits: the coarse one is too coarse to tell a burst from a pace.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use common::config::{self, HttpFilter};
+use common_http::limit::fields::Fields;
+use common_http::limit::gcra::{Rate, Standing, Verdict};
+use common_http::limit::places::{Place, Places};
+use common_http::limit::table::Table;
+use http::{HeaderMap, StatusCode};
+
+use super::limit_scope::{Facts, Scope};
+use crate::app::App;
+use crate::journey::Journey;
+use crate::response::Refusal;
+
+/// The limits of one configuration.
+#[derive(Debug, Default)]
+pub struct Limits {
+    rates: Vec<Rc<RateLimit>>,
+    concurrent: Vec<Rc<ConcurrencyLimit>>,
+}
+
+#[derive(Debug)]
+struct RateLimit {
+    own: config::RateLimit,
+    scope: Scope,
+    origin: Instant,
+    table: RefCell<Table>,
+}
+
+#[derive(Debug)]
+struct ConcurrencyLimit {
+    own: config::ConcurrencyLimit,
+    scope: Scope,
+    places: Places,
+}
+
+/// What a request takes with it until its answer is written.
+#[derive(Debug, Default)]
+pub struct Counted {
+    fields: Fields,
+    places: Vec<Place>,
+}
+
+impl Counted {
+    /// Tells the client where it stands.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        self.fields.write(headers);
+    }
+}
+
+impl Limits {
+    /// The configured limits. One that has not changed keeps its counts.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub fn new(filter: &HttpFilter, previous: Option<&Limits>) -> Result<Self, String> {
+        let rates = filter.rate_limits.iter().map(|own| {
+            let known = previous.and_then(|limits| limits.rates.iter().find(|limit| limit.own == *own));
+            known.map_or_else(|| RateLimit::new(own).map(Rc::new), |limit| Ok(Rc::clone(limit)))
+        });
+        let concurrent = filter.concurrency_limits.iter().map(|own| {
+            let known = previous.and_then(|limits| limits.concurrent.iter().find(|limit| limit.own == *own));
+            known.map_or_else(|| ConcurrencyLimit::new(own).map(Rc::new), |limit| Ok(Rc::clone(limit)))
+        });
+        Ok(Self { rates: rates.collect::<Result<_, _>>()?, concurrent: concurrent.collect::<Result<_, _>>()? })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rates.is_empty() && self.concurrent.is_empty()
+    }
+}
+
+impl RateLimit {
+    fn new(own: &config::RateLimit) -> Result<Self, String> {
+        let scope =
+            Scope::new(&own.scope).map_err(|error| format!("http-filter.rate-limit '{}': {error}", own.name))?;
+        let rate = Rate::new(own.requests, own.per, own.burst);
+        let table = RefCell::new(Table::new(rate, own.max_keys));
+        Ok(Self { own: own.clone(), scope, origin: Instant::now(), table })
+    }
+
+    /// `None`: it does not count here.
+    fn judge(&self, facts: &Facts<'_>, now: Instant) -> Option<Verdict> {
+        let key = self.scope.key(facts)?;
+        let now = now.saturating_duration_since(self.origin);
+        // A schedule of 0 means an unknown key, so time begins later.
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX).saturating_add(1);
+        Some(self.table.borrow_mut().judge(key, now))
+    }
+
+    fn give_back(&self, facts: &Facts<'_>) {
+        if let Some(key) = self.scope.key(facts) {
+            self.table.borrow_mut().give_back(key);
+        }
+    }
+
+    fn tell(&self, fields: &mut Fields, standing: Standing) {
+        fields.add(&self.own.name, self.own.requests, self.own.per, standing);
+    }
+}
+
+impl ConcurrencyLimit {
+    fn new(own: &config::ConcurrencyLimit) -> Result<Self, String> {
+        let name = &own.name;
+        let scope =
+            Scope::new(&own.scope).map_err(|error| format!("http-filter.concurrency-limit '{name}': {error}"))?;
+        Ok(Self { own: own.clone(), scope, places: Places::new(own.requests) })
+    }
+}
+
+/// Counts the request, or refuses it.
+pub fn judge(app: &App, facts: &Facts<'_>, journey: &mut Journey) -> Result<(), Refusal> {
+    if app.limits.is_empty() {
+        return Ok(());
+    }
+    let mut counted = Box::new(Counted::default());
+    let judged = rates(app, facts, &mut counted, journey).and_then(|()| {
+        concurrent(app, facts, &mut counted, journey).inspect_err(|_| give_back(&app.limits.rates, facts))
+    });
+    journey.counted(counted);
+    judged
+}
+
+fn rates(app: &App, facts: &Facts<'_>, counted: &mut Counted, journey: &mut Journey) -> Result<(), Refusal> {
+    if app.limits.rates.is_empty() {
+        return Ok(());
+    }
+    let now = Instant::now();
+    for (at, limit) in app.limits.rates.iter().enumerate() {
+        match limit.judge(facts, now) {
+            Some(Verdict::Within(_, standing)) if limit.own.headers && !limit.scope.observes() => {
+                limit.tell(&mut counted.fields, standing);
+            }
+            Some(Verdict::Beyond(..)) if limit.scope.observes() => observed(app, &limit.own.name, journey),
+            Some(Verdict::Beyond(after, standing)) => {
+                give_back(app.limits.rates.get(..at).unwrap_or_default(), facts);
+                counted.fields = Fields::default();
+                limit.tell(&mut counted.fields, standing);
+                counted.fields.retry_after(after);
+                app.metrics.rate_limited.up();
+                let reason = "Too many requests: wait as long as Retry-After says, then send fewer.";
+                return Err(refusal(&limit.own.name, reason, "rate-limited"));
+            }
+            Some(Verdict::Within(..)) | None => {}
+        }
+    }
+    Ok(())
+}
+
+fn give_back(limits: &[Rc<RateLimit>], facts: &Facts<'_>) {
+    limits.iter().for_each(|limit| limit.give_back(facts));
+}
+
+fn concurrent(app: &App, facts: &Facts<'_>, counted: &mut Counted, journey: &mut Journey) -> Result<(), Refusal> {
+    for limit in &app.limits.concurrent {
+        let Some(key) = limit.scope.key(facts) else { continue };
+        match limit.places.enter(key) {
+            Some(place) => counted.places.push(place),
+            None if limit.scope.observes() => observed(app, &limit.own.name, journey),
+            None => {
+                counted.places.clear();
+                counted.fields.retry_after(Duration::from_secs(1));
+                app.metrics.concurrency_limited.up();
+                let reason = "Too many requests at once: wait for the answers to earlier ones.";
+                return Err(refusal(&limit.own.name, reason, "too-many-at-once"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn observed(app: &App, name: &str, journey: &mut Journey) {
+    app.metrics.observed.up();
+    journey.observed(name);
+}
+
+fn refusal(name: &str, reason: &'static str, decision: &'static str) -> Refusal {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    Refusal { rule: Some(name.into()), ..Refusal::malformed(status, reason, decision, false) }
+}

@@ -1,0 +1,33 @@
+//! About 1,300 HTTP/1 requests by topic, in the order of RFC 9112: the request line, header lines, who is meant, how long the body is.
+
+mod bytes;
+pub mod chunks;
+pub mod encodings;
+mod fields;
+mod hosts;
+pub mod lengths;
+mod lines;
+mod plain;
+mod request_line;
+mod targets;
+
+use crate::case::Case;
+
+/// All of them; paths are judged with `path = "normalise"`.
+pub fn all() -> Vec<Case> {
+    [
+        plain::cases(),
+        request_line::cases(),
+        lines::cases(),
+        bytes::cases(),
+        fields::cases(),
+        hosts::cases(),
+        targets::cases(),
+        lengths::cases(),
+        encodings::cases(),
+        chunks::cases(),
+    ]
+    .concat()
+}
+
+pub use targets::ambiguous;
