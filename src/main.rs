@@ -8,6 +8,7 @@ mod check;
 mod command_line;
 mod demo;
 mod explain;
+mod metrics;
 mod plan;
 mod sandbox;
 mod say;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match verb {
         Verb::Up { config } => up::run(&config),
         Verb::Check { config } => check::run(&config),
+        Verb::Metrics(order) => metrics::run(&order),
         Verb::Status(order) => status::run(&order),
         Verb::Sandbox { place } => sandbox::run(&place),
         Verb::Demo { words } => demo::run(words),

@@ -18,7 +18,7 @@ use crate::ipc::peer::PeerCheck;
 use crate::ipc::receiver::{Arrival, Receiver, Verdict};
 use crate::net::listen_fds::{InheritError, Inherited};
 use crate::observe::metrics::Figures;
-use crate::observe::output;
+use crate::observe::{output, page};
 use crate::process::Process;
 use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
 use crate::sys::socket::with_open_descriptors;
@@ -138,7 +138,7 @@ impl Context {
     fn answer_control(&self, listener: OwnedFd, figures: Rc<dyn Figures>, peers: PeerCheck) {
         let context = self.clone();
         let receiver = Receiver::new(CONTROL, peers, move |arrival: Arrival<Control, ControlReply>| {
-            let reply = context.control(arrival.parcel.body, &*figures);
+            let reply = context.control(arrival.parcel.body, arrival.parcel.descriptors, &*figures);
             if let Some(replier) = arrival.replier {
                 replier.send(reply, Vec::new());
             }
@@ -147,7 +147,7 @@ impl Context {
         tokio::task::spawn_local(receiver.serve(listener));
     }
 
-    fn control(&self, question: Control, figures: &dyn Figures) -> ControlReply {
+    fn control(&self, question: Control, descriptors: Vec<OwnedFd>, figures: &dyn Figures) -> ControlReply {
         match question {
             Control::Status => ControlReply::Status(Box::new(Status {
                 process: self.inner.process,
@@ -163,11 +163,26 @@ impl Context {
                     .chain(output::figures().map(|(name, value)| (name.into(), value)))
                     .collect(),
             })),
+            Control::Metrics => {
+                let text = page::render(&self.facts(), figures);
+                descriptors.into_iter().for_each(|stream| page::send(stream, text.clone()));
+                ControlReply::Done
+            }
             Control::Sandbox => ControlReply::Sandbox(Box::new(self.inner.report.clone())),
             Control::Drain => {
                 self.stop();
                 ControlReply::Done
             }
+        }
+    }
+
+    fn facts(&self) -> page::Facts {
+        page::Facts {
+            process: self.inner.process,
+            instance: self.inner.instance,
+            uptime: self.inner.began.elapsed(),
+            draining: self.is_stopping(),
+            sandboxed: self.inner.report.holds(),
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod backoff;
 mod children;
+mod metrics_page;
 mod port_owner;
 mod runtime_dir;
 mod signals;
@@ -25,6 +26,7 @@ use tokio::sync::Notify;
 use crate::check;
 use crate::say::{count, say, span};
 use children::{Keeper, Recipe};
+use metrics_page::MetricsPage;
 use runtime_dir::RuntimeDir;
 use signals::Signals;
 use sockets::Sockets;
@@ -44,6 +46,7 @@ pub fn run(file: &Path) -> Result<(), String> {
     raise_open_files();
     let mut home = RuntimeDir::claim(&config.bulkhead.runtime_dir)?;
     let sockets = Sockets::open(&plan, &mut home)?;
+    let page = config.metrics.listen.map(|address| MetricsPage::new(address, &file)).transpose()?;
     let recipes = children::recipes(&plan, &file, home.path(), &sockets)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -51,11 +54,11 @@ pub fn run(file: &Path) -> Result<(), String> {
         .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
     let listening = sockets.listening().join(", ");
     drop(sockets); // the recipes hold what the processes need
-    runtime.block_on(supervise(recipes, &listening))
+    runtime.block_on(supervise(recipes, page, &listening))
     // `home` goes last and takes the names of the sockets with it
 }
 
-async fn supervise(recipes: Vec<Recipe>, listening: &str) -> Result<(), String> {
+async fn supervise(recipes: Vec<Recipe>, page: Option<MetricsPage>, listening: &str) -> Result<(), String> {
     let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
     let begun = Instant::now();
     let changed = Rc::new(Notify::new());
@@ -69,6 +72,7 @@ async fn supervise(recipes: Vec<Recipe>, listening: &str) -> Result<(), String> 
         }
     };
     if outcome.is_ok() {
+        let _page = page.map(MetricsPage::start); // it ends when this ends: the last figures are of a living house
         let many = count(keepers.len(), "process serves", "processes serve");
         say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
         let signal = signals.next().await;

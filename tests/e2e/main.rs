@@ -14,6 +14,7 @@ mod forwarding;
 mod hand_over;
 mod launcher;
 mod limits;
+mod metrics;
 mod observe;
 mod passthrough;
 mod rate_limits;

@@ -4,6 +4,7 @@
 //! no deadline in here either, the caller sets one.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -33,13 +34,25 @@ impl From<CodecError> for AskError {
     }
 }
 
+/// As [`ask_with`], for questions that carry no descriptor.
+///
+/// # Errors
+/// See [`AskError`].
+pub async fn ask<M: Message, R: Message>(socket: &Path, question: &M) -> Result<R, AskError> {
+    ask_with(socket, question, &[]).await
+}
+
 /// Asks the process that listens on `socket`. Call inside the runtime, and with a deadline: a process that hangs never
 /// answers.
 ///
 /// # Errors
 /// See [`AskError`].
-pub async fn ask<M: Message, R: Message>(socket: &Path, question: &M) -> Result<R, AskError> {
-    debug_assert_eq!(question.descriptors(), 0);
+pub async fn ask_with<M: Message, R: Message>(
+    socket: &Path,
+    question: &M,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<R, AskError> {
+    debug_assert_eq!(question.descriptors(), descriptors.len());
     let channel = connect(socket).and_then(Channel::new).map_err(AskError::Connect)?;
     let mut buffer = vec![0; MAX_FRAME];
     loop {
@@ -48,7 +61,7 @@ pub async fn ask<M: Message, R: Message>(socket: &Path, question: &M) -> Result<
             let frame = buffer.get(..length).unwrap_or_default();
             for (_, back) in codec::decode::<Back<R>>(frame)? {
                 match back {
-                    Back::Ready => send(&channel, question)?,
+                    Back::Ready => send(&channel, question, descriptors)?,
                     Back::Answer(answer) => return Ok(answer),
                     Back::Returned(_) | Back::Draining => return Err(AskError::Returned),
                     Back::Taken(_) => {}
@@ -65,10 +78,10 @@ fn connect(socket: &Path) -> io::Result<std::os::fd::OwnedFd> {
     Ok(end)
 }
 
-fn send<M: Message>(channel: &Channel, question: &M) -> Result<(), AskError> {
+fn send<M: Message>(channel: &Channel, question: &M, descriptors: &[BorrowedFd<'_>]) -> Result<(), AskError> {
     let mut frame = FrameWriter::default();
     frame.push(1, question)?;
-    Ok(channel.send(frame.bytes(), &[]).map_err(ChannelError::Io)?)
+    Ok(channel.send(frame.bytes(), descriptors).map_err(ChannelError::Io)?)
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ use std::fmt::Write as _;
 use super::histogram::{BOUNDS, Histogram};
 use super::metrics::{Figures, is_gauge};
 
-/// Bytes of a page at most: more families than this are not written, and the page says so.
+/// Bytes of a page of one process at most; samples beyond are left out.
 pub const MAX_PAGE: usize = 16 << 20;
+/// What one sample, or the head of a family, takes at most.
+const ROOM_FOR_ONE: usize = 4096;
 
 /// What a family counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,11 @@ impl Page {
         self.line("", labels, "", value);
     }
 
+    /// A sample in seconds.
+    pub fn micros(&mut self, micros: u64) {
+        self.line("", &[], "", seconds(micros));
+    }
+
     /// All samples of one histogram.
     pub fn histogram(&mut self, labels: &[(&str, &str)], histogram: &Histogram) {
         let counts = histogram.cumulated();
@@ -79,7 +86,11 @@ impl Page {
         self.line("_count", labels, "", counts.last().copied().unwrap_or_default());
     }
 
+    /// Past [`MAX_PAGE`] nothing is added: a page that grows without end helps nobody.
     fn line(&mut self, ending: &str, labels: &[(&str, &str)], last: &str, value: impl std::fmt::Display) {
+        if self.text.len() > MAX_PAGE - ROOM_FOR_ONE {
+            return;
+        }
         let _ = write!(self.text, "{}{ending}{{{}", self.family, self.common);
         for (name, value) in labels {
             let _ = write!(self.text, ",{name}=\"{}\"", escape(value, true));

@@ -10,6 +10,9 @@ pub enum Control {
     Status,
     /// Answered with [`ControlReply::Sandbox`].
     Sandbox,
+    /// The figures as text for Prometheus, written into the stream that comes with the question. Answered with
+    /// [`ControlReply::Done`] at once.
+    Metrics,
     /// Take nothing new, finish what is begun, then exit. Answered with [`ControlReply::Done`] at once.
     Drain,
 }
@@ -48,7 +51,7 @@ pub struct Status {
 
 impl crate::ipc::Message for Control {
     fn descriptors(&self) -> usize {
-        0
+        usize::from(matches!(self, Self::Metrics))
     }
 }
 
