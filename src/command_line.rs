@@ -108,8 +108,9 @@ fn metrics(words: impl Iterator<Item = OsString>) -> Result<Verb, String> {
     if let Some(at) = words.iter().position(|word| word == "--listen") {
         let address = words.get(at + 1).map(|word| word.to_string_lossy().into_owned());
         let address = address.ok_or("--listen needs an address after it, such as 127.0.0.1:9100")?;
-        let parsed: SocketAddr =
-            address.parse().map_err(|_| format!("`{address}` is not an address with a port, such as 127.0.0.1:9100"))?;
+        let parsed: SocketAddr = address
+            .parse()
+            .map_err(|_| format!("`{address}` is not an address with a port, such as 127.0.0.1:9100"))?;
         if !parsed.ip().is_loopback() {
             return Err(format!(
                 "other machines can reach {address}; if they may, write it into [metrics] with allow_remote = true"

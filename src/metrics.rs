@@ -56,9 +56,7 @@ async fn gather(targets: &[Target]) -> (String, Vec<String>) {
         })
         .collect();
     let (mut pages, mut silent) = (vec![String::new()], Vec::new());
-    let mut up = String::from(
-        "# HELP bulkhead_up 1 if the process answered\n# TYPE bulkhead_up gauge\n",
-    );
+    let mut up = String::from("# HELP bulkhead_up 1 if the process answered\n# TYPE bulkhead_up gauge\n");
     for (target, task) in targets.iter().zip(tasks) {
         let text = task.await.ok().and_then(Result::ok);
         let Target { process, instance, .. } = target;
@@ -82,14 +80,14 @@ fn broken(error: std::io::Error) -> Silence {
 /// The text of one process.
 async fn one(socket: &Path) -> Result<String, Silence> {
     let talk = async {
-        let (ours, theirs) = UnixStream::pair().map_err(|error| broken(error))?;
-        let theirs = theirs.into_std().map_err(|error| broken(error))?;
+        let (ours, theirs) = UnixStream::pair().map_err(broken)?;
+        let theirs = theirs.into_std().map_err(broken)?;
         let stream = [theirs.as_fd()];
         let asked = ask_with(socket, &Control::Metrics, &stream);
         let reply: ControlReply = tokio::time::timeout(DEADLINE, asked).await.map_err(|_| Silence::NoAnswer)??;
         drop(theirs); // the text ends when the process has written it
         match reply {
-            ControlReply::Done => own_page::receive(ours).await.map_err(|error| broken(error)),
+            ControlReply::Done => own_page::receive(ours).await.map_err(broken),
             _ => Err(Silence::NoAnswer),
         }
     };

@@ -169,7 +169,7 @@ impl App {
             underscores: underscores(filter.underscore_headers),
             forwarded: style(filter.forwarded),
             framing,
-            observe: Settings::new(config, metrics, previous.map(|app| &app.observe)),
+            observe: settings(config, relay, clock, metrics, previous)?,
             config: filter.clone(),
             metrics: metrics.clone(),
         })
@@ -185,6 +185,7 @@ impl App {
         access_list::rules(config, &environment)?;
         RequestLimits::new(&config.http_filter, None)
             .map(drop)
+            .and_then(|()| super::observe::settings::check(config))
             .and(Routes::new(config).map(drop))
             .map_err(|error| vec![error])
     }
@@ -193,6 +194,24 @@ impl App {
     pub fn buffer_limit(&self) -> usize {
         (self.framing.head * 2).max(64 * 1024)
     }
+}
+
+#[cfg_attr(not(feature = "otlp"), allow(unused_variables, unused_mut))]
+fn settings(
+    config: &Config,
+    relay: &Sender<Dial, Dialed>,
+    clock: &Clock,
+    metrics: &Metrics,
+    previous: Option<&App>,
+) -> Result<Settings, String> {
+    let previous = previous.map(|app| &app.observe);
+    let mut settings = Settings::new(config, metrics, previous)?;
+    #[cfg(feature = "otlp")]
+    {
+        let exporter = previous.and_then(|previous| previous.exporter.as_ref());
+        settings.exporter = crate::observe::otlp::Exporter::new(config, relay, clock, metrics, exporter);
+    }
+    Ok(settings)
 }
 
 fn style(choice: ForwardedHeaders) -> Style {

@@ -42,6 +42,8 @@ common::figures! {
         answers_4xx: "answers with a status from 400 to 499",
         answers_5xx: "answers with a status from 500 to 599",
         aborted: "requests whose client left before the last byte of its answer",
+        spans_sent: "spans that the collector took",
+        spans_dropped: "spans dropped because the queue was full or the collector refused them",
         bytes_in: "bytes of request bodies",
         bytes_out: "bytes of answer bodies",
     }

@@ -123,7 +123,11 @@ mod tests {
     fn answers_are_whole_and_close() {
         let text = |asked| String::from_utf8(answer(&asked, "a 1\n")).unwrap();
         let page = text(Asked::Page { head_only: false });
-        assert!(page.contains("Content-Length: 4\r\n") && page.contains("Connection: close\r\n") && page.ends_with("\r\n\r\na 1\n"));
+        assert!(
+            page.contains("Content-Length: 4\r\n")
+                && page.contains("Connection: close\r\n")
+                && page.ends_with("\r\n\r\na 1\n")
+        );
         assert!(text(Asked::Page { head_only: true }).ends_with("\r\n\r\n"));
         assert!(text(Asked::Refused("405 Method Not Allowed", "Only GET and HEAD.")).contains("Allow: GET, HEAD\r\n"));
     }

@@ -66,7 +66,8 @@ fn listener(address: Option<SocketAddr>) -> Result<StdListener, String> {
     {
         return Ok(StdListener::from(socket));
     }
-    let address = address.ok_or("error: say where: --listen 127.0.0.1:9100, or [metrics] listen in the configuration")?;
+    let address =
+        address.ok_or("error: say where: --listen 127.0.0.1:9100, or [metrics] listen in the configuration")?;
     StdListener::bind(address).map_err(|error| format!("error: metrics: {address} cannot be opened: {error}"))
 }
 

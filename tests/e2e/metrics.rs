@@ -52,7 +52,8 @@ fn read(page: &str) -> Result<BTreeMap<String, Family>, String> {
 }
 
 fn is_name(name: &str) -> Result<(), String> {
-    let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.starts_with(|c: char| c.is_ascii_digit());
+    let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !name.starts_with(|c: char| c.is_ascii_digit());
     if fits && !name.is_empty() { Ok(()) } else { Err(format!("{name:?} is no name")) }
 }
 
@@ -108,7 +109,8 @@ fn check(name: &str, family: &Family) -> Result<(), String> {
         let group = groups.entry(labels).or_default();
         match (own.strip_prefix(name), bound) {
             (Some("_bucket"), Some(bound)) => {
-                let bound = if bound == "+Inf" { f64::INFINITY } else { bound.parse().map_err(|_| format!("{own}: le"))? };
+                let bound =
+                    if bound == "+Inf" { f64::INFINITY } else { bound.parse().map_err(|_| format!("{own}: le"))? };
                 group.0.push((bound, *value));
             }
             (Some("_sum"), None) => group.1 += 1,
@@ -141,7 +143,9 @@ fn value(page: &BTreeMap<String, Family>, name: &str, wanted: &[(&str, &str)]) -
         .find_map(|ending| Some((page.get(name.strip_suffix(ending)?)?, *ending)))
         .or_else(|| Some((page.get(name)?, "")))
         .unwrap_or_else(|| panic!("there is no family {name}"));
-    let fits = |labels: &BTreeMap<String, String>| wanted.iter().all(|(key, value)| labels.get(*key).is_some_and(|own| own == value));
+    let fits = |labels: &BTreeMap<String, String>| {
+        wanted.iter().all(|(key, value)| labels.get(*key).is_some_and(|own| own == value))
+    };
     let own = family.samples.iter().filter(|(own, labels, _)| (ending.is_empty() || own == name) && fits(labels));
     own.map(|(_, _, value)| value).sum()
 }
@@ -198,7 +202,11 @@ fn the_page_is_valid_and_counts_what_happened() {
             ("bulkhead_http_filter_server_failures_total", &[("pool", "gone")], 1.0),
             ("bulkhead_http_filter_server_active", &[], 0.0),
             ("bulkhead_http_filter_server_first_byte_seconds_count", &[("pool", "app")], 20.0),
-            ("bulkhead_http_filter_sandboxed", &[], 2.0 * f64::from(u8::from(world.status().iter().all(|one| one["sandboxed"] == true)))),
+            (
+                "bulkhead_http_filter_sandboxed",
+                &[],
+                2.0 * f64::from(u8::from(world.status().iter().all(|one| one["sandboxed"] == true))),
+            ),
         ] {
             assert_eq!(value(&after, name, labels), wanted, "{name} {labels:?}");
         }
@@ -211,8 +219,18 @@ fn the_page_is_valid_and_counts_what_happened() {
                 assert!(names.iter().any(|name| after.contains_key(name)), "{process} {figure}");
             }
         }
+        // The manual knows every family.
+        let manual = include_str!("../../docs/metrics.md");
+        for name in after.keys().filter(|name| *name != "bulkhead_up") {
+            let own = ["sni_router_", "passthrough_relay_", "tls_terminator_", "http_filter_"].into_iter();
+            let short = name.strip_prefix("bulkhead_").unwrap();
+            let short = own.fold(short, |name, process| name.strip_prefix(process).unwrap_or(name));
+            let short = short.strip_suffix("_total").unwrap_or(short);
+            assert!(manual.contains(&format!("`{short}`")), "docs/metrics.md does not know {name}");
+        }
         // Nothing of a client stands in a label.
-        let labels: Vec<&String> = after.values().flat_map(|family| &family.samples).flat_map(|(_, labels, _)| labels.values()).collect();
+        let labels: Vec<&String> =
+            after.values().flat_map(|family| &family.samples).flat_map(|(_, labels, _)| labels.values()).collect();
         assert!(!labels.iter().any(|label| label.contains("secret") || label.contains("hello")));
     });
 }
@@ -268,7 +286,8 @@ fn a_port_for_everybody_has_to_be_asked_for() {
         let folder = harness::folder::temporary();
         let file = folder.path().join("bulkhead.toml");
         std::fs::write(&file, "[metrics]\nlisten = \"0.0.0.0:9100\"\n").unwrap();
-        let output = std::process::Command::new(harness::binaries::path("bulkhead")).arg("check").arg(&file).output().unwrap();
+        let output =
+            std::process::Command::new(harness::binaries::path("bulkhead")).arg("check").arg(&file).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && text.contains("allow_remote = true"), "{text}");
     });

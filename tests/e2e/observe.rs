@@ -37,7 +37,14 @@ fn json_world(name: &str, backend: &Backend) -> Builder {
 fn lines(world: &World) -> Vec<Value> {
     let own = world.log().into_iter().filter(|line| line.starts_with('{'));
     let parsed = own.map(|line| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}")));
-    parsed.filter(|line: &Value| line["message"] == "request" && line["process"] == "http-filter").collect()
+    let own: Vec<Value> =
+        parsed.filter(|line: &Value| line["message"] == "request" && line["process"] == "http-filter").collect();
+    let manual = include_str!("../../docs/operations.md");
+    for (name, value) in own.iter().flat_map(|line| line.as_object().unwrap()) {
+        assert!(manual.contains(&format!("| `{name}` |")), "docs/operations.md does not know {name}");
+        assert!(!value.is_null() && !value.is_object() && !value.is_array(), "{name}: {value}");
+    }
+    own
 }
 
 /// Waits for the line of a path.
@@ -241,5 +248,158 @@ fn a_trace_passes_begins_or_is_dropped() {
         let line = line_of(&span, "/begin");
         let own = format!("00-{}-{}-01", line["trace_id"].as_str().unwrap(), line["span_id"].as_str().unwrap());
         assert!(last("traceparent") == own && last("tracestate").is_empty(), "{own}");
+    });
+}
+
+/// The spans that a collector was sent.
+fn spans(collector: &Backend) -> Vec<Value> {
+    let bodies = seen(collector).into_iter().map(|request| {
+        assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/v1/traces"));
+        assert_eq!(request.get("content-type"), Some("application/json"));
+        serde_json::from_slice::<Value>(&request.body).expect("JSON")
+    });
+    let resources: Vec<Value> = bodies.flat_map(|body| body["resourceSpans"].as_array().unwrap().clone()).collect();
+    assert!(resources.iter().all(|one| one["resource"]["attributes"][0]["value"]["stringValue"] == "bulkhead"));
+    let scopes = resources.iter().flat_map(|one| one["scopeSpans"].as_array().unwrap());
+    scopes.flat_map(|scope| scope["spans"].as_array().unwrap().clone()).collect()
+}
+
+fn attribute<'a>(span: &'a Value, name: &str) -> &'a Value {
+    let found = span["attributes"].as_array().unwrap().iter().find(|attribute| attribute["key"] == name);
+    &found.unwrap_or_else(|| panic!("{name} in {span}"))["value"]
+}
+
+#[test]
+fn recorded_spans_reach_the_collector_and_others_do_not() {
+    const RECORDED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const UNRECORDED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b7-00";
+    within(90, || {
+        let (backend, collector) = (Backend::application(), Backend::application());
+        let world = json_world("otlp", &backend)
+            .pool("collector", &[collector.address()])
+            .set("http-filter.trace", "mode", "\"span\"")
+            .set("http-filter.trace", "sample", "2")
+            .set("http-filter.trace", "export", "\"collector\"")
+            .set("http-filter.trace", "interval", "\"100ms\"")
+            .with("[[http-filter.access]]\nname = \"no-admin\"\naction = \"deny\"\npaths = [\"/admin\"]\n")
+            .start();
+        get(world.http(), "/recorded?secret", &format!("traceparent: {RECORDED}\r\n"));
+        get(world.http(), "/unrecorded", &format!("traceparent: {UNRECORDED}\r\n"));
+        get(world.http(), "/admin", &format!("traceparent: {RECORDED}\r\n"));
+        for _ in 0..10 {
+            get(world.http(), "/new", ""); // every second one begins a trace that is recorded
+        }
+        let all = eventually(10, "seven spans", || Some(spans(&collector)).filter(|spans| spans.len() == 7));
+        let of = |path: &str| {
+            let own = all.iter().filter(|span| attribute(span, "url.path")["stringValue"] == path);
+            own.collect::<Vec<_>>()
+        };
+        assert_eq!((of("/unrecorded").len(), of("/new").len(), of("/admin").len()), (0, 5, 1));
+        let span = of("/recorded")[0];
+        assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!((&span["parentSpanId"], &span["kind"]), (&"00f067aa0ba902b7".into(), &2.into()));
+        assert_eq!(span["name"], "GET everything-to-app");
+        assert_eq!(attribute(span, "http.response.status_code")["intValue"], "200");
+        let line = line_of(&world, "/recorded");
+        assert_eq!(
+            (&span["spanId"], attribute(span, "bulkhead.request_id")),
+            (&line["span_id"], &serde_json::json!({ "stringValue": line["request_id"] }))
+        );
+        let nanos = |name: &str| span[name].as_str().unwrap().parse::<u64>().unwrap();
+        assert!(nanos("startTimeUnixNano") < nanos("endTimeUnixNano"));
+        assert_eq!(attribute(of("/admin")[0], "bulkhead.rule")["stringValue"], "no-admin");
+        assert!(of("/new").iter().all(|span| span.get("parentSpanId").is_none()));
+        assert!(!all.iter().any(|span| span.to_string().contains("secret")), "no query leaves");
+        eventually(5, "the figure", || (world.figure("http-filter", "spans_sent") == 7).then_some(()));
+        assert_eq!(world.figure("http-filter", "spans_dropped"), 0);
+    });
+}
+
+#[test]
+fn a_collector_that_is_gone_costs_spans_but_no_request() {
+    within(90, || {
+        let backend = Backend::application();
+        let held = harness::ports::hold();
+        let dead: SocketAddr = ([127, 0, 0, 1], held.port).into();
+        drop(held);
+        let world = json_world("otlp-gone", &backend)
+            .pool("collector", &[dead])
+            .set("http-filter.trace", "mode", "\"span\"")
+            .set("http-filter.trace", "export", "\"collector\"")
+            .set("http-filter.trace", "queue", "16")
+            .set("http-filter.trace", "interval", "\"100ms\"")
+            .start();
+        for _ in 0..40 {
+            assert_eq!(get(world.http(), "/x", "").status, 200);
+        }
+        eventually(5, "the figure", || (world.figure("http-filter", "spans_dropped") == 24).then_some(()));
+        world.log().iter().find(|line| line.contains("spans are not taken")).expect("a line says so");
+        assert_eq!(world.figure("http-filter", "spans_sent"), 0);
+    });
+}
+
+/// Ends with the test, also when that fails.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_no_request() {
+    // The launcher's standard error is a pipe that is read late: the processes share it.
+    within(90, || {
+        let backend = Backend::application();
+        let folder = harness::folder::temporary();
+        let held = harness::ports::hold();
+        let port = held.port;
+        drop(held);
+        let file = folder.path().join("bulkhead.toml");
+        let text = format!(
+            "[bulkhead]\nruntime_dir = \"{}/run\"\n[log]\nformat = \"json\"\nbuffer = \"16KiB\"\n\
+             [[sni-router.listen]]\nname = \"web\"\naddress = \"127.0.0.1:{port}\"\nprotocol = \"http\"\n\
+             [[pool]]\nname = \"app\"\nservers = \"{}\"\n[[http-filter.route]]\nname = \"all\"\npool = \"app\"\n",
+            folder.path().display(),
+            backend.address()
+        );
+        std::fs::create_dir(folder.path().join("run")).unwrap();
+        std::fs::write(&file, text).unwrap();
+        let mut child = Killed(
+            std::process::Command::new(harness::binaries::path("bulkhead"))
+                .arg("up")
+                .arg(&file)
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap(),
+        );
+        let address: SocketAddr = ([127, 0, 0, 1], port).into();
+        eventually(20, "it serves", || std::net::TcpStream::connect(address).is_ok().then_some(()));
+        let mut stream = raw::connect(address);
+        // 64 KiB of pipe and 16 KiB of buffer hold some 200 lines.
+        for _ in 0..1500 {
+            stream.write_all(b"GET /flood HTTP/1.1\r\nHost: www.test\r\n\r\n").unwrap();
+            assert_eq!(http::read_answer(&mut stream).unwrap().status, 200);
+        }
+        drop(stream);
+        let log = harness::world::Log::default();
+        log.follow(child.0.stderr.take().unwrap());
+        let told = eventually(10, "the loss is told", || {
+            let lines = log.lines();
+            let dropped: u64 =
+                lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()?["dropped"].as_u64()).sum();
+            let written = lines.iter().filter(|line| line.contains("/flood")).count();
+            (dropped > 0 && dropped + u64::try_from(written).unwrap() == 1500).then_some(lines)
+        });
+        assert!(told.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "every line is whole");
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(i32::try_from(child.0.id()).unwrap()),
+            nix::sys::signal::Signal::SIGTERM,
+        )
+        .unwrap();
+        assert!(child.0.wait().unwrap().success());
     });
 }

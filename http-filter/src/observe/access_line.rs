@@ -54,7 +54,10 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("slow", "`true` if it took longer than `log.slow`, else absent"),
     ("aborted", "`true` if the client left before the last byte of its answer, else absent"),
     ("error", "why the answer broke off; absent if it did not"),
-    ("sample", "the line stands for so many successful requests (`log.sample`); absent if it is 1 or the line is always written"),
+    (
+        "sample",
+        "the line stands for so many successful requests (`log.sample`); absent if it is 1 or the line is always written",
+    ),
 ];
 
 /// Writes the line if it is to be written.
@@ -174,5 +177,42 @@ fn protocol(version: Version) -> &'static str {
         Version::HTTP_2 => "HTTP/2.0",
         Version::HTTP_3 => "HTTP/3.0",
         _ => "HTTP/1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The table of docs/operations.md; `BLESS=1` writes it.
+    #[test]
+    fn the_manual_lists_the_fields() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+        let (begin, end) =
+            ("<!-- fields: written by `BLESS=1 cargo test -p http-filter fields` -->\n", "<!-- end of fields -->");
+        let common = [
+            ("time", "when the line was written"),
+            ("level", "`INFO`"),
+            ("process", "`http-filter`"),
+            ("instance", "number of the process"),
+            ("message", "`request`"),
+        ];
+        let mut table = String::from("\n| field | meaning |\n| --- | --- |\n");
+        for (name, meaning) in common.iter().chain(FIELDS) {
+            table.push_str(&format!("| `{name}` | {meaning} |\n"));
+        }
+        table.push('\n');
+        let manual = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = manual.split_once(begin).unwrap();
+        let (written, after) = rest.split_once(end).unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, [before, begin, &table, end, after].concat()).unwrap();
+        } else {
+            assert!(
+                written == table,
+                "docs/operations.md does not list the fields as they are; BLESS=1 writes it anew"
+            );
+        }
     }
 }

@@ -90,7 +90,7 @@ mod tests {
     const CAME: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
-        let mut settings = Settings::new(&Config::default(), &crate::metrics::Metrics::default(), None);
+        let mut settings = Settings::new(&Config::default(), &crate::metrics::Metrics::default(), None).unwrap();
         change(&mut settings);
         settings
     }

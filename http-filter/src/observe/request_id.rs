@@ -118,7 +118,10 @@ mod tests {
         let ids = RequestIds::default();
         let made: BTreeSet<String> = (0..10_000).map(|_| ids.make().with(str::to_owned)).collect();
         assert_eq!(made.len(), 10_000);
-        assert!(made.iter().all(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())));
+        assert!(
+            made.iter()
+                .all(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()))
+        );
         let beginnings: BTreeSet<&str> = made.iter().filter_map(|id| id.get(..16)).collect();
         assert_eq!(beginnings.len(), 1, "the process's own half");
         assert_eq!(ids.make().value().len(), 32);

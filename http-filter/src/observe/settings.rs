@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use common::config::{AccessFields, Config, RequestIdPolicy, TraceMode, TraceTrust};
 
+#[cfg(feature = "otlp")]
+use super::otlp::Exporter;
 use super::request_id::{RequestIds, mixed, random};
 use crate::metrics::Metrics;
 
@@ -32,7 +34,19 @@ pub struct Settings {
     pub lasting: Rc<Lasting>,
     /// Where recorded spans go.
     #[cfg(feature = "otlp")]
-    pub exporter: Option<super::otlp::Exporter>,
+    pub exporter: Option<Exporter>,
+}
+
+/// What `--check` judges: an export needs the code for it.
+///
+/// # Errors
+/// One sentence.
+pub fn check(config: &Config) -> Result<(), String> {
+    if cfg!(feature = "otlp") || config.http_filter.observe.trace.export.is_none() {
+        return Ok(());
+    }
+    let build = "build it with `--features otlp`, or remove the key";
+    Err(format!("http-filter.trace.export: this http-filter was built without the export of traces; {build}"))
 }
 
 /// Counters that a reload does not reset.
@@ -53,10 +67,14 @@ impl Default for Lasting {
 
 impl Settings {
     /// From the configuration; what lasts is taken over from the one before.
-    pub fn new(config: &Config, metrics: &Metrics, previous: Option<&Self>) -> Self {
+    ///
+    /// # Errors
+    /// What this build cannot do.
+    pub fn new(config: &Config, metrics: &Metrics, previous: Option<&Self>) -> Result<Self, String> {
+        check(config)?;
         metrics.labelled.announce(config);
         let observe = &config.http_filter.observe;
-        Self {
+        Ok(Self {
             log: config.log.writes_access(),
             sample: config.log.sample,
             slow: config.log.slow,
@@ -68,6 +86,14 @@ impl Settings {
             lasting: previous.map_or_else(Rc::default, |previous| Rc::clone(&previous.lasting)),
             #[cfg(feature = "otlp")]
             exporter: None,
+        })
+    }
+
+    /// Before the process ends: what waits to be sent elsewhere is sent.
+    pub async fn finish(&self) {
+        #[cfg(feature = "otlp")]
+        if let Some(exporter) = &self.exporter {
+            exporter.finish().await;
         }
     }
 

@@ -78,7 +78,9 @@ pub async fn serve(opened: Opened, context: Context) {
         metrics: metrics.clone(),
     });
     // http-filter may reach the servers of its own routes, not those of passthrough pools.
-    let routed = |pool: &&config::Pool| config.http_filter.routes.iter().any(|route| route.pool == pool.name);
+    let exports = |pool: &config::Pool| config.http_filter.observe.trace.export.as_ref() == Some(&pool.name);
+    let routed =
+        |pool: &&config::Pool| exports(pool) || config.http_filter.routes.iter().any(|route| route.pool == pool.name);
     let dials = DialService::new(
         config.pools.iter().filter(routed),
         guard(&config),

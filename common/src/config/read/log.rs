@@ -1,4 +1,4 @@
-//! `[log]`.
+//! `[log]`: level, form, and what a line of a request costs and shows.
 
 use super::report_repeated;
 use crate::config::checked::{AccessFields, Log, LogFormat, LogLevel};

@@ -1,4 +1,4 @@
-//! `[metrics]`.
+//! `[metrics]`: a port for Prometheus, on loopback unless the file says otherwise.
 
 use crate::config::checked::MetricsPage;
 use crate::config::ledger::Address;
