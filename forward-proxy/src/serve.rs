@@ -262,7 +262,8 @@ fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
 /// Accepts until told to stop, then finishes what is under way.
 pub async fn serve(opened: Opened, context: Context) {
     let Opened { config, policy, listeners, directory, authenticator, metrics } = opened;
-    let proxy = Proxy::start(&config.forward_proxy, policy, config.log.access, authenticator, directory, metrics);
+    let proxy =
+        Proxy::start(&config.forward_proxy, policy, config.log.writes_access(), authenticator, directory, metrics);
     let mut accepting = Vec::new();
     for (name, socket) in listeners {
         let proxy = Rc::clone(&proxy);

@@ -90,14 +90,14 @@ pub fn write(account: &Account, settings: &Settings, total: Duration) {
 fn who(account: &Account, line: &mut Line<'_>) {
     match &account.context.id {
         RequestId::Given(value) => line.bytes("request_id", value.as_bytes(), LONGEST),
-        own @ RequestId::Own(..) => own.with(|id| line.text("request_id", id)),
+        own @ RequestId::Own(..) => own.with(|id| line.word("request_id", id)),
     }
     if let Some(here) = &account.context.here {
         let (mut trace, mut span) = ([0_u8; 32], [0_u8; 16]);
         here.write_trace(&mut trace);
         super::hex(&mut span, here.span);
-        line.text("trace_id", std::str::from_utf8(&trace).unwrap_or_default());
-        line.text("span_id", std::str::from_utf8(&span).unwrap_or_default());
+        line.word("trace_id", std::str::from_utf8(&trace).unwrap_or_default());
+        line.word("span_id", std::str::from_utf8(&span).unwrap_or_default());
     }
     let client = &account.connection.client;
     match account.client.filter(|address| *address != client.ends.client.ip()) {
@@ -115,7 +115,7 @@ fn who(account: &Account, line: &mut Line<'_>) {
 }
 
 fn what(account: &Account, line: &mut Line<'_>) {
-    line.text("protocol", protocol(account.version));
+    line.word("protocol", protocol(account.version));
     line.cut("method", account.method.as_str(), LONGEST);
     if account.read {
         line.cut("host", &account.host, LONGEST);
@@ -134,13 +134,17 @@ fn what(account: &Account, line: &mut Line<'_>) {
 
 fn outcome(account: &Account, line: &mut Line<'_>) {
     line.number("status", account.status.into());
-    line.text("stage", account.stage);
-    line.text("decision", account.decision);
+    line.word("stage", account.stage);
+    line.word("decision", account.decision);
     line.maybe("rule", account.rule.as_deref());
     line.maybe("reason", account.reason.as_deref());
     line.maybe("observed", account.observed.as_deref());
-    line.maybe("route", account.route.as_deref());
-    line.maybe("pool", account.pool.as_deref());
+    // Names of the configuration are labels: nothing in them needs an escape.
+    for (name, value) in [("route", &account.route), ("pool", &account.pool)] {
+        if let Some(value) = value {
+            line.word(name, value);
+        }
+    }
     if account.attempts > 0 {
         line.text("server", &account.server);
         line.number("attempts", account.attempts.into());

@@ -74,7 +74,7 @@ pub async fn serve(opened: Opened, context: Context) {
         options: TunnelOptions { idle: relay.idle_deadline, half_closed: relay.half_closed_deadline },
         pipes: PipePool::new(relay.splice_pipes, PIPE_SIZE),
         limit: ClientLimit::new(relay.max_connections, relay.max_connections_per_address),
-        log: config.log.access,
+        log: config.log.writes_access(),
         metrics: metrics.clone(),
     });
     // http-filter may reach the servers of its own routes, not those of passthrough pools.
