@@ -229,7 +229,9 @@ where
         return match (component.check)(&config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problems) => {
-                problems.iter().for_each(|problem| eprintln!("error: {problem}"));
+                // What was drawn under its source line begins so already.
+                let label = |problem: &str| if problem.starts_with("error") { "" } else { "error: " };
+                problems.iter().for_each(|problem| eprintln!("{}{problem}", label(problem)));
                 ExitCode::FAILURE
             }
         };

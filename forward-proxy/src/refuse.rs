@@ -157,7 +157,7 @@ impl Refusal {
                 "dns_error",
                 format!("DNS gives no address for {destination}: {detail}."),
             ),
-            DialError::Unreachable(detail) => (
+            DialError::Unreachable(detail) | DialError::Tls(detail) => (
                 StatusCode::BAD_GATEWAY,
                 "connect",
                 "connection_refused",

@@ -18,6 +18,7 @@ use common_http::h2_guard::{Budgets, Counts};
 use common_http::headers::{Style, Underscores};
 use tokio::sync::Notify;
 
+use super::certified::Certified;
 use super::metrics::Metrics;
 use super::observe::settings::Settings;
 use super::route::{Route, Routes};
@@ -27,6 +28,7 @@ use super::streams::{StreamDeadlines, StreamWatch};
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
+use super::upstream::tls::BackendTls;
 
 /// What outlives a reload.
 pub struct Instance {
@@ -130,6 +132,8 @@ pub struct App {
     pub underscores: Underscores,
     /// What the backend is told about the client.
     pub forwarded: Style,
+    /// Hosts that ask for client certificates.
+    pub certified: Certified,
     /// Access rules.
     pub access: RuleSet,
     /// Rate and concurrency limits.
@@ -159,8 +163,9 @@ impl App {
             ..Limits::DEFAULT
         };
         let environment = access_list::environment(config, files)?;
-        let pools = pools(config, relay, clock, previous)?;
+        let pools = pools(config, files, relay, clock, previous)?;
         Ok(Self {
+            certified: Certified::new(&config.sites),
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             h2_budgets: Arc::new(h2_budgets(filter)),
             limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,
@@ -169,7 +174,7 @@ impl App {
             underscores: underscores(filter.underscore_headers),
             forwarded: style(filter.forwarded),
             framing,
-            observe: settings(config, relay, clock, metrics, previous)?,
+            observe: settings(config, files, relay, clock, metrics, previous)?,
             config: filter.clone(),
             metrics: metrics.clone(),
         })
@@ -181,6 +186,10 @@ impl App {
     /// What is wrong, one sentence each.
     pub fn check(config: &Config) -> Result<(), Vec<String>> {
         let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
+        for pool in &config.pools {
+            let made = BackendTls::new(&pool.transport, &files).map(drop);
+            made.map_err(|error| vec![format!("pool '{}': {error}", pool.name)])?;
+        }
         let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
         RequestLimits::new(&config.http_filter, None)
@@ -199,6 +208,7 @@ impl App {
 #[cfg_attr(not(feature = "otlp"), allow(unused_variables, unused_mut))]
 fn settings(
     config: &Config,
+    files: &Files,
     relay: &Sender<Dial, Dialed>,
     clock: &Clock,
     metrics: &Metrics,
@@ -209,7 +219,7 @@ fn settings(
     #[cfg(feature = "otlp")]
     {
         let exporter = previous.and_then(|previous| previous.exporter.as_ref());
-        settings.exporter = crate::observe::otlp::Exporter::new(config, relay, clock, metrics, exporter);
+        settings.exporter = crate::observe::otlp::Exporter::new(config, files, relay, clock, metrics, exporter)?;
     }
     Ok(settings)
 }
@@ -270,6 +280,7 @@ fn stream_deadlines(filter: &HttpFilter) -> StreamDeadlines {
 /// The pools that routes lead to. One whose configuration has not changed keeps its connections and what it knows of its servers.
 fn pools(
     config: &Config,
+    files: &Files,
     relay: &Sender<Dial, Dialed>,
     clock: &Clock,
     previous: Option<&App>,
@@ -281,9 +292,16 @@ fn pools(
             continue;
         }
         let own = config.pool(&route.pool).ok_or_else(|| format!("there is no pool {}", route.pool))?;
-        let known = previous.and_then(|app| app.pools.iter().find(|pool| pool.is_made_from(own, filter)));
-        let new = || Rc::new(ServerPool::new(own, filter, RelayDialer(relay.clone()), clock.clone()));
-        pools.push(known.map_or_else(new, Rc::clone));
+        let same = |pool: &&Rc<ServerPool>| {
+            pool.is_made_from(own, filter) && pool.dialer().is_made_from(&own.transport, files)
+        };
+        if let Some(known) = previous.and_then(|app| app.pools.iter().find(same)) {
+            pools.push(Rc::clone(known));
+            continue;
+        }
+        let dialer = RelayDialer::new(relay.clone(), &own.transport, files);
+        let dialer = dialer.map_err(|error| format!("pool '{}': {error}", own.name))?;
+        pools.push(Rc::new(ServerPool::new(own, filter, dialer, clock.clone())));
     }
     Ok(pools)
 }

@@ -116,6 +116,7 @@ fn h1(app: &App) -> hyper::server::conn::http1::Builder {
     let mut builder = hyper::server::conn::http1::Builder::new();
     // The guard refuses larger heads with words; hyper's own limits only stand behind it.
     builder.header_read_timeout(None).max_buf_size(app.buffer_limit());
+    builder.half_close(app.config.answers_half_closed);
     if app.config.max_headers > HYPERS_HEADERS {
         builder.max_headers(app.config.max_headers); // with any number but its own, hyper allocates its tables for each request
     }
@@ -147,7 +148,8 @@ fn h2(instance: &Instance, app: &App) -> hyper::server::conn::http2::Builder<Exe
         .max_send_buf_size(SEND_BUFFER)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_frame_size(16 * 1024);
+        .max_frame_size(16 * 1024)
+        .enable_connect_protocol(); // WebSocket (RFC 8441); every other CONNECT is refused by the pipeline
     builder
 }
 

@@ -1,13 +1,15 @@
 //! http-filter: HTTP behind termination, in the order in which a request meets the files:
 //! [`receive`] (sockets come in over IPC) → [`connection`] (hyper, h1 or h2 by ALPN) → [`pipeline`] (THE order of decisions) →
-//! [`normalise`] (one reading) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`upstream`] (balance, dial through the
+//! [`normalise`] (one reading; [`certified`]) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
 //!
 //! The process owns no network: clients' sockets are handed to it, backends' sockets are dialled for it.
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod certified;
 pub mod connection;
+pub mod grpc;
 pub mod journey;
 pub mod metrics;
 pub mod normalise;

@@ -37,15 +37,13 @@ pub fn read<'a>(app: &App, connection: &Connection, parts: &'a Parts) -> Result<
         Refusal { status: StatusCode::BAD_REQUEST, reason, rule: None, decision: "ambiguous-target", close }
     })?;
     if connection.client.server_name().is_some_and(|name| *name != *target.host) {
-        app.metrics.misdirected.up();
         let reason = "Misdirected request: its Host is not the name this TLS connection was opened for. Use a connection of its own.";
-        return Err(Refusal {
-            status: StatusCode::MISDIRECTED_REQUEST,
-            reason: reason.into(),
-            rule: None,
-            decision: "misdirected",
-            close: false,
-        });
+        return Err(misdirected(app, reason, None));
+    }
+    if !app.certified.admits(&connection.client, &target.host) {
+        let reason =
+            "Misdirected request: this Host asks for a client certificate. Use a TLS connection that names it (SNI).";
+        return Err(misdirected(app, reason, Some("site.client_auth")));
     }
     let peer = connection.client.ends.client.ip();
     let client = if connection.forwarder.borrow().is_trusted() {
@@ -55,6 +53,17 @@ pub fn read<'a>(app: &App, connection: &Connection, parts: &'a Parts) -> Result<
         peer
     };
     Ok(Seen { client, target })
+}
+
+fn misdirected(app: &App, reason: &'static str, rule: Option<&str>) -> Refusal {
+    app.metrics.misdirected.up();
+    Refusal {
+        status: StatusCode::MISDIRECTED_REQUEST,
+        reason: reason.into(),
+        rule: rule.map(Into::into),
+        decision: "misdirected",
+        close: false,
+    }
 }
 
 /// `underscore_headers = "refuse"`: many backends read `X_Forwarded_For` and `X-Forwarded-For` as one.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use common_http::guarded::{Exchange, HeadVerdict};
 use common_http::h2_gate::check_h2;
+use common_http::headers::join_cookies;
 use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -18,7 +19,7 @@ use super::response::{self, FilterBody, Refusal};
 use super::route::Route;
 use super::stages::limit_scope::Facts;
 use super::stages::{access_list, rate_limit};
-use super::{normalise, route, upgrade, upstream};
+use super::{grpc, normalise, route, upgrade, upstream};
 
 /// One request, from hyper to hyper.
 pub async fn run(
@@ -30,8 +31,10 @@ pub async fn run(
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
     let accept = request.headers().get(http::header::ACCEPT).cloned();
+    let call = connection.h2 && grpc::is_call(request.headers());
     let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
         Ok(answer) => response::pass_on(answer, exchange, journey),
+        Err(refusal) if call => response::refuse_call(refusal, exchange, journey),
         Err(refusal) => response::refuse(refusal, accept.as_ref(), exchange, journey),
     };
     if last && !connection.h2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -47,7 +50,11 @@ async fn judge_and_serve(
     exchange: &Exchange,
     journey: &mut Journey,
 ) -> Result<upstream::Answer, Refusal> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    upgrade::read_extended_connect(app, &mut parts)?;
+    if connection.h2 {
+        join_cookies(&mut parts.headers);
+    }
     let judged = judge(app, connection, &parts, exchange, journey)?;
     journey.stage("upstream");
     let (mut outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), &judged)?;

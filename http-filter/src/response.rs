@@ -14,6 +14,7 @@ use http::header::{ACCEPT, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use super::grpc;
 use super::journey::Journey;
 use super::streams::{Event, note};
 use super::upstream::body::ClientBody;
@@ -100,6 +101,15 @@ impl FilterBody {
         }
         body
     }
+}
+
+/// Answers a gRPC call here, in its own words.
+pub fn refuse_call(refusal: Refusal, exchange: Exchange, mut journey: Journey) -> Response<FilterBody> {
+    journey.refused(&refusal);
+    note(Event::Answered);
+    let mut response = grpc::answer(&refusal);
+    journey.write_limits(response.headers_mut());
+    response.map(|()| FilterBody { source: Source::Own(None), journey, _exchange: exchange })
 }
 
 impl Body for FilterBody {

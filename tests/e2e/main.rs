@@ -6,11 +6,16 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod access;
+mod backends_tls;
+mod bad_backends;
+mod client_certificates;
 mod descriptors;
 mod drip;
 mod filtering;
 mod floods;
 mod forwarding;
+mod grpc;
 mod hand_over;
 mod launcher;
 mod limits;
@@ -24,4 +29,6 @@ mod routing;
 mod sandbox_holds;
 mod smuggling;
 mod ssrf;
+mod streaming;
 mod termination;
+mod websocket;

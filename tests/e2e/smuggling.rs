@@ -198,7 +198,8 @@ const H2: &[(&str, Fields, Option<&[u8]>, Must)] = &[
     ("no path", &[M, S, A, (b"x", b"~")], None, Refused),
     ("no method", &[S, A, P], None, Refused),
     ("no scheme", &[M, A, P], None, AtMostOnce),
-    ("extended CONNECT", &[(b":method", b"CONNECT"), (b":protocol", b"websocket"), S, A, P], None, Refused),
+    ("extended CONNECT to what is no WebSocket", &[(b":method", b"CONNECT"), (b":protocol", b"connect-udp"), S, A, P], None, Refused),
+    ("a protocol without CONNECT", &[M, (b":protocol", b"websocket"), S, A, P, (b"x", b"~")], None, AtMostOnce),
     ("CONNECT", &[(b":method", b"CONNECT"), (b":authority", b"www.test:443"), (b"x", b"~")], None, Refused),
     ("an unknown expectation", &[POST, S, A, P, (b"expect", b"miracles")], Some(b"abc"), Refused),
 ];

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
@@ -46,6 +46,32 @@ pub fn authority_pem() -> String {
 /// The authority for rustls.
 pub fn authority_der() -> CertificateDer<'static> {
     authority().der().clone()
+}
+
+/// Another authority, which nothing of a world trusts.
+fn stranger() -> &'static CertifiedIssuer<'static, KeyPair> {
+    static STRANGER: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
+    STRANGER.get_or_init(|| {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, "Somebody else's CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("randomness");
+        CertifiedIssuer::self_signed(params, key).expect("a plain certificate")
+    })
+}
+
+/// A client's certificate: common name, unit, alternative names (DNS), and whether the test authority signs it.
+pub fn client(name: &str, unit: &str, names: &[&str], trusted: bool) -> Signed {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("names are names");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.distinguished_name.push(DnType::OrganizationalUnitName, unit);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("randomness");
+    let issuer = if trusted { authority() } else { stranger() };
+    let certificate = params.signed_by(&key, issuer).expect("a plain certificate");
+    Signed { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone() }
 }
 
 /// A certificate for these names.

@@ -12,8 +12,8 @@ const WALLS: [(&str, &[&str]); 8] = [
     ("aws-lc-rs", &["tls-terminator", "http-filter", "demo", "tests"]),
     ("rcgen", &["demo", "tests"]),
     ("hyper", &["common-http", "http-filter", "forward-proxy", "demo"]),
-    ("h2", &["common-http", "http-filter", "forward-proxy", "demo"]),
-    ("http", &["common-http", "http-filter", "forward-proxy", "demo"]),
+    ("h2", &["common-http", "http-filter", "forward-proxy", "demo", "tests"]),
+    ("http", &["common-http", "http-filter", "forward-proxy", "demo", "tests"]),
     ("hickory-resolver", &["sni-router"]),
 ];
 

@@ -3,14 +3,14 @@
 //! `--check` runs the same code, so what passes it can be served. Every complaint names the file and the site. It must never
 //! print a byte of a key.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::config::{CertificateFiles, Site};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
-use rustls::{InconsistentKeys, SignatureAlgorithm};
+use rustls::{InconsistentKeys, RootCertStore, SignatureAlgorithm};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -29,6 +29,8 @@ pub type SiteKeys = Vec<Arc<CertifiedKey>>;
 pub struct Loaded {
     /// One entry per site, in the order of the configuration.
     pub sites: Vec<SiteKeys>,
+    /// One entry per site: the authorities of client certificates, where clients are asked for one.
+    pub authorities: Vec<Option<Arc<RootCertStore>>>,
     /// What cannot be served; not empty: do not start.
     pub errors: Vec<String>,
     /// What clients may refuse.
@@ -57,6 +59,11 @@ pub fn load(sites: &[Site], provider: &CryptoProvider) -> Loaded {
         keys.sort_by_key(|pair| preference(pair.key.algorithm()));
         loaded.warnings.extend(twice(&keys).map(|text| format!("{text} ({})", label(site))));
         loaded.sites.push(keys);
+        let authorities = site.client_auth.as_ref().map(|auth| authorities(&auth.authorities)).transpose();
+        loaded.authorities.push(authorities.unwrap_or_else(|text| {
+            loaded.errors.push(format!("{text} ({})", label(site)));
+            None
+        }));
     }
     loaded
 }
@@ -86,6 +93,27 @@ fn twice(keys: &[Arc<CertifiedKey>]) -> impl Iterator<Item = String> {
     same.filter_map(|pair| pair.first()).map(|key| {
         format!("two certificates with a key of the kind {:?}: the second is hardly ever used", key.key.algorithm())
     })
+}
+
+/// The authorities that may have signed client certificates.
+fn authorities(files: &[PathBuf]) -> Result<Arc<RootCertStore>, String> {
+    let mut store = RootCertStore::empty();
+    for path in files {
+        let pem = read(path)?;
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let certificates = certificates.map_err(|error| format!("{}: not valid PEM: {error}", path.display()))?;
+        if certificates.is_empty() {
+            return Err(format!(
+                "{}: no certificate in it; authorities of clients in PEM were expected",
+                path.display()
+            ));
+        }
+        for (place, certificate) in certificates.into_iter().enumerate() {
+            let tell = |error| format!("{}: certificate {} is no authority: {error}", path.display(), place + 1);
+            store.add(certificate).map_err(tell)?;
+        }
+    }
+    Ok(Arc::new(store))
 }
 
 fn load_pair(files: &CertificateFiles, provider: &CryptoProvider) -> Result<CertifiedKey, String> {

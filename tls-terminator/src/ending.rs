@@ -85,6 +85,7 @@ impl Failure {
             Self::Late => &figures.handshakes_late,
             Self::Tls(Error::AlertReceived(_)) => &figures.handshakes_rejected,
             Self::Tls(Error::PeerIncompatible(_) | Error::NoApplicationProtocol) => &figures.handshakes_incompatible,
+            Self::Tls(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => &figures.handshakes_uncertified,
             Self::Tls(_) | Self::TooLong => &figures.handshakes_faulty,
         }
     }

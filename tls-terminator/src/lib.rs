@@ -4,7 +4,7 @@
 //! plaintext. The modules stand in the order in which a connection meets them.
 //!
 //! Before the sandbox closes: [`settings`] → [`certificates`] (with [`judge_chain`]) → [`tls_config`] (with
-//! [`choose_certificate`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake`] → [`relay`] →
+//! [`choose_certificate`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake`] (with [`client_identity`]) → [`relay`] →
 //! [`ending`]; [`records`] drives rustls, [`common::net::quiet_stream`] is the stream to http-filter, [`scratch`] and [`pulse`] are the
 //! buffers and the clock that all connections share.
 //!
@@ -20,6 +20,7 @@ pub mod choose_certificate;
 pub mod judge_chain;
 pub mod tls_config;
 
+pub mod client_identity;
 pub mod receive;
 
 pub mod admission;

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use common::ipc::Nothing;
 use common::ipc::messages::router_to_terminator::Terminate;
-use common::ipc::messages::terminator_to_filter::{Decrypted, Kind};
+use common::ipc::messages::terminator_to_filter::{ClientIdentity, Decrypted, Kind};
 use common::ipc::receiver::{Arrival, Verdict};
 use common::ipc::sender::Sender;
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig};
 use tokio::net::TcpStream;
 
 use crate::admission::{Admission, HandshakePlace, Place};
+use crate::client_identity::identity;
 use crate::ending::{Ending, Failure};
 use crate::handshake::{self, Shaken};
 use crate::metrics::TerminatorFigures;
@@ -97,7 +98,14 @@ impl World {
             }
         };
         drop(shaking);
-        let facts = Facts::of(&shaken);
+        let facts = match Facts::of(&shaken) {
+            Ok(facts) => facts,
+            Err(why) => {
+                self.figures.refused_identity.up();
+                tracing::warn!(client = %arrived.ends.client, server_name = arrived.server_name, "closed: client certificate: {why}");
+                return;
+            }
+        };
         facts.count(&self.figures);
         let Some(filter) = self.hand_over(&arrived, &facts) else { return };
         let relay = Relay::new(&mut client, filter, shaken, self.clock.join(), &self.figures);
@@ -138,7 +146,7 @@ impl World {
             version: facts.version.into(),
             suite: facts.suite.clone(),
             ja4: arrived.ja4.clone(),
-            identity: None,
+            identity: facts.identity.clone(),
         };
         match self.filters.hand_over(message, vec![theirs]) {
             Ok(()) => Some(ours),
@@ -159,6 +167,7 @@ impl World {
                     version = facts.version,
                     suite = &*facts.suite,
                     alpn = facts.alpn.as_deref().map(|alpn| String::from_utf8_lossy(alpn)).as_deref(),
+                    subject = facts.identity.as_ref().map(|identity| &*identity.subject),
                     resumed = facts.resumed,
                     bytes_in = relayed.from_client,
                     bytes_out = relayed.from_filter,
@@ -195,10 +204,12 @@ struct Facts {
     alpn: Option<Box<[u8]>>,
     resumed: bool,
     post_quantum: bool,
+    identity: Option<Box<ClientIdentity>>,
 }
 
 impl Facts {
-    fn of(shaken: &Shaken) -> Self {
+    /// `Err`: why rules cannot be asked about the client's certificate.
+    fn of(shaken: &Shaken) -> Result<Self, &'static str> {
         let tls = &shaken.tls;
         let version = match tls.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
@@ -206,7 +217,8 @@ impl Facts {
         };
         let suite = tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
         let group = tls.negotiated_key_exchange_group().map(|group| group.name());
-        Self {
+        let certificate = tls.peer_certificates().and_then(<[_]>::first);
+        Ok(Self {
             version,
             // rustls says TLS13_, the registry (RFC 8446 §B.4) TLS_.
             suite: suite.replacen("TLS13_", "TLS_", 1).into(),
@@ -216,12 +228,16 @@ impl Facts {
                 group,
                 Some(NamedGroup::X25519MLKEM768 | NamedGroup::secp256r1MLKEM768 | NamedGroup::MLKEM1024)
             ),
-        }
+            identity: certificate.map(|leaf| identity(leaf).map(Box::new)).transpose()?,
+        })
     }
 
     fn count(&self, figures: &TerminatorFigures) {
         if self.resumed { &figures.handshakes_resumed } else { &figures.handshakes_full }.up();
         if self.version == "TLSv1.3" { &figures.tls13 } else { &figures.tls12 }.up();
+        if self.identity.is_some() {
+            figures.client_certificates.up();
+        }
         if self.post_quantum {
             figures.post_quantum.up();
         }

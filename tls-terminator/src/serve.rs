@@ -74,7 +74,7 @@ pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Si
     if !loaded.errors.is_empty() {
         return Err(StartError::Other(loaded.errors.join("; ")));
     }
-    Sites::new(settings, loaded.sites).map_err(StartError::Other)
+    Sites::new(settings, loaded).map_err(StartError::Other)
 }
 
 /// `--check`: everything that [`open`] would do without sockets.
@@ -85,7 +85,7 @@ pub fn check(config: &Config) -> Result<(), Vec<String>> {
     if !loaded.errors.is_empty() {
         return Err(loaded.errors);
     }
-    Sites::new(&settings, loaded.sites).map(drop).map_err(|error| vec![error])
+    Sites::new(&settings, loaded).map(drop).map_err(|error| vec![error])
 }
 
 /// Serves until `stopping` is done, then lets connections finish for [`DRAIN`].

@@ -2,18 +2,20 @@
 //!
 //! TLS 1.2 and 1.3; X25519MLKEM768 preferred (the order that `prefer-post-quantum` gives); of the suites the one that the
 //! client prefers, since only the client knows whether it has AES in hardware; tickets with keys of this process. Early data
-//! stays off: it can be replayed, and nobody behind this process could tell. Client certificates are not asked for yet.
+//! stays off: it can be replayed, and nobody behind this process could tell. A site that asks clients for certificates has a
+//! configuration of its own without tickets: every connection is verified anew, and none is resumed past a new list of authorities.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use common::config::{SiteAlpn, TlsVersion};
-use rustls::ServerConfig;
+use common::config::{ClientAuth, SiteAlpn, TlsVersion};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 
-use crate::certificates::SiteKeys;
+use crate::certificates::{Loaded, SiteKeys};
 use crate::choose_certificate::{Names, SiteIndex, choose_key};
 use crate::settings::Settings;
 
@@ -26,13 +28,14 @@ pub fn provider() -> CryptoProvider {
 #[derive(Debug)]
 pub struct Sites {
     resolver: Arc<Resolver>,
-    /// By site; sites with the same protocols share one.
+    /// By site; sites with the same protocols that ask for no client certificate share one.
     configs: Vec<Arc<ServerConfig>>,
 }
 
 impl Sites {
     /// Builds the configurations. `Err` is one sentence for the log.
-    pub fn new(settings: &Settings, keys: Vec<SiteKeys>) -> Result<Self, String> {
+    pub fn new(settings: &Settings, loaded: Loaded) -> Result<Self, String> {
+        let Loaded { sites: keys, authorities, .. } = loaded;
         let names = Names::new(&settings.sites, settings.strangers)?;
         let resolver = Arc::new(Resolver { names, keys });
         let provider = Arc::new(provider());
@@ -43,21 +46,34 @@ impl Sites {
         };
         let mut made: Vec<(&[SiteAlpn], Arc<ServerConfig>)> = Vec::new();
         let mut configs = Vec::with_capacity(settings.sites.len());
-        for site in &settings.sites {
-            if let Some((_, config)) = made.iter().find(|(alpn, _)| *alpn == site.alpn) {
+        for (site, authorities) in settings.sites.iter().zip(authorities) {
+            let shared = made.iter().find(|(alpn, _)| *alpn == site.alpn && authorities.is_none());
+            if let Some((_, config)) = shared {
                 configs.push(Arc::clone(config));
                 continue;
             }
             let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
             let builder = builder.with_protocol_versions(versions).map_err(|error| error.to_string())?;
-            let mut config =
-                builder.with_no_client_auth().with_cert_resolver(Arc::clone(&resolver) as Arc<dyn ResolvesServerCert>);
+            let builder = match (&site.client_auth, &authorities) {
+                (None, _) => builder.with_no_client_auth(),
+                (Some(auth), Some(authorities)) => {
+                    builder.with_client_cert_verifier(verifier(auth, authorities, &provider)?)
+                }
+                (Some(_), None) => return Err("a site asks for client certificates without authorities".to_owned()),
+            };
+            let mut config = builder.with_cert_resolver(Arc::clone(&resolver) as Arc<dyn ResolvesServerCert>);
             config.alpn_protocols = site.alpn.iter().map(|protocol| protocol.as_str().into()).collect();
-            config.ticketer = Arc::clone(&ticketer);
+            if authorities.is_none() {
+                config.ticketer = Arc::clone(&ticketer);
+            } else {
+                config.send_tls13_tickets = 0;
+            }
             config.session_storage = Arc::new(NoServerSessionStorage {}); // tickets serve every client of today
             config.max_early_data_size = 0;
             let config = Arc::new(config);
-            made.push((&site.alpn, Arc::clone(&config)));
+            if authorities.is_none() {
+                made.push((&site.alpn, Arc::clone(&config)));
+            }
             configs.push(config);
         }
         Ok(Self { resolver, configs })
@@ -68,6 +84,16 @@ impl Sites {
         let site = self.resolver.names.choose(name)?;
         self.configs.get(site).cloned()
     }
+}
+
+fn verifier(
+    auth: &ClientAuth,
+    authorities: &Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(authorities), Arc::clone(provider));
+    let builder = if auth.required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|error| format!("client_ca: {error}"))
 }
 
 thread_local! {

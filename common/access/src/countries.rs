@@ -205,6 +205,21 @@ mod tests {
         assert!(Countries::parse(&[b'#', 0xff]).is_err());
     }
 
+    #[test]
+    fn half_a_million_lines() {
+        let mut file = String::new();
+        for number in 0..500_000_u32 {
+            let network = std::net::Ipv4Addr::from_bits(number << 8);
+            file.push_str(&format!("{network}/24,{}\n", if number % 2 == 0 { "DE" } else { "FR" }));
+        }
+        let countries = Countries::parse(file.as_bytes()).unwrap();
+        for number in [0_u32, 1, 77_777, 499_999] {
+            let address = std::net::Ipv4Addr::from_bits((number << 8) + 255).to_string();
+            assert_eq!(of(&countries, &address), if number % 2 == 0 { "DE" } else { "FR" }, "{address}");
+        }
+        assert_eq!(of(&countries, &std::net::Ipv4Addr::from_bits(500_000 << 8).to_string()), "");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]

@@ -13,6 +13,9 @@
 //! when the file is read, and an expression that fails while it is asked denies.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod tests;
+
 pub mod facts;
 pub mod rules;
 

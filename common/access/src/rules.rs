@@ -94,6 +94,12 @@ impl RuleSet {
         &self.rules
     }
 
+    /// Whether nothing is asked and everything allowed: whoever asks often need not collect facts.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.rules.is_empty() && self.default == Action::Allow
+    }
+
     /// What holds when none matches.
     #[must_use]
     pub fn default_action(&self) -> Action {
@@ -139,6 +145,8 @@ impl RuleSet {
                     decision.user_would_help |= !rule.observe && rule.action == Action::Allow;
                     false
                 }
+                // Asked again, and counted, when all is known.
+                Answer::Failed(_) if known != Known::ALL => return None,
                 Answer::Failed(failure) => {
                     decision.failures += 1;
                     failed(rule, facts.client, failure);

@@ -5,14 +5,18 @@
 //! happen only for that, and values that stay the same for a connection are made once ([`Forwarder`]).
 
 mod client_address;
+mod cookies;
 mod facts;
 mod forwarded;
 mod hop_by_hop;
+mod trailers;
 
 #[cfg(test)]
 mod tests;
 
 pub use client_address::{AddressSource, client_address};
+pub use cookies::join_cookies;
 pub use facts::Fields;
 pub use forwarded::{Connection, Forwarder, Style};
 pub use hop_by_hop::{Direction, Underscores, strip};
+pub use trailers::keep_safe_trailers;

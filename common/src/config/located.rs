@@ -12,19 +12,21 @@ pub struct Located {
     key: &'static str,
     /// Of the value, with its quotes.
     span: Span,
+    /// Whether it stands there as a TOML string.
+    quoted: bool,
     source: Arc<Source>,
 }
 
 impl Located {
     pub(super) fn new(text: &str, key: &'static str, span: Span, source: &Arc<Source>) -> Located {
-        Located { text: text.into(), key, span, source: Arc::clone(source) }
+        Located { text: text.into(), key, span, quoted: true, source: Arc::clone(source) }
     }
 
     /// A text that stands in no file: for tests and tools.
     #[must_use]
     pub fn alone(text: &str) -> Located {
         let source = Source { name: "expression".to_owned(), text: text.to_owned() };
-        Located { text: text.into(), key: "", span: 0..text.len(), source: Arc::new(source) }
+        Located { text: text.into(), key: "", span: 0..text.len(), quoted: false, source: Arc::new(source) }
     }
 
     /// The text, without quotes and with escapes resolved.
@@ -42,6 +44,9 @@ impl Located {
 
     /// Where the byte `at` of the text stands in the file: TOML strings (TOML 1.0, "String") have quotes and escapes.
     fn place(&self, at: usize) -> usize {
+        if !self.quoted {
+            return self.span.start + at.min(self.span.len());
+        }
         let raw = self.source.text.get(self.span.clone()).unwrap_or_default();
         let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| raw.starts_with(quote)).unwrap_or_default();
         let mut place = quote.len();
@@ -125,6 +130,6 @@ mod tests {
         let source = Arc::new(Source { name: "b.toml".to_owned(), text: "when = 'ab'".to_owned() });
         let located = Located::new("ab", "k", 7..11, &source);
         drop(located.fault(0..900, "x", "y").render(false));
-        drop(Located::new("ab", "k", 70..110, &source).fault(4..2, "x", "y").render(false));
+        drop(Located::new("ab", "k", 70..110, &source).fault(90..95, "x", "y").render(false));
     }
 }

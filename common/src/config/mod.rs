@@ -157,7 +157,7 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
     let root = Section::root(ledger, document);
     let drafts = Drafts {
         routes: root.tables("route").iter().filter_map(router::route).collect(),
-        pools: root.tables("pool").iter().filter_map(pool::pool).collect(),
+        pools: root.tables("pool").iter().filter_map(|section| pool::pool(section, base)).collect(),
         sites: root.tables("site").iter().filter_map(|section| terminator::site(section, base)).collect(),
         http_routes: root.table("http-filter").tables("route").iter().filter_map(http::route).collect(),
     };

@@ -15,7 +15,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use common::config::{self, Config, Trace, TraceMode};
+use common::config::{self, Config, Files, Trace, TraceMode};
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
 use common::ipc::sender::Sender;
 use common_http::guarded::Clock;
@@ -65,19 +65,24 @@ enum Outcome {
 
 impl Exporter {
     /// The exporter that the configuration wants; the one before if nothing of it has changed. Call inside the runtime.
+    ///
+    /// # Errors
+    /// What is wrong with the TLS files of the pool.
     pub fn new(
         config: &Config,
+        files: &Files,
         relay: &Sender<Dial, Dialed>,
         clock: &Clock,
         metrics: &Metrics,
         previous: Option<&Self>,
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>, String> {
         let trace = &config.http_filter.observe.trace;
-        let pool =
-            trace.export.as_ref().and_then(|name| config.pool(name)).filter(|_| trace.mode == TraceMode::Span)?;
+        let named = trace.export.as_ref().and_then(|name| config.pool(name));
+        let Some(pool) = named.filter(|_| trace.mode == TraceMode::Span) else { return Ok(None) };
+        let dialer = RelayDialer::new(relay.clone(), &pool.transport, files)?;
         let made_from = (trace.clone(), pool.clone());
         if let Some(previous) = previous.filter(|previous| *previous.made_from == made_from) {
-            return Some(previous.clone());
+            return Ok(Some(previous.clone()));
         }
         let queue = Rc::new(Queue {
             waiting: RefCell::default(),
@@ -85,9 +90,9 @@ impl Exporter {
             many: Notify::new(),
             metrics: metrics.clone(),
         });
-        let collector = Collector::new(pool, trace, RelayDialer(relay.clone()), clock.clone());
+        let collector = Collector::new(pool, trace, dialer, clock.clone());
         tokio::task::spawn_local(send(Rc::downgrade(&queue), collector, trace.interval));
-        Some(Self { queue, made_from: Rc::new(made_from) })
+        Ok(Some(Self { queue, made_from: Rc::new(made_from) }))
     }
 
     /// A request is over; its span is taken if it is recorded.

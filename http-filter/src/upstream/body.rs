@@ -58,6 +58,11 @@ impl RequestBody for ClientBody {
     fn empty() -> Self {
         Self::default()
     }
+
+    /// The stream's task no longer sees what the body waits for.
+    fn detached(&mut self) {
+        note(Event::Got);
+    }
 }
 
 impl Body for ClientBody {

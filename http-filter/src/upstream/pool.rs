@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use common::config;
 use common::net::balance::{Balancer, EjectionOptions, Pick, Policy};
 use common_http::guarded::Clock;
-use common_http::upstream::{Endpoint, Pool, PoolLimits, ResponseBody, SendError, Slot, Unanswered};
+use common_http::upstream::{Endpoint, H2Limits, Pool, PoolLimits, ResponseBody, SendError, Slot, Unanswered};
 use http::Response;
 use http::header::{self, HeaderValue};
 
@@ -67,6 +67,8 @@ impl ServerPool {
             connect: pool.connect_deadline,
             first_byte: filter.response_deadline,
             body_idle: filter.body_idle_deadline,
+            both_ways: filter.tunnel_idle_deadline,
+            h2: pool.transport.h2.map(|h2| h2_limits(h2, pool.transport.tls.is_some())),
             ..PoolLimits::default()
         };
         let connections = Pool::new(dialer, limits, clock);
@@ -85,6 +87,16 @@ impl ServerPool {
     /// Whether it would come out the same if it were made anew.
     pub fn is_made_from(&self, pool: &config::Pool, filter: &config::HttpFilter) -> bool {
         self.made_from == (pool.clone(), deadlines(filter))
+    }
+
+    /// HTTP/2 is spoken to its servers.
+    pub fn speaks_h2(&self) -> bool {
+        self.made_from.0.transport.h2.is_some()
+    }
+
+    /// The way to its servers.
+    pub fn dialer(&self) -> &RelayDialer {
+        self.connections.dialer()
     }
 
     /// Enforces the deadlines of all connections; called a few times a second.
@@ -124,6 +136,16 @@ impl Server {
 /// What a pool takes from the section: first byte and stalled body.
 fn deadlines(filter: &config::HttpFilter) -> [Duration; 2] {
     [filter.response_deadline, filter.body_idle_deadline]
+}
+
+fn h2_limits(h2: config::PoolH2, secure: bool) -> H2Limits {
+    H2Limits {
+        secure,
+        streams: h2.max_streams,
+        stream_window: h2.stream_window,
+        ping_interval: h2.ping_interval.unwrap_or(Duration::ZERO),
+        ping_deadline: h2.ping_deadline,
+    }
 }
 
 fn policy(balance: config::Balance) -> Policy {
@@ -197,7 +219,9 @@ fn failed(app: &App, pool: &ServerPool, server: &Server, error: &SendError) -> R
             SendError::Request(_) => "The body of the request could not be read to its end.",
             SendError::FirstByte | SendError::Stalled => "The server behind this proxy did not answer in time.",
             SendError::Dial(_) => "The server behind this proxy cannot be reached.",
-            SendError::Closed(_) => "The server behind this proxy closed the connection before it had answered.",
+            SendError::Closed(_) | SendError::Broken(_) => {
+                "The server behind this proxy closed the connection before it had answered."
+            }
             SendError::Protocol(_) => "The server behind this proxy did not answer with valid HTTP.",
         }
         .into(),

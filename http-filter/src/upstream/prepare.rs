@@ -4,15 +4,15 @@ use common::config::HostHeader;
 use common_http::headers::{Direction, Underscores, strip};
 use common_http::target::send_on;
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 
 use super::body::{ClientBody, Meter};
 use crate::app::App;
 use crate::connection::Connection;
 use crate::pipeline::Judged;
 use crate::response::Refusal;
+use crate::upgrade::{self, Asked, Switch};
 
 /// A request ready to be sent, and what to ask afterwards.
 #[derive(Debug)]
@@ -25,29 +25,35 @@ pub struct Outgoing {
     pub host_from_server: bool,
 }
 
-/// Prepares a request for its backend. The second value is the client's half of a protocol switch, if it asked for one.
+/// Prepares a request for its backend. The second value is the switch of protocols that the client asked for, if it did.
 pub fn prepare(
     app: &App,
     connection: &Connection,
     mut request: Request<Incoming>,
     judged: &Judged<'_>,
-) -> Result<(Outgoing, Option<OnUpgrade>), Refusal> {
+) -> Result<(Outgoing, Option<Switch>), Refusal> {
     let limit = app.config.max_body;
     if limit.is_some_and(|limit| declared_length(&request).is_some_and(|length| length > limit)) {
         return Err(too_large(app));
     }
-    let switching = !connection.h2 && asks_to_switch(&request);
-    let client_half = switching.then(|| hyper::upgrade::on(&mut request));
+    let asked = upgrade::asked(connection, &mut request);
+    let keep_upgrade = asked.as_ref().is_some_and(|(asked, _)| *asked == Asked::Http1);
+    let h2 = judged.route.pool.speaks_h2();
     let (mut parts, body) = request.into_parts();
     send_on(&mut parts, judged.rewritten.clone());
-    strip(&mut parts.headers, Direction::Request, switching, app.underscores);
+    let trailers = strip(&mut parts.headers, Direction::Request, keep_upgrade, app.underscores);
+    if trailers && h2 {
+        // The one word of TE that HTTP/2 knows (RFC 9113 §8.2.2); gRPC servers ask for it.
+        parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     parts.headers.remove(header::EXPECT); // answered here: the client may send its body when we begin to read it
     let host = host(connection, &mut parts.headers);
     connection.forwarder.borrow_mut().write(&mut parts.headers, &host);
+    let switch = asked.map(|asked| upgrade::prepare(asked, h2, &mut parts)).transpose()?;
     let meter = Meter::default();
     let request = Request::from_parts(parts, ClientBody::new(body, limit, meter.clone()));
     let host_from_server = judged.route.host_header == HostHeader::Server;
-    Ok((Outgoing { request, meter, host_from_server }, client_half))
+    Ok((Outgoing { request, meter, host_from_server }, switch))
 }
 
 /// Host as it goes on. An HTTP/1.0 request may name nobody: it is for the address it came to (RFC 9112 §3.3), since 1.1 must name somebody.
@@ -75,13 +81,6 @@ pub fn too_large(app: &App) -> Refusal {
 
 fn declared_length(request: &Request<Incoming>) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// A WebSocket handshake (RFC 6455 §4.1); other protocols are not switched to (h2c would smuggle requests past the rules).
-fn asks_to_switch(request: &Request<Incoming>) -> bool {
-    let mut upgrades = request.headers().get_all(header::UPGRADE).iter();
-    let (Some(to), None) = (upgrades.next(), upgrades.next()) else { return false };
-    *request.method() == Method::GET && to.as_bytes().eq_ignore_ascii_case(b"websocket")
 }
 
 /// The policy on names with `_` in the words of [`strip`].

@@ -93,7 +93,7 @@ fn heed(router: &Router, gate: &Gate, ends: Ends, decision: &Decision<'_>) -> bo
     }
     if !decision.allow {
         router.metrics.denied.up();
-        let rule = decision.rule.map(|rule| &*rule.name);
+        let rule = decision.rule.map_or("access_default", |rule| &rule.name);
         tracing::info!(client = %ends.client, listener = &*gate.name, rule, "denied");
     }
     decision.allow

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{self, Action, Config, Files, ListenProtocol, Listener, NetworkSet};
+use common::config::{self, Config, Files, ListenProtocol, Listener, NetworkSet};
 use common::net::client_limit::ClientLimit;
 use common::process::Process;
 use common::startup::{Context, HasFigures, Opening, StartError};
@@ -105,12 +105,12 @@ pub fn check(config: &Config) -> Result<(), Vec<String>> {
     rules(config, &Files::read(&config.files, Process::SniRouter)?).map(drop)
 }
 
-/// The rules of all listeners; each names those it speaks of. When none matches, the client is let in.
+/// The rules of all listeners; each names those it speaks of.
 fn rules(config: &Config, files: &Files) -> Result<RuleSet, Vec<String>> {
     let rules = &config.sni_router.access;
     let asking = rules.iter().map(|rule| &rule.conditions);
     let environment = Environment::new(&config.access, files, asking, |path| Ok(path.to_owned()));
-    RuleSet::compile(rules, Action::Allow, Place::Router, &environment.map_err(|error| vec![error])?)
+    RuleSet::compile(rules, config.sni_router.access_default, Place::Router, &environment.map_err(|error| vec![error])?)
 }
 
 fn gate(config: &Config, listener: &Listener, access: Rc<RuleSet>) -> Result<Gate, StartError> {

@@ -5,6 +5,7 @@
 //! misbehaves as a test needs it. [`strict`] judges recorded bytes without mercy.
 
 pub mod application;
+pub mod h2;
 pub mod nginx;
 pub mod strict;
 pub mod websocket;
@@ -56,6 +57,7 @@ pub struct Talk {
     stream: Box<dyn ReadWrite>,
     raw: TcpStream,
     record: Arc<Mutex<Vec<u8>>>,
+    resets: Arc<AtomicBool>,
     /// Read but not yet used.
     ahead: Vec<u8>,
 }
@@ -72,6 +74,16 @@ impl Backend {
     /// HTTP/1.1 over TLS with this certificate.
     pub fn tls_application(identity: &Signed) -> Self {
         Self::start((ADDRESS, 0).into(), Some(identity), application::talk)
+    }
+
+    /// HTTP/1.1 over TLS, for clients that show a certificate of the test authority.
+    pub fn mutual_tls_application(identity: &Signed) -> Self {
+        Self::start_with((ADDRESS, 0).into(), Some(server_config(identity, true)), application::talk)
+    }
+
+    /// In a manner of the test's own, over TLS.
+    pub fn tls_talking(identity: &Signed, talk: impl Fn(Talk) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self::start((ADDRESS, 0).into(), Some(identity), talk)
     }
 
     /// Sends back whatever comes, and ends when the client does.
@@ -102,11 +114,18 @@ impl Backend {
         identity: Option<&Signed>,
         talk: impl Fn(Talk) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
+        Self::start_with(address, identity.map(|identity| server_config(identity, false)), talk)
+    }
+
+    fn start_with(
+        address: SocketAddr,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        talk: impl Fn(Talk) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).expect("a loopback address");
         let address = listener.local_addr().expect("a bound socket");
         let backend = Self { address, connections: Arc::default(), over: Arc::default() };
         let (connections, over) = (Arc::clone(&backend.connections), Arc::clone(&backend.over));
-        let tls = identity.map(server_config);
         let talk = Arc::new(talk);
         thread::spawn(move || {
             while let Ok((stream, peer)) = listener.accept() {
@@ -126,7 +145,13 @@ impl Backend {
                         Some(Err(_)) => return,
                         None => Box::new(stream),
                     };
-                    let _ = talk(Talk { stream, raw, record, ahead: Vec::new() });
+                    let resets = Arc::new(AtomicBool::new(false));
+                    let _ = talk(Talk { stream, raw, record, resets: Arc::clone(&resets), ahead: Vec::new() });
+                    if resets.load(Ordering::SeqCst) {
+                        // With no time to linger a disconnect is a reset, however many copies of the socket there are.
+                        let _ = rustix::net::connect_unspec(&seen.stream);
+                        return;
+                    }
                     let _ = seen.stream.shutdown(Shutdown::Both);
                 });
             }
@@ -226,6 +251,13 @@ impl Talk {
         self.stream.flush()
     }
 
+    /// Breaks off with a reset (RST) instead of an end.
+    pub fn reset(&mut self) -> io::Result<()> {
+        rustix::net::sockopt::set_socket_linger(&self.raw, Some(Duration::ZERO))?;
+        self.resets.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
     /// Ends our direction only.
     pub fn end(&mut self) -> io::Result<()> {
         self.raw.shutdown(Shutdown::Write)
@@ -242,10 +274,19 @@ fn echo(mut talk: Talk) -> io::Result<()> {
     }
 }
 
-fn server_config(identity: &Signed) -> Arc<rustls::ServerConfig> {
+fn server_config(identity: &Signed, mutual: bool) -> Arc<rustls::ServerConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.expect("default versions").with_no_client_auth();
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+    let config = config.expect("default versions");
+    let config = if mutual {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(crate::certificates::authority_der()).expect("our own authority");
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        config.with_client_cert_verifier(verifier.expect("our own authority"))
+    } else {
+        config.with_no_client_auth()
+    };
     let mut config =
         config.with_single_cert(vec![identity.der.clone()], identity.key()).expect("a certificate of ours");
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -1,8 +1,10 @@
 //! A WebSocket echo (RFC 6455): takes the upgrade and then sends back every byte of every frame, unmasked.
 //!
-//! `Sec-WebSocket-Accept` is known for one key only, the one of RFC 6455 §1.3, which [`crate::clients::websocket`] uses.
+//! [`talk`] agrees to one key only, the one of RFC 6455 §1.3, which [`crate::clients::websocket`] uses; [`talk_to_anybody`] to every one.
 
 use std::io;
+
+use base64::Engine;
 
 use super::Talk;
 use super::application::header;
@@ -19,12 +21,33 @@ pub fn talk(mut talk: Talk) -> io::Result<()> {
     if header(&head, "sec-websocket-key") != Some(KEY) || header(&head, "upgrade").is_none() {
         return talk.say(b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n");
     }
-    talk.say(
-        format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
-        )
-        .as_bytes(),
-    )?;
+    agree(&mut talk, ACCEPT)?;
+    converse(talk)
+}
+
+/// The same for every key.
+pub fn talk_to_anybody(mut talk: Talk) -> io::Result<()> {
+    let head = talk.read_until(b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let key = header(&head, "sec-websocket-key").filter(|_| header(&head, "upgrade") == Some("websocket"));
+    let Some(key) = key else { return talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain") };
+    agree(&mut talk, &accept(key))?;
+    converse(talk)
+}
+
+/// What a server must answer to a key (RFC 6455 §4.2.2).
+pub fn accept(key: &str) -> String {
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    base64::prelude::BASE64_STANDARD.encode(hash)
+}
+
+fn agree(talk: &mut Talk, accept: &str) -> io::Result<()> {
+    let fields = format!("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}");
+    talk.say(format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n\r\n").as_bytes())
+}
+
+fn converse(mut talk: Talk) -> io::Result<()> {
     loop {
         let start = talk.read_exactly(2)?;
         let length = match start[1] & 0x7f {

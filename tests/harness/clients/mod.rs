@@ -1,11 +1,12 @@
 //! Clients: real programs ([`curl`], openssl in [`programs`]) and hand-written ones that can do what a program would not:
-//! bytes at will over TCP and TLS ([`raw`], [`tls`]), HTTP/2 frames at will ([`h2`]), a WebSocket, a tunnel.
+//! bytes at will over TCP and TLS ([`raw`], [`tls`]), HTTP/2 frames at will ([`h2`]), HTTP/2 as it should be ([`multiplexed`]), a WebSocket, a tunnel.
 
 pub mod curl;
 pub mod frames;
 pub mod from;
 pub mod h2;
 pub mod http;
+pub mod multiplexed;
 pub mod programs;
 pub mod raw;
 pub mod tls;

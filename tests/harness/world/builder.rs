@@ -28,6 +28,8 @@ pub struct Builder {
     http_routes: Vec<String>,
     listener_keys: Vec<(String, String, String)>,
     sites: Vec<Vec<String>>,
+    site_keys: Vec<(usize, String)>,
+    files: Vec<(String, String)>,
     plain: bool,
     forwards: bool,
 }
@@ -43,6 +45,8 @@ impl Builder {
             http_routes: Vec::new(),
             listener_keys: Vec::new(),
             sites: Vec::new(),
+            site_keys: Vec::new(),
+            files: Vec::new(),
             plain: true,
             forwards: false,
         };
@@ -94,6 +98,20 @@ impl Builder {
         self.routes
             .push(format!("[[route]]\nname = \"site-{number}\"\nserver_names = {}\nterminate = true\n", list(names)));
         self.sites.push(names.iter().map(|name| (*name).to_owned()).collect());
+        self
+    }
+
+    /// Further keys for the site that was given last.
+    #[must_use]
+    pub fn site_keys(mut self, keys: &str) -> Self {
+        self.site_keys.push((self.sites.len().saturating_sub(1), keys.to_owned()));
+        self
+    }
+
+    /// A file beside the configuration.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -194,6 +212,9 @@ impl Builder {
             std::fs::write(certs.join(format!("{number}.pem")), &signed.pem).expect("our own folder");
             folder::write_private(&certs.join(format!("{number}.key")), &signed.key_pem);
         }
+        for (name, text) in &self.files {
+            std::fs::write(folder.join(name), text).expect("our own folder");
+        }
         let text = self.text(folder, Ports { https, http, proxy });
         std::fs::write(folder.join("bulkhead.toml"), text).expect("our own folder");
     }
@@ -262,6 +283,9 @@ impl Builder {
                 "\n[[site]]\nnames = {}\ncertificate = \"certs/{number}.pem\"\nkey = \"certs/{number}.key\"\nalpn = [\"h2\", \"http/1.1\"]",
                 list(&names)
             );
+            for (_, keys) in self.site_keys.iter().filter(|(site, _)| *site == number) {
+                let _ = writeln!(text, "{keys}");
+            }
         }
         for part in self.routes.iter().chain([&self.tables]).chain(&self.http_routes) {
             let _ = write!(text, "\n{part}");

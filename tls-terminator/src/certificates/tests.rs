@@ -31,7 +31,12 @@ impl Folder {
 }
 
 fn load_one(certificates: Vec<CertificateFiles>) -> Loaded {
-    let site = Site { names: vec![NamePattern::parse("shop.example").unwrap()], certificates, alpn: Vec::new() };
+    let site = Site {
+        names: vec![NamePattern::parse("shop.example").unwrap()],
+        certificates,
+        alpn: Vec::new(),
+        client_auth: None,
+    };
     load(&[site], &crate::tls_config::provider())
 }
 
@@ -114,4 +119,29 @@ fn files_that_are_something_else_are_named_for_what_they_are() {
 fn all_complaints_come_at_once() {
     let missing = |name: &str| CertificateFiles { certificate: name.into(), key: name.into() };
     assert_eq!(load_one(vec![missing("/nowhere/a"), missing("/nowhere/b")]).errors.len(), 2);
+}
+
+#[test]
+fn authorities_of_clients_are_read_with_the_site() {
+    let folder = Folder::new();
+    let load_with = |authorities: Vec<PathBuf>| {
+        let certificates = vec![folder.pair("own", &rcgen::PKCS_ECDSA_P256_SHA256)];
+        let client_auth = Some(common::config::ClientAuth { required: true, authorities });
+        let names = vec![NamePattern::parse("shop.example").unwrap()];
+        load(&[Site { names, certificates, alpn: Vec::new(), client_auth }], &crate::tls_config::provider())
+    };
+    let two = [folder.pair("a", &rcgen::PKCS_ECDSA_P256_SHA256), folder.pair("b", &rcgen::PKCS_ED25519)];
+    let loaded = load_with(two.iter().map(|pair| pair.certificate.clone()).collect());
+    assert_eq!(loaded.errors, Vec::<String>::new());
+    assert_eq!(loaded.authorities[0].as_ref().unwrap().len(), 2);
+    for (file, why) in [
+        (two[0].key.clone(), "no certificate in it"),
+        (folder.write("none.pem", ""), "no certificate in it"),
+        (folder.0.path().join("absent.pem"), "cannot open"),
+        (folder.write("odd.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "is no authority"),
+    ] {
+        let loaded = load_with(vec![file.clone()]);
+        let text = loaded.errors.concat();
+        assert!(text.contains(why) && text.contains("[[site]] shop.example"), "{}: {text}", file.display());
+    }
 }

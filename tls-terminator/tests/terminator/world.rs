@@ -300,6 +300,7 @@ fn certify(folder: &Path, plan: &[(Vec<&'static str>, Vec<SiteAlpn>)]) -> (Certi
             names: names.iter().map(|name| NamePattern::parse(name).unwrap()).collect(),
             certificates: rsa.into_iter().chain([ecdsa]).collect(),
             alpn: alpn.clone(),
+            client_auth: None,
         });
         leaves.push((ecdsa_leaf, rsa_leaf));
     }

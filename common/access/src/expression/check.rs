@@ -9,15 +9,11 @@ use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, SelectExpr, SourceInfo, operators};
 use common::config::nearest;
 
-use super::evaluate::{Ask, Make, Node, Order, Quantity, Sum};
+use super::evaluate::{Node, Order, Quantity, Sum};
 use super::names::{self, Found, Map, Name, Type};
-use super::{MAX_DEPTH, MAX_NODES, Problem};
+use super::{MAX_DEPTH, MAX_NODES, Problem, syntax};
 use crate::facts::Known;
 use crate::matcher::{Environment, Place};
-use crate::networks::Networks;
-
-/// Largest compiled regular expression, in bytes.
-const REGEX_SIZE: usize = 256 << 10;
 
 /// A checked expression.
 pub(super) struct Checked {
@@ -28,8 +24,9 @@ pub(super) struct Checked {
 
 /// Judges a text.
 pub(super) fn check(text: &str, place: Place, environment: &Environment) -> Result<Checked, Problem> {
+    syntax::nesting(text)?;
     let parser = cel::parser::Parser::new().max_recursion_depth(96);
-    let (tree, source) = parser.parse_with_source_info(text).map_err(|errors| syntax(text, &errors))?;
+    let (tree, source) = parser.parse_with_source_info(text).map_err(|errors| syntax::complaint(text, &errors))?;
     let known_country = environment.countries.is_some();
     let mut checker = Checker {
         text,
@@ -51,40 +48,22 @@ pub(super) fn check(text: &str, place: Place, environment: &Environment) -> Resu
 }
 
 impl Problem {
-    fn help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    fn label(mut self, label: impl Into<String>) -> Self {
+    pub(super) fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 }
 
-/// The first complaint of the parser in our words.
-fn syntax(text: &str, errors: &cel::ParseErrors) -> Problem {
-    let (line, column, message) =
-        errors.errors.first().map_or((1, 1, ""), |error| (error.pos.0, error.pos.1, &*error.msg));
-    let line = usize::try_from(line - 1).unwrap_or_default();
-    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
-    let column = usize::try_from(column - 1).unwrap_or_default();
-    let rest = text.get(start..).unwrap_or_default();
-    let at = start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
-    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
-    // The list of all tokens that could stand there helps nobody.
-    let short = message.split(" expecting {").next().unwrap_or(message).replace("<EOF>", "end of the expression");
-    Problem {
-        at: at..at + 1,
-        what: format!("this is not an expression in CEL: {short}"),
-        label: "here".to_owned(),
-        help: Some("for example `request.path.startsWith(\"/api/\") && !(\"x-key\" in request.headers)`".to_owned()),
-    }
-}
+/// A node with the kind of its value.
+pub(super) type Typed = Result<(Node, Type), Problem>;
 
-type Typed = Result<(Node, Type), Problem>;
-
-struct Checker<'t> {
+/// The walk through the parser's tree.
+pub(super) struct Checker<'t> {
     text: &'t str,
     source: SourceInfo,
     place: Place,
@@ -97,7 +76,7 @@ struct Checker<'t> {
 }
 
 impl Checker<'_> {
-    fn node(&mut self, tree: &IdedExpr) -> Typed {
+    pub(super) fn node(&mut self, tree: &IdedExpr) -> Typed {
         self.nodes += 1;
         self.depth += 1;
         if self.nodes > MAX_NODES {
@@ -122,7 +101,7 @@ impl Checker<'_> {
     }
 
     /// A node that must be of this kind.
-    fn of(&mut self, tree: &IdedExpr, wanted: &Type) -> Result<Box<Node>, Problem> {
+    pub(super) fn of(&mut self, tree: &IdedExpr, wanted: &Type) -> Result<Box<Node>, Problem> {
         let (node, kind) = self.node(tree)?;
         if kind.fits(wanted) {
             return Ok(Box::new(node));
@@ -159,6 +138,10 @@ impl Checker<'_> {
                 let problem =
                     self.problem(tree, "nothing is known of countries, because `access.country_file` is not given");
                 Err(problem.help("give `country_file` in `[access]`"))
+            }
+            Found::Known(Name::Map(_), _) => {
+                let problem = self.problem(tree, format!("`{written}` is a map, and no value by itself"));
+                Err(problem.help(format!("ask for one of its members: `{written}[\"name\"]`, `\"name\" in {written}`")))
             }
             Found::Known(name, kind) => {
                 self.needs = self.needs.and(name.needs());
@@ -221,7 +204,7 @@ impl Checker<'_> {
     }
 
     /// The map that the tree names, if it does.
-    fn map(&mut self, tree: &IdedExpr) -> Result<Option<Map>, Problem> {
+    pub(super) fn map(&mut self, tree: &IdedExpr) -> Result<Option<Map>, Problem> {
         let Some((root, whole)) = qualified(tree) else { return Ok(None) };
         if self.locals.iter().any(|(local, _)| *local == root) {
             return Ok(None);
@@ -307,10 +290,7 @@ impl Checker<'_> {
     }
 
     fn equal(&mut self, tree: &IdedExpr, a: &IdedExpr, b: &IdedExpr) -> Typed {
-        let (a, b, kind) = self.alike(tree, a, b)?;
-        if kind == Type::Map {
-            return Err(self.problem(tree, "maps cannot be compared; ask for one of their members"));
-        }
+        let (a, b, _) = self.alike(tree, a, b)?;
         Ok((Node::Equal(a, b), Type::Bool))
     }
 
@@ -359,99 +339,6 @@ impl Checker<'_> {
         }
     }
 
-    fn function(&mut self, tree: &IdedExpr, name: &str, target: Option<&IdedExpr>, arguments: &[IdedExpr]) -> Typed {
-        match (name, target, arguments) {
-            ("size", Some(a), []) | ("size", None, [a]) => self.size(a),
-            ("contains", Some(a), [b]) => self.ask(Ask::Contains, a, b),
-            ("startsWith", Some(a), [b]) => self.ask(Ask::StartsWith, a, b),
-            ("endsWith", Some(a), [b]) => self.ask(Ask::EndsWith, a, b),
-            ("lowerAscii", Some(a), []) => Ok((Node::Make(Make::Lower, self.of(a, &Type::Text)?), Type::Text)),
-            ("upperAscii", Some(a), []) => Ok((Node::Make(Make::Upper, self.of(a, &Type::Text)?), Type::Text)),
-            ("int", None, [a]) => Ok((Node::Make(Make::Int, self.of(a, &Type::Text)?), Type::Int)),
-            ("string", None, [a]) => Ok((Node::Make(Make::Text, self.of(a, &Type::Int)?), Type::Text)),
-            ("matches", Some(a), [pattern]) | ("matches", None, [a, pattern]) => self.matches(a, pattern),
-            ("inNetwork", Some(a), networks) if !networks.is_empty() => self.in_network(a, networks),
-            _ => Err(self.no_function(tree, name, target.is_some(), arguments.len())),
-        }
-    }
-
-    fn no_function(&self, tree: &IdedExpr, name: &str, method: bool, given: usize) -> Problem {
-        const SHAPES: [(&str, &str); 15] = [
-            ("size", "x.size()"),
-            ("contains", "text.contains(\"part\")"),
-            ("startsWith", "text.startsWith(\"beginning\")"),
-            ("endsWith", "text.endsWith(\"end\")"),
-            ("lowerAscii", "text.lowerAscii()"),
-            ("upperAscii", "text.upperAscii()"),
-            ("int", "int(text)"),
-            ("string", "string(number)"),
-            ("matches", "text.matches(\"regular expression\")"),
-            ("inNetwork", "address.inNetwork(\"192.0.2.0/24\", …)"),
-            ("has", "has(request.headers.name)"),
-            ("all", "list.all(x, condition)"),
-            ("exists", "list.exists(x, condition)"),
-            ("filter", "list.filter(x, condition)"),
-            ("map", "list.map(x, value)"),
-        ];
-        if let Some((_, shape)) = SHAPES.iter().find(|(known, _)| *known == name) {
-            let problem = self.problem(tree, format!("`{name}` is not called like this"));
-            let found =
-                if method { format!("on a value, with {given} arguments") } else { format!("with {given} arguments") };
-            return problem.label(found).help(format!("write `{shape}`"));
-        }
-        let problem = self.problem(tree, format!("there is no function `{name}`")).label("unknown function");
-        match nearest(name, SHAPES.iter().map(|(known, _)| *known)) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => {
-                let known: Vec<&str> = SHAPES.iter().map(|(known, _)| *known).collect();
-                problem.help(format!("known: {}", known.join(", ")))
-            }
-        }
-    }
-
-    fn size(&mut self, tree: &IdedExpr) -> Typed {
-        if let Some(map) = self.map(tree)? {
-            return Ok((Node::Make(Make::Size, Box::new(Node::Keys(map))), Type::Int));
-        }
-        match self.node(tree)? {
-            (node, Type::Text | Type::List(_)) => Ok((Node::Make(Make::Size, Box::new(node)), Type::Int)),
-            (_, kind) => Err(self.problem(tree, format!("a value of type {kind} has no size"))),
-        }
-    }
-
-    fn ask(&mut self, ask: Ask, a: &IdedExpr, b: &IdedExpr) -> Typed {
-        Ok((Node::Ask(ask, self.of(a, &Type::Text)?, self.of(b, &Type::Text)?), Type::Bool))
-    }
-
-    /// The pattern is compiled here, so it has to stand in the expression.
-    fn matches(&mut self, text: &IdedExpr, pattern: &IdedExpr) -> Typed {
-        let subject = self.of(text, &Type::Text)?;
-        let Expr::Literal(LiteralValue::String(literal)) = &pattern.expr else {
-            return Err(
-                self.problem(pattern, "the regular expression must stand here as a text: it is compiled in advance")
-            );
-        };
-        let regex = regex::RegexBuilder::new(literal.inner()).size_limit(REGEX_SIZE).build();
-        let regex = regex.map_err(|error| self.problem(pattern, regex_problem(&error)))?;
-        Ok((Node::Matches(subject, Box::new(regex)), Type::Bool))
-    }
-
-    fn in_network(&mut self, address: &IdedExpr, networks: &[IdedExpr]) -> Typed {
-        let subject = self.of(address, &Type::Text)?;
-        let mut nets = Vec::new();
-        for network in networks {
-            let Expr::Literal(LiteralValue::String(literal)) = &network.expr else {
-                return Err(self.problem(network, "the network must stand here as a text"));
-            };
-            let text = literal.inner();
-            let single = || text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
-            let net = text.parse::<ipnet::IpNet>().or_else(|_| single());
-            nets.push(net.map_err(|_| self.problem(network, format!("`{text}` is not a network")))?);
-        }
-        let networks: Networks = nets.into_iter().collect();
-        Ok((Node::InNetworks(subject, Box::new(networks)), Type::Bool))
-    }
-
     /// What the parser has made of `all`, `exists`, `exists_one`, `filter` and `map`.
     fn comprehension(&mut self, tree: &IdedExpr, whole: &ComprehensionExpr) -> Typed {
         let (range, of) = match self.map(&whole.iter_range)? {
@@ -494,7 +381,7 @@ impl Checker<'_> {
         Ok((Node::Collect(range, which, Box::new(make)), Type::list(kind)))
     }
 
-    fn problem(&self, tree: &IdedExpr, what: impl Into<String>) -> Problem {
+    pub(super) fn problem(&self, tree: &IdedExpr, what: impl Into<String>) -> Problem {
         Problem { at: self.place_of(tree), what: what.into(), label: "here".to_owned(), help: None }
     }
 
@@ -569,11 +456,4 @@ fn sum(name: &str) -> Option<Sum> {
         operators::MODULO => Sum::Modulo,
         _ => return None,
     })
-}
-
-/// One line of what the regex crate draws over several.
-pub(crate) fn regex_problem(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    format!("this is not a regular expression: {}", last.trim().trim_start_matches("error: "))
 }

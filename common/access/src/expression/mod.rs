@@ -5,12 +5,14 @@
 //! when the file is read ([`check`]), values are borrowed only when the expression asks for them, and every evaluation has a budget
 //! ([`evaluate`]). In tests the interpreter is the oracle that both must agree with.
 //!
-//! Bounds: a text of 4 KiB (the configuration's limit), [`MAX_NODES`] nodes, [`MAX_DEPTH`] levels, [`evaluate::BUDGET`] steps per
+//! Bounds: a text of 4 KiB (the configuration's limit), [`MAX_NODES`] nodes, [`MAX_DEPTH`] levels, [`MAX_NESTING`] brackets, [`evaluate::BUDGET`] steps per
 //! evaluation, 256 KiB per compiled regular expression.
 
 mod check;
 pub mod evaluate;
+mod functions;
 mod names;
+mod syntax;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,8 +23,8 @@ use crate::Countries;
 use crate::facts::{Facts, Known};
 use crate::matcher::{Environment, Place};
 
-pub(crate) use check::regex_problem;
 pub use evaluate::Failure;
+pub(crate) use functions::regex_problem;
 pub use names::Type;
 pub(crate) use names::media_type;
 
@@ -30,6 +32,9 @@ pub(crate) use names::media_type;
 pub const MAX_NODES: usize = 500;
 /// Most levels of one.
 pub const MAX_DEPTH: usize = 32;
+
+/// Most brackets that may be open at a time.
+pub const MAX_NESTING: usize = 10;
 
 /// What is wrong with an expression, and where in its text.
 #[derive(Debug, Clone, PartialEq, Eq)]

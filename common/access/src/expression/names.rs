@@ -72,11 +72,12 @@ pub(super) enum Name {
     Minute,
     Day,
     Unix,
-    ServerName,
+    Sni,
     Ja4,
     TlsVersion,
     CertificatePresent,
     CertificateSubject,
+    CertificateAttributes,
     CertificateIssuer,
     CertificateNames,
     Method,
@@ -105,7 +106,7 @@ const BOOL: fn() -> Type = || Type::Bool;
 const TEXTS: fn() -> Type = || Type::list(Type::Text);
 const MAP: fn() -> Type = || Type::Map;
 
-const NAMES: [Entry; 26] = [
+const NAMES: [Entry; 27] = [
     ("client.address", Name::ClientAddress, TEXT, ALL),
     ("client.country", Name::ClientCountry, TEXT, ALL),
     ("listener", Name::Listener, TEXT, ROUTER),
@@ -113,11 +114,12 @@ const NAMES: [Entry; 26] = [
     ("time.minute", Name::Minute, INT, ALL),
     ("time.day", Name::Day, TEXT, ALL),
     ("time.unix", Name::Unix, INT, ALL),
-    ("tls.server_name", Name::ServerName, TEXT, ROUTER | HTTP),
+    ("tls.server_name", Name::Sni, TEXT, ROUTER | HTTP),
     ("tls.ja4", Name::Ja4, TEXT, ROUTER | HTTP),
     ("tls.version", Name::TlsVersion, TEXT, HTTP),
     ("tls.certificate.present", Name::CertificatePresent, BOOL, HTTP),
     ("tls.certificate.subject", Name::CertificateSubject, TEXT, HTTP),
+    ("tls.certificate.attributes", Name::CertificateAttributes, TEXTS, HTTP),
     ("tls.certificate.issuer", Name::CertificateIssuer, TEXT, HTTP),
     ("tls.certificate.names", Name::CertificateNames, TEXTS, HTTP),
     ("request.method", Name::Method, TEXT, HTTP | FORWARD),
@@ -178,9 +180,9 @@ impl Name {
         match self {
             Name::ClientAddress | Name::ClientCountry | Name::Listener => Known::CLIENT,
             Name::Hour | Name::Minute | Name::Day | Name::Unix => Known::CLIENT,
-            Name::ServerName | Name::Ja4 | Name::TlsVersion => Known::HELLO,
+            Name::Sni | Name::Ja4 | Name::TlsVersion => Known::HELLO,
             Name::CertificatePresent | Name::CertificateSubject => Known::HELLO,
-            Name::CertificateIssuer | Name::CertificateNames => Known::HELLO,
+            Name::CertificateIssuer | Name::CertificateNames | Name::CertificateAttributes => Known::HELLO,
             Name::User => Known::USER,
             _ => Known::REQUEST,
         }
@@ -207,7 +209,7 @@ impl Name {
                 Value::of(WEEK.get(usize::from(day)).copied().unwrap_or_default())
             }
             Name::Unix => Value::whole((facts.clock)()),
-            Name::ServerName => Value::of(tls.server_name.unwrap_or_default()),
+            Name::Sni => Value::of(tls.server_name.unwrap_or_default()),
             Name::Ja4 => Value::of(tls.ja4),
             Name::TlsVersion => Value::of(match tls.version {
                 Some(TlsVersion::Tls12) => "1.2",
@@ -217,10 +219,8 @@ impl Name {
             Name::CertificatePresent => Value::Bool(tls.certificate.is_some()),
             Name::CertificateSubject => certificate(|identity| &identity.subject),
             Name::CertificateIssuer => certificate(|identity| &identity.issuer),
-            Name::CertificateNames => {
-                let names = tls.certificate.map_or(&[] as &[Box<str>], |identity| &identity.names);
-                Value::List(names.iter().map(|name| Value::of(name)).collect::<Rc<[_]>>())
-            }
+            Name::CertificateNames => words(tls.certificate, |identity| &identity.names),
+            Name::CertificateAttributes => words(tls.certificate, |identity| &identity.subject_attributes),
             Name::Method => Value::of(request.map_or("", |request| request.method)),
             Name::Host => Value::of(request.map_or("", |request| request.host)),
             Name::Path => Value::of(request.map_or("", |request| request.path)),
@@ -241,6 +241,11 @@ impl Name {
             Name::DestinationPort => Value::Int(facts.destination.map_or(-1, |to| i64::from(to.port))),
         }
     }
+}
+
+fn words<'a>(certificate: Option<&'a ClientIdentity>, pick: fn(&ClientIdentity) -> &Vec<Box<str>>) -> Value<'a> {
+    let words = certificate.map_or(&[] as &[Box<str>], |identity| pick(identity));
+    Value::List(words.iter().map(|word| Value::of(word)).collect::<Rc<[_]>>())
 }
 
 /// `text/html` of `text/html; charset=utf-8`.

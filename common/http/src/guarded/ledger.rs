@@ -142,6 +142,19 @@ impl Ledger {
         Exchange { ledger: Arc::clone(self), verdict, ordinal: taken }
     }
 
+    /// Keeps the connection from counting as idle as long as the returned value lives: one of its streams is a tunnel.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>) -> Exchange {
+        bump(&self.in_flight);
+        Exchange { ledger: Arc::clone(self), verdict: HeadVerdict::Accepted, ordinal: u64::MAX }
+    }
+
+    /// The clock of its watch.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The violation that ended this connection's input, if any; also for those found where no request can be answered any more.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {

@@ -13,6 +13,8 @@ pub enum DialError {
     NoAddress(String),
     /// Not connected before the deadline.
     Timeout,
+    /// The TLS handshake failed; the text says why.
+    Tls(String),
     /// The relay's rules forbid this destination; the text names the rule.
     Denied(String),
     /// No relay, or it is overloaded: our own fault.
@@ -25,6 +27,7 @@ impl fmt::Display for DialError {
             DialError::Unreachable(why) => write!(f, "the destination cannot be reached: {why}"),
             DialError::NoAddress(why) => write!(f, "the destination's name has no address: {why}"),
             DialError::Timeout => f.write_str("the destination did not accept the connection in time"),
+            DialError::Tls(why) => write!(f, "TLS with the destination failed: {why}"),
             DialError::Denied(rule) => write!(f, "the destination is not allowed: {rule}"),
             DialError::Unavailable(why) => write!(f, "no connection can be made at the moment: {why}"),
         }
@@ -44,7 +47,9 @@ pub enum SendError {
     Stalled,
     /// The connection ended before the answer was complete; the text says where.
     Closed(String),
-    /// The backend's bytes are not HTTP/1, or have two readings; the text says what is wrong.
+    /// An HTTP/2 stream, or its connection, was ended before the answer was complete.
+    Broken(h2::Error),
+    /// The backend's bytes are not HTTP, or have two readings; the text says what is wrong.
     Protocol(&'static str),
     /// The request could not be read to its end or cannot be written: not the backend's fault.
     Request(Box<dyn std::error::Error + Send + Sync>),
@@ -60,7 +65,9 @@ impl SendError {
             }
             SendError::Dial(DialError::Denied(_)) => StatusCode::FORBIDDEN,
             SendError::Dial(DialError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            SendError::Dial(_) | SendError::Closed(_) | SendError::Protocol(_) => StatusCode::BAD_GATEWAY,
+            SendError::Dial(_) | SendError::Closed(_) | SendError::Broken(_) | SendError::Protocol(_) => {
+                StatusCode::BAD_GATEWAY
+            }
             SendError::Request(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -72,11 +79,14 @@ impl SendError {
             SendError::Dial(DialError::Unreachable(_)) => "unreachable",
             SendError::Dial(DialError::NoAddress(_)) => "no-address",
             SendError::Dial(DialError::Timeout) => "connect-timeout",
+            SendError::Dial(DialError::Tls(_)) => "tls",
             SendError::Dial(DialError::Denied(_)) => "denied",
             SendError::Dial(DialError::Unavailable(_)) => "unavailable",
             SendError::FirstByte => "first-byte-timeout",
             SendError::Stalled => "stalled",
             SendError::Closed(_) => "closed",
+            SendError::Broken(error) if error.is_reset() => "reset",
+            SendError::Broken(_) => "closed",
             SendError::Protocol(_) => "protocol",
             SendError::Request(_) => "request",
         }
@@ -87,6 +97,11 @@ impl SendError {
     pub fn blames_backend(&self) -> bool {
         !matches!(self, SendError::Request(_) | SendError::Dial(DialError::Denied(_) | DialError::Unavailable(_)))
     }
+
+    /// An error of an HTTP/2 stream or its connection. What h2 itself found wrong is the backend's bytes.
+    pub(super) fn from_h2(error: h2::Error) -> Self {
+        if error.is_library() { SendError::Protocol("its HTTP/2 is not valid") } else { SendError::Broken(error) }
+    }
 }
 
 impl fmt::Display for SendError {
@@ -96,10 +111,19 @@ impl fmt::Display for SendError {
             SendError::FirstByte => f.write_str("the backend did not answer in time"),
             SendError::Stalled => f.write_str("the backend stopped in the middle of its answer"),
             SendError::Closed(error) => write!(f, "the backend ended the connection: {error}"),
-            SendError::Protocol(error) => write!(f, "the backend's answer is not valid HTTP/1: {error}"),
+            SendError::Broken(error) => write!(f, "the backend broke off: {error}"),
+            SendError::Protocol(error) => write!(f, "the backend's answer is not valid HTTP: {error}"),
             SendError::Request(error) => write!(f, "the request could not be sent: {error}"),
         }
     }
 }
 
-impl std::error::Error for SendError {}
+impl std::error::Error for SendError {
+    /// An HTTP/2 backend's reason for breaking off, so that an HTTP/2 client is told the same one. Everything else is ours to name.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SendError::Broken(error) if error.is_reset() && error.is_remote() => Some(error),
+            _ => None,
+        }
+    }
+}

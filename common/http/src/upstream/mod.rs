@@ -1,17 +1,19 @@
-//! HTTP/1.1 connections to backends over sockets that somebody else dialled, kept alive and used again.
+//! HTTP/1.1 and HTTP/2 connections to backends over sockets that somebody else dialled, kept alive and used again.
 //!
 //! - [`Dialer`]: where connected sockets come from (over IPC from the relay; this process cannot connect)
 //! - [`Pool`] and [`Slot`]: per endpoint a last-in-first-out list of idle connections, limits, counters, one coarse sweep for all deadlines
 //! - [`ResponseBody`]: streams the answer; gives its connection back when the answer is complete, closes it when dropped before
 //!
-//! No task per connection: the request that uses a connection drives it inline, inside its own task. That saves two task switches per
+//! No task per HTTP/1 connection: the request that uses a connection drives it inline, inside its own task. That saves two task switches per
 //! request, makes back-pressure direct in both directions, and a client that goes away closes its backend connection by being dropped.
 //! No timer per request either: see [`Pool::sweep`]. Single-threaded on purpose (`Rc`, `Cell`).
 
 mod body;
 mod error;
 mod h1;
+mod h2;
 mod pool;
+mod switched;
 mod watched;
 
 #[cfg(test)]
@@ -28,8 +30,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use body::ResponseBody;
 pub use error::{DialError, SendError};
-pub use h1::Upgraded;
-pub use pool::{Counters, DialTime, Pool, PoolLimits, Slot, Unanswered, upgraded};
+pub use h2::H2Limits;
+pub use pool::{Counters, DialTime, Pool, PoolLimits, Slot, Unanswered};
+pub use switched::{Switched, upgraded};
 
 /// Where a backend is: a name or an address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -71,6 +74,9 @@ pub trait Dialer {
 pub trait RequestBody: Body<Data = Bytes> + 'static {
     /// A body of no bytes: what a request without body is sent with a second time.
     fn empty() -> Self;
+
+    /// From here on it is read in a task of its own: the answer has begun before it was sent.
+    fn detached(&mut self) {}
 }
 
 /// A client's body passed on as it comes, or none. A service that counts or inspects bodies has its own type.

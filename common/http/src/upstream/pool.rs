@@ -16,7 +16,8 @@ use http_body::Body;
 
 use super::body::{Lease, ResponseBody};
 use super::error::SendError;
-use super::h1::{Connection, Failed, Upgraded};
+use super::h1::{Connection, Failed};
+use super::h2::{self, Fleet, H2Limits};
 use super::watched::Watched;
 use super::{Dialer, Endpoint, RequestBody};
 use crate::guarded::{Clock, millis};
@@ -38,8 +39,12 @@ pub struct PoolLimits {
     pub first_byte: Duration,
     /// Between two pieces of the answer's body, while we want it.
     pub body_idle: Duration,
+    /// The same for an HTTP/2 stream whose request is still being sent: calls that stream both ways may be quiet for long.
+    pub both_ways: Duration,
     /// Bytes of an answer's head.
     pub response_head: usize,
+    /// HTTP/2 instead of HTTP/1.1.
+    pub h2: Option<H2Limits>,
     /// Endpoints remembered; those without connections are forgotten first.
     pub endpoints: usize,
 }
@@ -54,7 +59,9 @@ impl Default for PoolLimits {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(60),
             body_idle: Duration::from_secs(60),
+            both_ways: Duration::from_secs(600),
             response_head: 64 * 1024,
+            h2: None,
             endpoints: 4096,
         }
     }
@@ -79,7 +86,7 @@ pub struct Counters {
     pub retried: Cell<u64>,
 }
 
-fn add(counter: &Cell<u64>) {
+pub(super) fn add(counter: &Cell<u64>) {
     counter.set(counter.get().saturating_add(1));
 }
 
@@ -88,7 +95,7 @@ fn subtract(counter: &Cell<u64>) {
 }
 
 /// Counts one connection as open while it lives.
-pub(super) struct Open(Rc<Counters>);
+pub(super) struct Open(pub(super) Rc<Counters>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -100,7 +107,7 @@ impl Drop for Open {
 pub(super) struct Shelf<B: RequestBody + Unpin> {
     limits: Cell<PoolLimits>,
     clock: Clock,
-    counters: Rc<Counters>,
+    pub(super) counters: Rc<Counters>,
     /// Boxed once: a connection moves between here and its users for every request.
     #[allow(clippy::vec_box)]
     idle: RefCell<Vec<Box<Connection<B>>>>,
@@ -147,11 +154,11 @@ where
     }
 }
 
-struct Shared<D> {
-    dialer: D,
-    clock: Clock,
-    limits: Cell<PoolLimits>,
-    watched: RefCell<Vec<Rc<Watched>>>,
+pub(super) struct Shared<D> {
+    pub(super) dialer: D,
+    pub(super) clock: Clock,
+    pub(super) limits: Cell<PoolLimits>,
+    pub(super) watched: RefCell<Vec<Rc<Watched>>>,
 }
 
 /// All backends of a process.
@@ -170,9 +177,11 @@ pub struct Unanswered<B> {
 
 /// One backend. Keep it where the endpoint is fixed: finding it costs a look-up.
 pub struct Slot<D: Dialer, B: RequestBody + Unpin> {
-    endpoint: Endpoint,
-    shared: Rc<Shared<D>>,
-    shelf: Rc<Shelf<B>>,
+    pub(super) endpoint: Endpoint,
+    pub(super) shared: Rc<Shared<D>>,
+    pub(super) shelf: Rc<Shelf<B>>,
+    /// HTTP/2 connections, where those are spoken.
+    pub(super) fleet: Fleet,
 }
 
 impl<D: Dialer, B: RequestBody + Unpin> Pool<D, B>
@@ -197,7 +206,8 @@ where
             counters: Rc::default(),
             idle: RefCell::new(Vec::new()),
         };
-        let slot = Rc::new(Slot { endpoint: endpoint.clone(), shared: Rc::clone(&self.shared), shelf: Rc::new(shelf) });
+        let (shared, shelf) = (Rc::clone(&self.shared), Rc::new(shelf));
+        let slot = Rc::new(Slot { endpoint: endpoint.clone(), shared, shelf, fleet: Fleet::default() });
         let mut slots = self.slots.borrow_mut();
         if slots.len() >= limits.endpoints {
             // Whoever fills this table with names must not make it grow: what is unused goes, else the new one is not remembered.
@@ -231,6 +241,10 @@ where
         });
         self.slots.borrow_mut().retain(|_, slot| {
             slot.shelf.sweep(now);
+            let limits = self.shared.limits.get();
+            if let Some(h2) = &limits.h2 {
+                slot.fleet.sweep(now, &limits, h2);
+            }
             slot.is_used()
         });
         expired
@@ -258,12 +272,13 @@ where
 
     /// Idle connections now.
     pub fn idle(&self) -> usize {
-        self.shelf.idle.borrow().len()
+        self.shelf.idle.borrow().len().saturating_add(self.fleet.idle())
     }
 
     /// Closes all idle connections (the backend is being drained, or its address changed).
     pub fn close_idle(&self) {
         self.shelf.idle.borrow_mut().clear();
+        self.fleet.retire();
     }
 
     /// Somebody holds it (for a request or as part of the configuration), or it has connections.
@@ -285,6 +300,9 @@ where
     /// # Errors
     /// See [`Unanswered`].
     pub async fn send_or_return(&self, request: Request<B>) -> Result<Response<ResponseBody<B>>, Unanswered<B>> {
+        if let Some(h2) = &self.shared.limits.get().h2 {
+            return h2::send(self, h2, request).await;
+        }
         let _active = Active::new(&self.shelf.counters);
         let (parts, mut body) = request.into_parts();
         let repeatable = may_repeat(&parts, &body);
@@ -360,24 +378,15 @@ where
     }
 }
 
-/// After an answer 101: the backend's side of the new protocol. `None`: the answer did not switch.
-pub fn upgraded<B>(response: Response<ResponseBody<B>>) -> Option<Upgraded>
-where
-    B: RequestBody + Unpin,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    response.into_body().into_upgraded()
-}
-
-fn unanswered<B>(error: SendError, request: Option<(Parts, B)>) -> Unanswered<B> {
+pub(super) fn unanswered<B>(error: SendError, request: Option<(Parts, B)>) -> Unanswered<B> {
     Unanswered { error, request: request.map(|(parts, body)| Box::new(Request::from_parts(parts, body))) }
 }
 
 /// Counts one request as active while it lives.
-struct Active<'a>(&'a Counters);
+pub(super) struct Active<'a>(&'a Counters);
 
 impl<'a> Active<'a> {
-    fn new(counters: &'a Counters) -> Self {
+    pub(super) fn new(counters: &'a Counters) -> Self {
         add(&counters.active);
         Active(counters)
     }
@@ -390,7 +399,7 @@ impl Drop for Active<'_> {
 }
 
 /// Idempotent, and nothing in it that cannot be said again (RFC 9110 §9.2.2).
-fn may_repeat<B: Body>(parts: &Parts, body: &B) -> bool {
+pub(super) fn may_repeat<B: Body>(parts: &Parts, body: &B) -> bool {
     let idempotent = matches!(
         parts.method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE

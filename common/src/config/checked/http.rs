@@ -61,6 +61,8 @@ pub struct HttpFilter {
     pub trusted_proxies: NetworkSet,
     /// What happens to a path that can be read in two ways.
     pub path: PathPolicy,
+    /// An HTTP/1 client that ends its sending side still gets its answer.
+    pub answers_half_closed: bool,
     /// What happens to header names with an underscore.
     pub underscore_headers: UnderscoreHeaders,
     /// Which headers tell the backend about the client.

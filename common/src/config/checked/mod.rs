@@ -22,12 +22,12 @@ pub use http::{
 };
 pub use log::{AccessFields, Log, LogFormat, LogLevel};
 pub use metrics::MetricsPage;
-pub use pool::{Balance, Ejection, Pool, SendProxy};
+pub use pool::{Balance, Ejection, Pool, PoolH2, PoolTls, SendProxy, Transport};
 pub use relay::{Outward, Relay};
 pub use router::{
     ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, SniRouter,
 };
-pub use terminator::{CertificateFiles, Site, SiteAlpn, Terminator, TlsVersion};
+pub use terminator::{CertificateFiles, ClientAuth, Site, SiteAlpn, Terminator, TlsVersion};
 
 pub use super::files::FileReference;
 

@@ -1,5 +1,9 @@
 //! `[[pool]]`: the servers behind, and how they are used.
 
+mod transport;
+
+pub use transport::{PoolH2, PoolTls, Transport};
+
 use crate::config::pattern::ServerAddress;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -24,6 +28,8 @@ pub struct Pool {
     pub max_idle: usize,
     /// How long an idle connection is kept (http-filter).
     pub idle_deadline: Duration,
+    /// What http-filter speaks to the servers.
+    pub transport: Transport,
 }
 
 /// `balance` of a pool

@@ -1,6 +1,6 @@
 //! The sections of the way in: `[sni-router]`, its listeners, access rules and fallbacks, and `[[route]]`.
 
-use super::{AccessRule, descriptor_name};
+use super::{AccessRule, Action, descriptor_name};
 use crate::config::pattern::{NamePattern, NetworkSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -32,8 +32,10 @@ pub struct SniRouter {
     pub listen: Vec<Listener>,
     /// `[sni-router.otherwise]`
     pub otherwise: Otherwise,
-    /// `[[sni-router.access]]` in order; first match decides, none allows.
+    /// `[[sni-router.access]]` in order; first match decides.
     pub access: Vec<AccessRule>,
+    /// When no access rule matches.
+    pub access_default: Action,
 }
 
 /// `connection_rate` and `connection_burst`: a GCRA bucket per IPv4 address or IPv6 /64.

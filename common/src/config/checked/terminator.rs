@@ -42,6 +42,17 @@ pub struct Site {
     pub certificates: Vec<CertificateFiles>,
     /// In the order of preference; at least one.
     pub alpn: Vec<SiteAlpn>,
+    /// Whether clients are asked for a certificate; `None`: they are not.
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// `client_auth` and `client_ca` of a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuth {
+    /// A client without a certificate is turned away. One whose certificate is not sound always is.
+    pub required: bool,
+    /// PEM files with the authorities that may have signed it; at least one.
+    pub authorities: Vec<PathBuf>,
 }
 
 /// One certificate chain and its private key. A relative path in the file is taken from the directory of the file and

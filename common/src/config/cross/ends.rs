@@ -77,6 +77,19 @@ fn takes_all(earlier: &HttpRoute, later: &HttpRoute) -> bool {
 pub(super) fn pools(ledger: &Ledger, drafts: &Drafts) {
     let used = ledger.used.borrow();
     for draft in &drafts.pools {
+        let spoken = draft.pool.transport.h2.is_some() || draft.pool.transport.tls.is_some();
+        let passing = used.iter().find(|used| {
+            used.names == Names::Pools && used.name == draft.pool.name && !used.key.starts_with("http-filter.")
+        });
+        if let Some(passing) = passing.filter(|_| spoken) {
+            let error = ledger.error(
+                passing.key,
+                format!("the pool `{}` has a `protocol`, which only http-filter speaks", passing.name),
+            );
+            let error =
+                error.at(&passing.span, "bytes pass here as they are").and(&draft.name.span, "has a `protocol`");
+            ledger.report(error.help("give passthrough a pool of its own"));
+        }
         if !used.iter().any(|used| used.names == Names::Pools && used.name == draft.pool.name) {
             let warning = ledger.warning("pool.name", format!("no route uses the pool `{}`", draft.pool.name));
             ledger.report(warning.at(&draft.name.span, "not used"));

@@ -46,6 +46,9 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
         max_unacknowledged: section.count("max_unacknowledged"),
         trusted_proxies: networks(section, "trusted_proxies").unwrap_or_default(),
         path: section.choice("path", &paths).map_or(PathPolicy::RejectAmbiguous, |placed| placed.value),
+        answers_half_closed: section
+            .choice("half_close", &[("leave", false), ("answer", true)])
+            .is_some_and(|placed| placed.value),
         underscore_headers: section
             .choice("underscore_headers", &underscores)
             .map_or(UnderscoreHeaders::Refuse, |placed| placed.value),

@@ -1,5 +1,7 @@
 //! `[[pool]]`
 
+mod transport;
+
 use super::{name, report_repeated, values};
 use crate::config::checked::{Balance, Ejection, Pool, SendProxy};
 use crate::config::diagnostic::Span;
@@ -9,6 +11,7 @@ use crate::config::reference::Key;
 use crate::config::scalar::{Fault, wrong_type};
 use crate::config::tree::{Placed, Section};
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use toml::de::DeValue;
 
@@ -22,7 +25,7 @@ pub(in crate::config) struct PoolDraft {
     pub(in crate::config) proxy: Placed<SendProxy>,
 }
 
-pub(in crate::config) fn pool(section: &Section<'_>) -> Option<PoolDraft> {
+pub(in crate::config) fn pool(section: &Section<'_>, base: &Path) -> Option<PoolDraft> {
     let name = name(section, Names::Pools);
     let servers = section.list("servers", |key, found, span| server(section, key, found, span)).unwrap_or_default();
     // Two entries with different weights are still one server.
@@ -46,6 +49,7 @@ pub(in crate::config) fn pool(section: &Section<'_>) -> Option<PoolDraft> {
     let eject_for = section.duration("eject_for");
     let max_idle = section.count("max_idle");
     let idle_deadline = section.duration("idle_deadline");
+    let transport = transport::transport(section, base);
     let (name, proxy) = (name?, proxy?);
     let pool = Pool {
         name: Arc::clone(&name.value),
@@ -56,6 +60,7 @@ pub(in crate::config) fn pool(section: &Section<'_>) -> Option<PoolDraft> {
         eject: NonZeroU32::new(after).map(|after| Ejection { after, duration: eject_for }),
         max_idle,
         idle_deadline,
+        transport: transport?,
     };
     Some(PoolDraft { pool, name, proxy })
 }

@@ -1,8 +1,11 @@
 //! `[sni-router]`, its tables, and `[[route]]`.
 
-use super::{access, listen_addresses, listener_references, name, networks, reference, report_repeated, values};
+use super::{
+    ACTIONS, access, listen_addresses, listener_references, name, networks, reference, report_repeated, values,
+};
 use crate::config::checked::{
-    ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, SniRouter,
+    Action, ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction,
+    SniRouter,
 };
 use crate::config::diagnostic::Span;
 use crate::config::ledger::Names;
@@ -39,6 +42,7 @@ pub(in crate::config) fn sni_router(section: &Section<'_>) -> SniRouter {
         listen: section.tables("listen").iter().filter_map(listener).collect(),
         otherwise: otherwise(&section.table("otherwise")),
         access: section.tables("access").iter().filter_map(|rule| access::rule(rule, Names::RouterRules)).collect(),
+        access_default: section.choice("access_default", &ACTIONS).map_or(Action::Deny, |placed| placed.value),
     }
 }
 

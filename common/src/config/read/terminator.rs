@@ -1,7 +1,7 @@
 //! `[tls-terminator]` and `[[site]]`.
 
 use super::{report_repeated, values};
-use crate::config::checked::{CertificateFiles, Site, SiteAlpn, Terminator, TlsVersion};
+use crate::config::checked::{CertificateFiles, ClientAuth, Site, SiteAlpn, Terminator, TlsVersion};
 use crate::config::ledger::NamedFile;
 use crate::config::pattern::NamePattern;
 use crate::config::scalar::{Fault, pick, wrong_type};
@@ -55,10 +55,42 @@ pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<Site
     }
     let certificates =
         certificates.into_iter().zip(keys).map(|(certificate, key)| CertificateFiles { certificate, key }).collect();
+    let client_auth = client_auth(section, base);
     let names = names?;
-    let site =
-        Site { names: names.iter().map(|placed| placed.value.clone()).collect(), certificates, alpn: values(alpn?) };
+    let site = Site {
+        names: names.iter().map(|placed| placed.value.clone()).collect(),
+        certificates,
+        alpn: values(alpn?),
+        client_auth,
+    };
     Some(SiteDraft { site, names })
+}
+
+/// `client_auth` and `client_ca`, which need one another.
+fn client_auth(section: &Section<'_>, base: &Path) -> Option<ClientAuth> {
+    let words = [("none", None), ("request", Some(false)), ("require", Some(true))];
+    let asked = section.choice("client_auth", &words);
+    let authorities = paths(section, "client_ca", base, false);
+    let required = asked.as_ref().and_then(|placed| placed.value);
+    let report = |name: &str, what: &str, help: &str| {
+        if let Some(key) = section.key(name) {
+            let error = section.ledger.error(key.path, what).at(&section.span_of(name), "in this site").help(help);
+            section.ledger.report(error);
+        }
+    };
+    match (required, authorities) {
+        (Some(required), Some(authorities)) => return Some(ClientAuth { required, authorities }),
+        (Some(_), None) if !section.has("client_ca") => {
+            let help = "give `client_ca`, a PEM file with the authorities that sign them";
+            report("client_auth", "nothing says whose client certificates are good", help);
+        }
+        (None, Some(_)) => {
+            let help = "write `client_auth = \"require\"` or `\"request\"`, or leave `client_ca` out";
+            report("client_ca", "clients are not asked for a certificate", help);
+        }
+        _ => {}
+    }
+    None
 }
 
 /// A list of files, noted so that they can be looked for later.

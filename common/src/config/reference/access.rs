@@ -277,7 +277,7 @@ pub(super) const ROUTER: &[&[Key]] = &[
     rule_keys!(
         "sni-router.access",
         "Who may connect at all.",
-        "Rules are tried in order and the first that matches decides; when none does, the client is let in. They are judged before \
+        "Rules are tried in order and the first that matches decides; when none does, `access_default`. They are judged before \
          a byte is read, up to the first rule that asks what only the ClientHello says; from there on once it is whole."
     ),
     client_keys!("sni-router.access"),

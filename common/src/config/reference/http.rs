@@ -64,7 +64,7 @@ pub(super) const KEYS: &[Key] = &[
         duration(SECOND, 7 * DAY),
         value("\"10m\""),
         "How long an upgraded connection (WebSocket) may be silent both ways.",
-        "",
+        "Also for HTTP/2 calls that stream both ways (gRPC), as long as the client may still send.",
     ),
     key(
         "http-filter.max_connections",
@@ -131,6 +131,14 @@ pub(super) const KEYS: &[Key] = &[
         value("\"normalise\""),
         "What happens to a path that can be read in two ways (`/a/../b`, `//`, `%2e`).",
         "`normalise` brings it to one form, judges and forwards that form; `reject-ambiguous` answers 400.",
+    ),
+    key(
+        "http-filter.half_close",
+        Kind::Choice(&["leave", "answer"]),
+        value("\"leave\""),
+        "What it means when an HTTP/1 client ends its sending side behind a request.",
+        "`leave`: it has left, and the request is given up at once; from here a client that closed looks the same. `answer`: it still \
+         gets its answer, and one that has really left is noticed only when the answer is written.",
     ),
     key(
         "http-filter.underscore_headers",

@@ -156,7 +156,7 @@ impl Key {
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     let sections: [&[&[Key]]; 7] = [
-        &[general::KEYS, log::KEYS, metrics::KEYS, access::KEYS, pool::KEYS, router::KEYS],
+        &[general::KEYS, log::KEYS, metrics::KEYS, access::KEYS, pool::KEYS, pool::transport::KEYS, router::KEYS],
         access::ROUTER,
         &[terminator::KEYS, http::KEYS, http::h2::KEYS],
         access::HTTP,

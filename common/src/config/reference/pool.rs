@@ -1,5 +1,7 @@
 //! Keys of `[[pool]]`: the servers behind, and how they are used.
 
+pub(super) mod transport;
+
 use super::*;
 
 pub(super) const KEYS: &[Key] = &[

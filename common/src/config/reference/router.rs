@@ -56,6 +56,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("sni-router.max_unacknowledged", integer(1, 4096), value("256"), UNACKNOWLEDGED, ""),
     key(
+        "sni-router.access_default",
+        Kind::Choice(&["allow", "deny"]),
+        value("\"allow\""),
+        "What holds for a client that no access rule matches.",
+        "",
+    ),
+    key(
         "sni-router.max_waiting",
         integer(1, MANY),
         value("4096"),

@@ -70,4 +70,20 @@ pub(super) const KEYS: &[Key] = &[
         "Protocols offered to the client, the preferred one first.",
         "",
     ),
+    key(
+        "site.client_auth",
+        Kind::Choice(&["none", "request", "require"]),
+        value("\"none\""),
+        "Whether clients are asked for a certificate.",
+        "`require` turns away who has none; `request` lets them in, and access rules decide (`certificate_subjects` and the like). A \
+         certificate that `client_ca` has not signed, or that is out of date, always ends the handshake. Sessions of such a site \
+         are not resumed, so that every connection is verified anew.",
+    ),
+    key(
+        "site.client_ca",
+        list("path, from the directory of this file if relative"),
+        Preset::Absent("only together with `client_auth`"),
+        "Certificates in PEM of the authorities whose signatures on client certificates count.",
+        "",
+    ),
 ];

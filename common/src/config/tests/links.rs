@@ -199,6 +199,8 @@ fn pools_that_do_not_fit() {
     let text =
         with(SITE).replace("servers = \"127.0.0.1:9443\"", "servers = \"127.0.0.1:9443\"\nproxy_protocol = \"v1\"");
     fails(&text, "pool = \"p\"", &["sends PROXY headers", "PROXY header here"]);
+    let spoken = BASE.replace("servers = \"127.0.0.1:9443\"", "servers = \"127.0.0.1:9443\"\nprotocol = \"h2c\"");
+    fails(&spoken, "passthrough = \"p\"", &["which only http-filter speaks", "bytes pass here as they are"]);
     warns(&with("[[pool]]\nname = \"spare\"\nservers = \"b:1\"\n"), "spare", &["no route uses the pool `spare`"]);
     let twice = BASE.replace("\"127.0.0.1:9443\"", "[\"a:1\", { address = \"A:1\", weight = 3 }]");
     fails(&twice, "A:1", &["same server stands twice"]);

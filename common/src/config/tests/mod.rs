@@ -1,10 +1,12 @@
 //! The configuration as a user meets it: texts in, a `Config` or drawn errors out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod access;
 mod examples;
 mod files;
 mod links;
 mod sections;
+mod transport;
 mod values;
 mod words;
 

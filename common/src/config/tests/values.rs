@@ -107,7 +107,10 @@ fn place(table: &str, line: &str) -> String {
         path if matches!(reference::find(path).map(|key| &key.kind), Some(Kind::Tables)) => {
             format!("[[{path}]]\n{line}\n")
         }
-        path => format!("[{path}]\n{line}\n"),
+        path => match reference::find(path).and_then(|key| reference::find(key.parent())) {
+            Some(above) if matches!(above.kind, Kind::Tables) => format!("[[{}]]\n[{path}]\n{line}\n", above.path),
+            _ => format!("[{path}]\n{line}\n"),
+        },
     }
 }
 

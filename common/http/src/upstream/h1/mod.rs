@@ -168,7 +168,8 @@ where
             }
             match ready!(self.fill(cx)) {
                 Ok(0) => return Poll::Ready(Err(SendError::Closed(self.ended_in_head(stopped.as_ref())))),
-                Ok(_) => self.watched.touch(),
+                // No sign of life: the whole head has one deadline, or a backend could take its time byte by byte.
+                Ok(_) => {}
                 Err(error) => return Poll::Ready(Err(SendError::Closed(error.to_string()))),
             }
         }
@@ -214,6 +215,7 @@ where
             if *interim > MAX_INTERIM {
                 return Err(SendError::Protocol("it sent too many interim answers (1xx)"));
             }
+            self.watched.touch();
             return Ok(None);
         }
         let asked_to_close = parts.headers.get(http::header::CONNECTION).is_some_and(|value| value == "close");

@@ -1,0 +1,94 @@
+//! Hosts whose `[[site]]` asks clients for a certificate. What tls-terminator verified holds for the name a TLS connection was opened
+//! for; a connection without a name, or without TLS, must not be a way around it. Pure.
+
+use common::config::{NamePattern, Site};
+
+use super::receive::Client;
+
+/// The names of all sites, if one of them asks for certificates; else nothing.
+#[derive(Debug, Default)]
+pub struct Certified(Vec<(NamePattern, Option<bool>)>);
+
+impl Certified {
+    /// From the sites of the configuration.
+    pub fn new(sites: &[Site]) -> Self {
+        if sites.iter().all(|site| site.client_auth.is_none()) {
+            return Self::default();
+        }
+        let required = |site: &Site| site.client_auth.as_ref().map(|auth| auth.required);
+        let of = |site: &Site| site.names.iter().map(|name| (name.clone(), required(site))).collect::<Vec<_>>();
+        Self(sites.iter().flat_map(of).collect())
+    }
+
+    /// Whether a request for `host` may come over this connection. With a name it may: hosts other than the name were refused before.
+    pub fn admits(&self, client: &Client, host: &str) -> bool {
+        if self.0.is_empty() || client.server_name().is_some() {
+            return true;
+        }
+        match (self.required(host), &client.tls) {
+            (None, _) => true,
+            // Nameless: verified by the authorities of another site, or not at all.
+            (Some(_), Some(_)) => false,
+            (Some(required), None) => !required,
+        }
+    }
+
+    /// Whether the host's site asks for a certificate, and insists. The exact name decides before wildcards, the longest of these.
+    fn required(&self, host: &str) -> Option<bool> {
+        let names = self.0.iter().filter(|(name, _)| name.matches(host));
+        let rank = |name: &NamePattern| (matches!(name, NamePattern::Exact(_)), name.as_str().len());
+        names.max_by_key(|(name, _)| rank(name)).and_then(|(_, required)| *required)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use common::config::ClientAuth;
+    use common::ipc::messages::Ends;
+
+    fn site(names: &[&str], required: Option<bool>) -> Site {
+        Site {
+            names: names.iter().map(|name| NamePattern::parse(name).unwrap()).collect(),
+            certificates: Vec::new(),
+            alpn: Vec::new(),
+            client_auth: required.map(|required| ClientAuth { required, authorities: Vec::new() }),
+        }
+    }
+
+    fn client(tls: bool, name: Option<&str>) -> Client {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let tls = tls.then(|| crate::receive::Tls {
+            server_name: name.map(Into::into),
+            version: "TLSv1.3".into(),
+            ja4: "".into(),
+            h2: false,
+            identity: None,
+        });
+        Client { ends: Ends { client: address, local: address }, tls }
+    }
+
+    #[test]
+    fn no_way_leads_around_a_certificate() {
+        let sites = [
+            site(&["open.example", "public.staff.example"], None),
+            site(&["staff.example", "*.staff.example"], Some(true)),
+            site(&["maybe.example"], Some(false)),
+        ];
+        let certified = Certified::new(&sites);
+        for (host, plain, nameless) in [
+            ("open.example", true, true),
+            ("elsewhere.example", true, true),
+            ("public.staff.example", true, true),
+            ("staff.example", false, false),
+            ("a.staff.example", false, false),
+            ("maybe.example", true, false),
+        ] {
+            assert_eq!(certified.admits(&client(false, None), host), plain, "{host}");
+            assert_eq!(certified.admits(&client(true, None), host), nameless, "{host}");
+            assert!(certified.admits(&client(true, Some(host)), host), "{host}");
+        }
+        assert!(Certified::new(&sites[..1]).admits(&client(false, None), "staff.example"));
+    }
+}

@@ -1,0 +1,123 @@
+//! An HTTP/2 client by the `h2` crate: many streams, bodies in both directions at once, trailers, resets, extended CONNECT.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, Request, Response};
+use rustls::pki_types::ServerName;
+use tokio::task::LocalSet;
+
+use crate::certificates;
+
+/// A connection.
+#[derive(Debug, Clone)]
+pub struct Client {
+    sender: SendRequest<Bytes>,
+    name: String,
+}
+
+/// Connects with TLS to `address` as `name`, and runs `talk` on the connection.
+///
+/// # Panics
+/// When the server does not speak HTTP/2.
+pub fn run<T>(address: SocketAddr, name: &str, talk: impl AsyncFnOnce(Client) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    LocalSet::new().block_on(&runtime, async move {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificates::authority_der()).expect("our own authority");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = config.expect("versions of rustls").with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = tokio::net::TcpStream::connect(address).await.expect("somebody listens");
+        let host = ServerName::try_from(name.to_owned()).expect("a name");
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(host, stream).await.expect("a certificate of ours");
+        let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+        let driver = tokio::task::spawn_local(connection);
+        let result = talk(Client { sender, name: name.to_owned() }).await;
+        driver.abort();
+        result
+    })
+}
+
+/// An answer read to its end.
+#[derive(Debug)]
+pub struct Whole {
+    /// Status and fields.
+    pub head: Response<()>,
+    /// Body.
+    pub body: Vec<u8>,
+    /// Trailers, if there were any.
+    pub trailers: Option<HeaderMap>,
+}
+
+impl Client {
+    /// A request to this path.
+    pub fn request(&self, method: &str, path: &str) -> Request<()> {
+        let uri = format!("https://{}{path}", self.name);
+        Request::builder().method(method).uri(uri).body(()).expect("a request")
+    }
+
+    /// Opens a stream; `end`: without body.
+    ///
+    /// # Panics
+    /// When the connection is gone.
+    pub async fn open(&self, request: Request<()>, end: bool) -> (ResponseFuture, SendStream<Bytes>) {
+        let mut sender = self.sender.clone().ready().await.expect("a living connection");
+        sender.send_request(request, end).expect("a valid request")
+    }
+
+    /// Asks without a body.
+    ///
+    /// # Errors
+    /// How the stream was broken off.
+    pub async fn get(&self, path: &str) -> Result<Whole, h2::Error> {
+        let (response, _) = self.open(self.request("GET", path), true).await;
+        whole(response.await?).await
+    }
+
+    /// Whether the server takes extended CONNECT (RFC 8441), asked for at most two seconds.
+    pub async fn takes_extended_connect(&self) -> bool {
+        for _ in 0..200 {
+            if self.sender.is_extended_connect_protocol_enabled() {
+                return true;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        false
+    }
+}
+
+/// Reads to the end.
+///
+/// # Errors
+/// How the stream was broken off.
+pub async fn whole(response: Response<RecvStream>) -> Result<Whole, h2::Error> {
+    let (parts, mut incoming) = response.into_parts();
+    let mut body = Vec::new();
+    while let Some(piece) = incoming.data().await {
+        let piece = piece?;
+        incoming.flow_control().release_capacity(piece.len())?;
+        body.extend_from_slice(&piece);
+    }
+    let trailers = incoming.trailers().await?;
+    Ok(Whole { head: Response::from_parts(parts, ()), body, trailers })
+}
+
+/// The next piece of a body.
+///
+/// # Errors
+/// How the stream was broken off.
+pub async fn piece(incoming: &mut RecvStream) -> Result<Option<Bytes>, h2::Error> {
+    while let Some(piece) = incoming.data().await.transpose()? {
+        incoming.flow_control().release_capacity(piece.len())?;
+        if !piece.is_empty() {
+            return Ok(Some(piece));
+        }
+    }
+    Ok(None)
+}
