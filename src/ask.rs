@@ -1,10 +1,11 @@
 //! Asks the living processes over their control sockets: all at once, each with its own deadline.
 
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::config::Config;
-use common::ipc::ask::{AskError, ask};
+use common::ipc::ask::{AskError, ask_with};
 use common::ipc::channel::ChannelError;
 use common::ipc::messages::control::{Control, ControlReply};
 use common::process::Process;
@@ -40,8 +41,8 @@ pub enum Silence {
     #[error("not for you: ask as root or as the user who started it")]
     Forbidden,
     /// Nothing came in time: it hangs, or it is being started again.
-    #[error("no answer within {} s", DEADLINE.as_secs())]
-    NoAnswer,
+    #[error("no answer within {} s", .0.as_secs())]
+    NoAnswer(Duration),
     /// Something else.
     #[error("{0}")]
     Other(AskError),
@@ -57,6 +58,8 @@ pub struct Crew {
     pub runtime_dir: PathBuf,
     /// Those the configuration needs, and those that are there beside.
     pub targets: Vec<Target>,
+    /// The file that named them, and the digest of its text as it is now.
+    pub file: Option<(PathBuf, String)>,
 }
 
 impl Crew {
@@ -65,14 +68,27 @@ impl Crew {
     /// # Errors
     /// When the configuration cannot be read, or when nobody is there.
     pub fn at(place: &Place) -> Result<Self, String> {
-        let (runtime_dir, needed) = match place {
-            Place::RuntimeDir(dir) => (dir.clone(), Vec::new()),
+        match place {
+            Place::RuntimeDir(dir) => Self::in_folder(dir.clone(), Vec::new()),
             Place::Config(file) => {
                 let hint = "`--runtime-dir DIR` asks without a configuration";
                 let (config, _) = Config::load(file).map_err(|errors| format!("{errors}\n{hint}"))?;
-                (config.bulkhead.runtime_dir.clone(), Plan::of(&config).instances().collect())
+                let crew = Self::of(&config, &Plan::of(&config))?;
+                let digest = common::config::read_text(file).map(|text| common::config::digest(&text));
+                Ok(Self { file: digest.ok().map(|digest| (file.clone(), digest)), ..crew })
             }
-        };
+        }
+    }
+
+    /// Those of a configuration that is known already.
+    ///
+    /// # Errors
+    /// When nobody is there.
+    pub fn of(config: &Config, plan: &Plan) -> Result<Self, String> {
+        Self::in_folder(config.bulkhead.runtime_dir.clone(), plan.instances().collect())
+    }
+
+    fn in_folder(runtime_dir: PathBuf, needed: Vec<(Process, u32)>) -> Result<Self, String> {
         let control = runtime_dir.join("control");
         let found = names_in(&control);
         if let (Err(error), true) = (&found, needed.is_empty()) {
@@ -96,7 +112,7 @@ impl Crew {
             instance,
             socket: control_socket(&runtime_dir, process, instance),
         });
-        Ok(Self { targets: targets.collect(), runtime_dir })
+        Ok(Self { targets: targets.collect(), runtime_dir, file: None })
     }
 
     /// Asks everybody the same, at once. The answers are in the order of the targets.
@@ -104,17 +120,13 @@ impl Crew {
     /// # Errors
     /// When this process cannot have an event loop.
     pub fn ask(&self, question: Control) -> Result<Vec<Reply>, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default())
-            .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
-        Ok(runtime.block_on(async {
-            let each = |target: Target| async move {
-                let answer = one(&target.socket, question, DEADLINE).await;
+        Ok(event_loop()?.block_on(async {
+            let each = |target: Target, question: Control| async move {
+                let answer = one(&target.socket, &question, DEADLINE).await;
                 (target, answer)
             };
             let all = self.targets.iter().cloned();
-            let tasks: Vec<_> = all.map(|target| tokio::task::spawn_local(each(target))).collect();
+            let tasks: Vec<_> = all.map(|target| tokio::task::spawn_local(each(target, question.clone()))).collect();
             let mut replies = Vec::new();
             for task in tasks {
                 replies.extend(task.await.ok());
@@ -124,15 +136,39 @@ impl Crew {
     }
 }
 
+/// An event loop for questions.
+///
+/// # Errors
+/// When this process cannot have one.
+pub fn event_loop() -> Result<tokio::runtime::LocalRuntime, String> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .map_err(|error| format!("error: cannot start an event loop: {error}"))
+}
+
 /// Asks one process.
 ///
 /// # Errors
 /// Why there is no answer.
-pub async fn one(socket: &Path, question: Control, deadline: Duration) -> Result<ControlReply, Silence> {
-    match tokio::time::timeout(deadline, ask(socket, &question)).await {
+pub async fn one(socket: &Path, question: &Control, deadline: Duration) -> Result<ControlReply, Silence> {
+    one_with(socket, question, &[], deadline).await
+}
+
+/// Asks one process, with the descriptors that the question announces.
+///
+/// # Errors
+/// Why there is no answer.
+pub async fn one_with(
+    socket: &Path,
+    question: &Control,
+    descriptors: &[BorrowedFd<'_>],
+    deadline: Duration,
+) -> Result<ControlReply, Silence> {
+    match tokio::time::timeout(deadline, ask_with(socket, question, descriptors)).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(Silence::from(error)),
-        Err(_) => Err(Silence::NoAnswer),
+        Err(_) => Err(Silence::NoAnswer(deadline)),
     }
 }
 

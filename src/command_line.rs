@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::explain;
+use crate::explain::words::{RequestOrder, is_request};
+
 /// Where the packages put the configuration.
 pub const DEFAULT_CONFIG: &str = "/etc/bulkhead/bulkhead.toml";
 
@@ -14,15 +17,23 @@ bulkhead: a reverse and forward proxy in five separate processes
   bulkhead demo [--check]         try it: five processes, two backends, curl lines to paste; all in a temporary folder
   bulkhead check CONFIG           judge a configuration with everything it names; opens no port
   bulkhead up CONFIG              start and supervise the processes (where systemd does not), until Ctrl-C or SIGTERM
+  bulkhead reload [CONFIG]        give the running processes the configuration as it is now: all of them take it, or none
   bulkhead status [WHERE] [--figures] [--json]
                                   ask every running process how it is
   bulkhead metrics [WHERE] [--listen ADDRESS]
                                   the figures of every process as Prometheus reads them, once or on a port
+  bulkhead drain POOL SERVER [WHERE] | undrain POOL SERVER [WHERE]
+                                  give a server (HOST:PORT as configured) nothing new, or take that back
   bulkhead sandbox [WHERE]        which walls hold, and what happened when each process tried what it must not do
   bulkhead explain KEY            what a key of the configuration means: bulkhead explain sni-router.listen
+  bulkhead explain URL [--from ADDRESS] [--method M] [--header \"NAME: VALUE\"]... [--listener NAME]
+                   [--server-name NAME] [--tls-version 1.2|1.3] [--ja4 JA4] [--json] [--config FILE | --runtime-dir DIR]
+                                  what the running processes would do with this request, and which line says so
+  bulkhead explain --proxy [METHOD] TARGET [--user NAME] [--from ADDRESS] [--json] [--config FILE | --runtime-dir DIR]
+                                  the same for a client of the forward proxy: CONNECT example.org:443
   bulkhead help | version
 
-  WHERE is CONFIG or --runtime-dir DIR; without it, /etc/bulkhead/bulkhead.toml.
+  WHERE is CONFIG (or --config CONFIG) or --runtime-dir DIR; without it, /etc/bulkhead/bulkhead.toml.
   Exit codes: 0 all well; 1 something is wrong, standard error says what; 64 the command line was not understood.
 ";
 
@@ -57,17 +68,33 @@ pub struct MetricsOrder {
     pub serve: bool,
 }
 
+/// `bulkhead drain POOL SERVER …` and `undrain`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrainOrder {
+    /// Whom to ask.
+    pub place: Place,
+    /// Which pool.
+    pub pool: String,
+    /// Which server of it.
+    pub server: String,
+    /// `false`: undrain.
+    pub drain: bool,
+}
+
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // the usage text says it
 pub enum Verb {
     Up { config: PathBuf },
     Check { config: PathBuf },
+    Reload { config: PathBuf },
     Status(StatusOrder),
     Metrics(MetricsOrder),
     Sandbox { place: Place },
+    Drain(DrainOrder),
     Demo { words: Vec<OsString> },
     Explain { key: String },
+    ExplainRequest(Box<RequestOrder>),
     Help,
     Version,
 }
@@ -82,16 +109,40 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
     match verb.to_str() {
         Some("up") => Ok(Verb::Up { config: only_config("up", words)? }),
         Some("check") => Ok(Verb::Check { config: only_config("check", words)? }),
+        Some("reload") => match Found::among(words, &[])?.place() {
+            Place::Config(config) => Ok(Verb::Reload { config }),
+            Place::RuntimeDir(_) => {
+                Err(format!("`reload` needs a configuration: bulkhead reload {DEFAULT_CONFIG}; it says where they run"))
+            }
+        },
         Some("status") => {
             let found = Found::among(words, &["--figures", "--json"])?;
             let has = |flag| found.flags.contains(&flag);
             Ok(Verb::Status(StatusOrder { figures: has("--figures"), json: has("--json"), place: found.place() }))
         }
         Some("metrics") => metrics(words),
+        Some(name @ ("drain" | "undrain")) => {
+            let mut named =
+                || words.next().map(|word| word.to_string_lossy().into_owned()).filter(|it| !it.starts_with('-'));
+            let (Some(pool), Some(server)) = (named(), named()) else {
+                return Err(format!("`{name}` needs a pool and a server of it: bulkhead {name} shop 10.0.0.7:8080"));
+            };
+            Ok(Verb::Drain(DrainOrder {
+                place: Found::among(words, &[])?.place(),
+                pool,
+                server,
+                drain: name == "drain",
+            }))
+        }
         Some("sandbox") => Ok(Verb::Sandbox { place: Found::among(words, &[])?.place() }),
         Some("demo") => Ok(Verb::Demo { words: words.collect() }),
         Some("explain") => {
-            let key = words.next().ok_or("`explain` needs a key, such as sni-router.listen.address")?;
+            let words: Vec<OsString> = words.collect();
+            if is_request(&words) {
+                return explain::words::read(words).map(|order| Verb::ExplainRequest(Box::new(order)));
+            }
+            let mut words = words.into_iter();
+            let key = words.next().ok_or("`explain` needs a key, such as sni-router.listen.address, or a URL")?;
             nothing_more(words)?;
             Ok(Verb::Explain { key: key.to_string_lossy().into_owned() })
         }
@@ -156,6 +207,9 @@ impl Found {
             } else if text == "--runtime-dir" {
                 let dir = words.next().filter(|dir| !dir.is_empty()).ok_or("--runtime-dir needs a folder after it")?;
                 found.runtime_dir = Some(dir.into());
+            } else if text == "--config" && found.config.is_none() {
+                let file = words.next().filter(|file| !file.is_empty()).ok_or("--config needs a file after it")?;
+                found.config = Some(file.into());
             } else if text.starts_with('-') {
                 return Err(format!("there is no flag `{text}` here"));
             } else if found.config.is_some() {
@@ -191,7 +245,16 @@ mod tests {
     fn every_verb_of_the_usage_is_understood() {
         assert_eq!(order("up a.toml"), Ok(Verb::Up { config: "a.toml".into() }));
         assert_eq!(order("check a.toml"), Ok(Verb::Check { config: "a.toml".into() }));
+        for line in ["reload a.toml", "reload --config a.toml"] {
+            assert_eq!(order(line), Ok(Verb::Reload { config: "a.toml".into() }));
+        }
+        assert_eq!(order("reload"), Ok(Verb::Reload { config: DEFAULT_CONFIG.into() }));
         assert_eq!(order("sandbox"), Ok(Verb::Sandbox { place: Place::Config(DEFAULT_CONFIG.into()) }));
+        for (line, drain) in [("drain shop a:1 b.toml", true), ("undrain shop a:1 --config b.toml", false)] {
+            let place = Place::Config("b.toml".into());
+            let expected = DrainOrder { place, pool: "shop".into(), server: "a:1".into(), drain };
+            assert_eq!(order(line), Ok(Verb::Drain(expected)));
+        }
         assert_eq!(order("demo --check x"), Ok(Verb::Demo { words: vec!["--check".into(), "x".into()] }));
         assert_eq!(order("explain log.level"), Ok(Verb::Explain { key: "log.level".into() }));
         for word in ["help", "--help", "-h"] {
@@ -236,6 +299,12 @@ mod tests {
             ("sandbox --json", "`--json`"),
             ("status --runtime-dir", "needs a folder"),
             ("status a --runtime-dir b", "not both"),
+            ("reload --runtime-dir d", "needs a configuration"),
+            ("reload --config", "needs a file"),
+            ("reload a --config b", "`--config`"),
+            ("drain shop", "needs a pool and a server"),
+            ("undrain --config b.toml", "needs a pool and a server"),
+            ("drain shop a:1 b c", "`c`"),
             ("explain", "needs a key"),
             ("explain a b", "`b`"),
         ] {

@@ -7,9 +7,11 @@ mod ask;
 mod check;
 mod command_line;
 mod demo;
+mod drain;
 mod explain;
 mod metrics;
 mod plan;
+mod reload;
 mod sandbox;
 mod say;
 mod siblings;
@@ -36,10 +38,13 @@ fn main() -> ExitCode {
         Verb::Up { config } => up::run(&config),
         Verb::Check { config } => check::run(&config),
         Verb::Metrics(order) => metrics::run(&order),
+        Verb::Reload { config } => reload::run(&config),
         Verb::Status(order) => status::run(&order),
+        Verb::Drain(order) => drain::run(&order),
         Verb::Sandbox { place } => sandbox::run(&place),
         Verb::Demo { words } => demo::run(words),
-        Verb::Explain { key } => explain::run(&key),
+        Verb::Explain { key } => explain::key(&key),
+        Verb::ExplainRequest(order) => explain::request(*order),
         Verb::Help => answer(command_line::USAGE),
         Verb::Version => answer(concat!("bulkhead ", env!("CARGO_PKG_VERSION"))),
     };

@@ -84,12 +84,13 @@ async fn one(socket: &Path) -> Result<String, Silence> {
         let theirs = theirs.into_std().map_err(broken)?;
         let stream = [theirs.as_fd()];
         let asked = ask_with(socket, &Control::Metrics, &stream);
-        let reply: ControlReply = tokio::time::timeout(DEADLINE, asked).await.map_err(|_| Silence::NoAnswer)??;
+        let reply: ControlReply =
+            tokio::time::timeout(DEADLINE, asked).await.map_err(|_| Silence::NoAnswer(DEADLINE))??;
         drop(theirs); // the text ends when the process has written it
         match reply {
             ControlReply::Done => own_page::receive(ours).await.map_err(broken),
-            _ => Err(Silence::NoAnswer),
+            _ => Err(Silence::NoAnswer(DEADLINE)),
         }
     };
-    tokio::time::timeout(WHOLE, talk).await.unwrap_or(Err(Silence::NoAnswer))
+    tokio::time::timeout(WHOLE, talk).await.unwrap_or(Err(Silence::NoAnswer(WHOLE)))
 }

@@ -1,5 +1,9 @@
 //! `bulkhead status`: asks every process how it is and prints a table, or JSON for machines.
 
+mod pools;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use common::ipc::messages::control::{Control, ControlReply, Status};
@@ -19,10 +23,11 @@ const MAIN_FIGURES: usize = 4;
 pub fn run(order: &StatusOrder) -> Result<(), String> {
     let crew = Crew::at(&order.place)?;
     let replies = crew.ask(Control::Status)?;
+    let pools = crew.ask(Control::Pools)?;
     if order.json {
-        say(&format!("{:#}", as_json(&crew, &replies)));
+        say(&format!("{:#}", as_json(&crew, &replies, &pools)));
     } else {
-        say(&table(&replies, order.figures));
+        say(&(table(&replies, order.figures, crew.file.as_ref()) + &pools::table(&pools)));
     }
     let silent: Vec<String> = replies.iter().filter(|reply| status_of(reply).is_none()).map(name).collect();
     match (replies.is_empty(), silent.is_empty()) {
@@ -51,7 +56,7 @@ fn trouble((_, answer): &Reply) -> String {
     }
 }
 
-fn table(replies: &[Reply], all_figures: bool) -> String {
+fn table(replies: &[Reply], all_figures: bool, file: Option<&(PathBuf, String)>) -> String {
     let mut text = format!(
         "{:<17} {:>8} {:>8} {:>11}  {:<9} {:<8} {}\n",
         "PROCESS", "INSTANCE", "PID", "UPTIME", "STATE", "SANDBOX", "FIGURES"
@@ -86,7 +91,22 @@ fn table(replies: &[Reply], all_figures: bool) -> String {
     if replies.iter().filter_map(status_of).any(|status| !status.sandboxed) {
         text.push_str("GAPS: `bulkhead sandbox` says which wall does not hold and why\n");
     }
-    text
+    text + &configurations(replies, file)
+}
+
+/// What should be said about the configurations that are at work: nothing, as long as all have the one of the file.
+fn configurations(replies: &[Reply], file: Option<&(PathBuf, String)>) -> String {
+    let at_work: BTreeSet<&str> = replies.iter().filter_map(status_of).map(|status| &*status.configuration).collect();
+    match file {
+        _ if at_work.len() > 1 => {
+            "DIFFERENT CONFIGURATIONS: a process was started after the file had changed; `bulkhead reload` gives all the same\n".to_owned()
+        }
+        Some((path, digest)) if at_work.iter().any(|own| *own != digest) => {
+            let path = path.display();
+            format!("note: {path} has changed since it was put to work: `bulkhead reload {path}`\n")
+        }
+        _ => String::new(),
+    }
 }
 
 /// Told in whole seconds, so no fraction is claimed.
@@ -94,7 +114,7 @@ fn uptime(seconds: u64) -> String {
     if seconds < 60 { format!("{seconds} s") } else { span(Duration::from_secs(seconds)) }
 }
 
-fn as_json(crew: &Crew, replies: &[Reply]) -> Value {
+fn as_json(crew: &Crew, replies: &[Reply], pools: &[Reply]) -> Value {
     let processes = replies.iter().map(|reply| {
         let (Target { process, instance, .. }, _) = reply;
         match status_of(reply) {
@@ -104,6 +124,8 @@ fn as_json(crew: &Crew, replies: &[Reply]) -> Value {
                 "pid": status.pid,
                 "version": status.version,
                 "uptime": status.uptime,
+                "reloads": status.reloads,
+                "configuration": status.configuration,
                 "state": if status.draining { "draining" } else { "serving" },
                 "sandboxed": status.sandboxed,
                 "figures": status.figures.iter().map(|(name, value)| (name.to_string(), json!(value)))
@@ -114,7 +136,12 @@ fn as_json(crew: &Crew, replies: &[Reply]) -> Value {
             }
         }
     });
-    json!({ "runtime_dir": crew.runtime_dir, "processes": processes.collect::<Vec<Value>>() })
+    json!({
+        "runtime_dir": crew.runtime_dir,
+        "configuration": crew.file.as_ref().map(|(_, digest)| digest),
+        "processes": processes.collect::<Vec<Value>>(),
+        "pools": pools::json(pools),
+    })
 }
 
 #[cfg(test)]
@@ -134,30 +161,45 @@ mod tests {
             pid: 77,
             version: "0.1.0".into(),
             uptime: 61,
+            reloads: 0,
+            configuration: "aa".into(),
             draining: false,
             sandboxed: false,
             figures: (0..6).map(|number| (format!("figure_{number}").into(), number)).collect(),
         };
         vec![
             (target(Process::SniRouter), Ok(ControlReply::Status(Box::new(status)))),
-            (target(Process::HttpFilter), Err(Silence::NoAnswer)),
+            (target(Process::HttpFilter), Err(Silence::NoAnswer(crate::ask::DEADLINE))),
             (target(Process::ForwardProxy), Err(Silence::NotRunning)),
         ]
     }
 
     #[test]
     fn the_table_shows_the_first_figures_and_who_is_silent() {
-        let short = table(&replies(), false);
+        let short = table(&replies(), false, None);
         assert!(short.contains("figure_3=3") && !short.contains("figure_4"), "{short}");
         assert!(short.contains("SILENT") && short.contains("no answer within 2 s"), "{short}");
         assert!(short.contains("missing") && short.contains("GAPS: `bulkhead sandbox`"), "{short}");
-        assert!(table(&replies(), true).lines().any(|line| line.trim_start().starts_with("figure_5 ")));
+        assert!(table(&replies(), true, None).lines().any(|line| line.trim_start().starts_with("figure_5 ")));
+    }
+
+    #[test]
+    fn a_file_that_is_not_at_work_is_told() {
+        let file = |digest: &str| ("b.toml".into(), digest.to_owned());
+        assert!(!table(&replies(), false, Some(&file("aa"))).contains("b.toml"));
+        assert!(table(&replies(), false, Some(&file("bb"))).contains("b.toml has changed"));
+        let mut two = replies();
+        two.extend(replies());
+        if let Some((_, Ok(ControlReply::Status(status)))) = two.first_mut() {
+            status.configuration = "bb".into();
+        }
+        assert!(table(&two, false, None).contains("DIFFERENT CONFIGURATIONS"));
     }
 
     #[test]
     fn machines_get_the_same() {
-        let crew = Crew { runtime_dir: "/run/bulkhead".into(), targets: Vec::new() };
-        let value = as_json(&crew, &replies());
+        let crew = Crew { runtime_dir: "/run/bulkhead".into(), targets: Vec::new(), file: None };
+        let value = as_json(&crew, &replies(), &[]);
         assert_eq!(value["processes"][0]["figures"]["figure_5"], 5);
         assert_eq!(value["processes"][0]["state"], "serving");
         assert_eq!(value["processes"][1]["state"], "silent");

@@ -1,25 +1,29 @@
 //! The six steps every `main()` takes, in one fixed order: arguments → configuration → inherited sockets → open files →
 //! close the sandbox → serve. Whatever a stranger sends is read only in the last one.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::config::{Config, Files, SandboxMode};
+use crate::config::{self, Config, Files, SandboxMode};
 use crate::ipc::directory::Directory;
 use crate::ipc::messages::control::{Control, ControlReply, Status};
+use crate::ipc::messages::explain::{Explain, Explained};
 use crate::ipc::peer::PeerCheck;
-use crate::ipc::receiver::{Arrival, Receiver, Verdict};
+use crate::ipc::receiver::{Arrival, Receiver, Replier, Verdict};
 use crate::net::listen_fds::{InheritError, Inherited};
 use crate::observe::metrics::Figures;
 use crate::observe::{output, page};
+use crate::pool_desk::{self, PoolDesk};
 use crate::process::Process;
+use crate::reload::{Commit, Reloader};
 use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
 use crate::sys::socket::with_open_descriptors;
 use crate::wiring::{CONTROL, EDGES, Edge};
@@ -95,12 +99,20 @@ impl Opening {
 }
 
 /// What a serving component may ask of its surroundings.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Context {
     inner: Rc<Inner>,
 }
 
-#[derive(Debug)]
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("process", &self.inner.process).finish_non_exhaustive()
+    }
+}
+
+type Explaining = Pin<Box<dyn Future<Output = Explained>>>;
+type Explainer = dyn Fn(Explain, Rc<Config>) -> Explaining;
+
 struct Inner {
     process: Process,
     instance: u32,
@@ -109,9 +121,38 @@ struct Inner {
     stopping: Cell<bool>,
     stop: Notify,
     peers: Vec<(&'static str, PeerCheck)>,
+    reloader: Rc<Reloader>,
+    explainer: RefCell<Option<Box<Explainer>>>,
+    pools: RefCell<Option<Rc<dyn PoolDesk>>>,
 }
 
 impl Context {
+    /// From now on the process can take another configuration: `prepare` judges it and builds what it needs, changing nothing;
+    /// what it returns puts that in the place of the old and cannot fail.
+    pub fn on_reload(&self, prepare: impl Fn(&Config, &Files) -> Result<Commit, Vec<String>> + 'static) {
+        self.inner.reloader.answer_with(prepare);
+    }
+
+    /// From now on the process can say what would become of a request, by the configuration at work, which it is given.
+    /// `explain` must change nothing and count nothing.
+    pub fn on_explain<F: Future<Output = Explained> + 'static>(
+        &self,
+        explain: impl Fn(Explain, Rc<Config>) -> F + 'static,
+    ) {
+        let explain = move |question, config| -> Explaining { Box::pin(explain(question, config)) };
+        *self.inner.explainer.borrow_mut() = Some(Box::new(explain));
+    }
+
+    /// From now on operators can ask after these pools, and let servers of them go.
+    pub fn offer_pools(&self, pools: Rc<dyn PoolDesk>) {
+        *self.inner.pools.borrow_mut() = Some(pools);
+    }
+
+    /// The configuration at work.
+    pub fn config(&self) -> Rc<Config> {
+        self.inner.reloader.config()
+    }
+
     /// Waits until the process is told to finish (SIGTERM, SIGINT or `drain`).
     pub async fn stopping(&self) {
         while !self.inner.stopping.get() {
@@ -138,9 +179,10 @@ impl Context {
     fn answer_control(&self, listener: OwnedFd, figures: Rc<dyn Figures>, peers: PeerCheck) {
         let context = self.clone();
         let receiver = Receiver::new(CONTROL, peers, move |arrival: Arrival<Control, ControlReply>| {
-            let reply = context.control(arrival.parcel.body, arrival.parcel.descriptors, &*figures);
-            if let Some(replier) = arrival.replier {
-                replier.send(reply, Vec::new());
+            let Some(replier) = arrival.replier else { return Verdict::Taken };
+            match arrival.parcel.body {
+                Control::Explain(question) => context.explain(*question, replier),
+                question => replier.send(context.control(question, arrival.parcel.descriptors, &*figures), Vec::new()),
             }
             Verdict::Taken
         });
@@ -148,6 +190,9 @@ impl Context {
     }
 
     fn control(&self, question: Control, descriptors: Vec<OwnedFd>, figures: &dyn Figures) -> ControlReply {
+        let reloader = &self.inner.reloader;
+        let outcome =
+            |outcome: Result<(), Vec<Box<str>>>| outcome.map_or_else(ControlReply::Refused, |()| ControlReply::Done);
         match question {
             Control::Status => ControlReply::Status(Box::new(Status {
                 process: self.inner.process,
@@ -155,6 +200,8 @@ impl Context {
                 pid: std::process::id(),
                 version: env!("CARGO_PKG_VERSION").into(),
                 uptime: self.inner.began.elapsed().as_secs(),
+                configuration: reloader.digest().into(),
+                reloads: reloader.reloads(),
                 draining: self.is_stopping(),
                 sandboxed: self.inner.report.holds(),
                 figures: figures
@@ -168,11 +215,26 @@ impl Context {
                 descriptors.into_iter().for_each(|stream| page::send(stream, text.clone()));
                 ControlReply::Done
             }
+            Control::Pools => {
+                let desk = self.inner.pools.borrow();
+                ControlReply::Pools(pool_desk::fitting(desk.as_ref().map(|desk| desk.pools()).unwrap_or_default()))
+            }
+            Control::DrainServer { pool, server, drain } => outcome(self.drain_server(&pool, &server, drain)),
             Control::Sandbox => ControlReply::Sandbox(Box::new(self.inner.report.clone())),
             Control::Drain => {
                 self.stop();
                 ControlReply::Done
             }
+            Control::Prepare { .. } if self.is_stopping() => {
+                ControlReply::Refused(vec!["it is finishing and takes no new configuration".into()])
+            }
+            Control::Prepare { generation } => outcome(reloader.prepare(generation, descriptors.into_iter().next())),
+            Control::Commit { generation } => outcome(reloader.commit(generation)),
+            Control::Abort { generation } => {
+                reloader.abort(generation);
+                ControlReply::Done
+            }
+            Control::Explain(_) => ControlReply::Refused(Vec::new()), // answered elsewhere, because it may take time
         }
     }
 
@@ -184,6 +246,23 @@ impl Context {
             draining: self.is_stopping(),
             sandboxed: self.inner.report.holds(),
         }
+    }
+
+    fn drain_server(&self, pool: &str, server: &str, drain: bool) -> Result<(), Vec<Box<str>>> {
+        let desk = self.inner.pools.borrow().clone();
+        let desk = desk.ok_or_else(|| vec![format!("{} balances nothing", self.inner.process).into()])?;
+        desk.drain(pool, server, drain).map_err(|why| vec![why.into()])
+    }
+
+    fn explain(&self, question: Explain, replier: Replier<ControlReply>) {
+        let explaining = self.inner.explainer.borrow().as_ref().map(|explain| explain(question, self.config()));
+        let Some(explaining) = explaining else {
+            return replier.send(ControlReply::Refused(vec!["it is still starting: try again".into()]), Vec::new());
+        };
+        let file = self.inner.reloader.file_name().into();
+        tokio::task::spawn_local(async move {
+            replier.send(ControlReply::Explained(file, Box::new(explaining.await)), Vec::new());
+        });
     }
 
     fn stop(&self) {
@@ -237,7 +316,7 @@ where
         };
     }
     crate::observe::log::start(&format!("{process}@{}", arguments.instance), &config.log);
-    let code = match begin(component, config, arguments.instance, open).and_then(|begun| live(begun, serve)) {
+    let code = match begin(component, config, &arguments, open).and_then(|begun| live(begun, serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("cannot serve: {error}");
@@ -265,9 +344,10 @@ struct Begun<O> {
 fn begin<O>(
     component: &Component,
     config: Config,
-    instance: u32,
+    arguments: &Arguments,
     open: impl FnOnce(&mut Opening) -> Result<O, StartError>,
 ) -> Result<Begun<O>, StartError> {
+    let instance = arguments.instance;
     let mode = match config.bulkhead.sandbox {
         SandboxMode::BestEffort => Mode::BestEffort,
         SandboxMode::Strict => Mode::Strict,
@@ -283,6 +363,10 @@ fn begin<O>(
     let starter = nix::unistd::getuid().as_raw();
     let identity = nix::unistd::Uid::effective().is_root().then(|| Identity::of(component.process));
     let peers = expected_peers(component.process, starter);
+    // Read once more, for its digest only: whoever changes the file between two reads is told that it has changed.
+    let digest = config::read_text(&arguments.config).map(|text| config::digest(&text)).unwrap_or_default();
+    let file_name = arguments.config.display().to_string();
+    let reloader = Reloader::new(component.process, opening.config.clone(), file_name, digest);
     let report = close_sandbox(component, mode, identity, opening)?;
     let context = Context {
         inner: Rc::new(Inner {
@@ -293,6 +377,9 @@ fn begin<O>(
             stopping: Cell::new(false),
             stop: Notify::new(),
             peers,
+            reloader,
+            explainer: RefCell::default(),
+            pools: RefCell::default(),
         }),
     };
     Ok(Begun { opened, context, control, control_peers: control_peers(starter) })

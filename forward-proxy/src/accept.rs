@@ -67,7 +67,7 @@ async fn first_request(proxy: Rc<Proxy>, client: OwnedFd, ends: Ends, place: Pla
     let mut client = Client::New(client);
     let mut bytes = Vec::with_capacity(FIRST_READ);
     let reading = first_head(&proxy, &mut client, &mut bytes);
-    let first = tokio::time::timeout(proxy.header_deadline, reading).await;
+    let first = tokio::time::timeout(proxy.now().header_deadline, reading).await;
     let refusal = match first {
         Ok(First::Whole(length)) => {
             let (head, early) = bytes.split_at_checked(length).unwrap_or((&bytes, &[]));
@@ -103,11 +103,11 @@ fn refuse(proxy: &Proxy, client: OwnedFd, ends: Ends, refusal: &Refusal) {
     let mut record = Record::new(ends.client, "");
     record.refuse(refusal);
     proxy.log(&record);
-    part(client, &refusal.bytes(&proxy.realm), &proxy.metrics.lingering);
+    part(client, &refusal.bytes(&proxy.now().realm), &proxy.metrics.lingering);
 }
 
 async fn first_head(proxy: &Proxy, client: &mut Client, bytes: &mut Vec<u8>) -> First {
-    let mut framing = Framing::new(proxy.framing);
+    let mut framing = Framing::new(proxy.now().framing);
     loop {
         // A client that has said nothing yet loses nothing when we stop.
         let silent = bytes.is_empty();

@@ -40,13 +40,14 @@ pub struct Asked<'a> {
 /// # Errors
 /// The refusal.
 pub async fn admit(proxy: &Proxy, asked: Asked<'_>) -> Result<Admitted, (Refusal, Option<Arc<str>>)> {
-    if let Some(rule) = proxy.policy.before_user(asked.client) {
+    let now = proxy.now();
+    if let Some(rule) = now.policy.before_user(asked.client) {
         proxy.metrics.denied.up();
         return Err((Refusal::client_denied(&rule), None));
     }
     let user = match proxy.authenticator.authenticate(ClientKey::from(asked.client), asked.credentials).await {
         Ok(user) => Some(user),
-        Err(NotAuthenticated::Missing) if !proxy.require_user => None,
+        Err(NotAuthenticated::Missing) if !now.require_user => None,
         Err(why) => {
             let refusal = Refusal::not_authenticated(why);
             count_log_in(proxy, &refusal);
@@ -54,7 +55,7 @@ pub async fn admit(proxy: &Proxy, asked: Asked<'_>) -> Result<Admitted, (Refusal
         }
     };
     let Asked { client, method, destination, .. } = asked;
-    let decision = proxy.policy.decide(&Facts { client, user: user.as_deref(), method, destination });
+    let decision = now.policy.decide(&Facts { client, user: user.as_deref(), method, destination });
     proxy.metrics.expression_failures.add(u64::from(decision.failures));
     if let Some((rule, action)) = &decision.observed {
         proxy.metrics.observed.up();

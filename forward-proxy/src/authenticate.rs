@@ -72,7 +72,7 @@ impl Flight {
 /// The users of this proxy.
 #[derive(Debug)]
 pub struct Authenticator {
-    users: Option<Arc<Users>>,
+    users: RefCell<Option<Arc<Users>>>,
     recent: RefCell<Recent>,
     flights: RefCell<HashMap<Tag, Rc<Flight>>>,
     throttle: RefCell<Throttle>,
@@ -87,13 +87,42 @@ impl Authenticator {
     /// The kernel gives no random bytes.
     pub fn new(users: Option<Users>, metrics: Metrics) -> Result<Rc<Self>, getrandom::Error> {
         Ok(Rc::new(Self {
-            users: users.map(Arc::new),
+            users: RefCell::new(users.map(Arc::new)),
             recent: RefCell::new(Recent::new()?),
             flights: RefCell::default(),
             throttle: RefCell::default(),
             helpers: Semaphore::new(CHECKS_AT_ONCE),
             metrics,
         }))
+    }
+
+    /// Makes ready for other users. What the result then does cannot fail: from there on only they are users. What was checked
+    /// lately is forgotten with the key it was remembered under, so a check that is still under way is forgotten as well; unless
+    /// the users are the same as before.
+    ///
+    /// # Errors
+    /// The kernel gives no random bytes.
+    pub fn prepare(self: &Rc<Self>, users: Option<Users>) -> Result<impl FnOnce() + use<>, getrandom::Error> {
+        let recent = Recent::new()?;
+        let authenticator = Rc::clone(self);
+        Ok(move || {
+            let same = match (&*authenticator.users.borrow(), &users) {
+                (Some(old), Some(new)) => old.same_as(new),
+                (None, None) => true,
+                _ => false,
+            };
+            if same {
+                return;
+            }
+            *authenticator.users.borrow_mut() = users.map(Arc::new);
+            *authenticator.recent.borrow_mut() = recent;
+        })
+    }
+
+    /// Whether somebody of that name is a user; `None`: there are no users at all.
+    #[must_use]
+    pub fn knows(&self, name: Option<&str>) -> Option<bool> {
+        self.users.borrow().as_ref().map(|users| name.is_some_and(|name| users.has(name)))
     }
 
     /// Who sent this `Proxy-Authorization`. Answers without waiting when the credentials were checked lately. Without users
@@ -106,7 +135,8 @@ impl Authenticator {
         client: ClientKey,
         given: Given<'_>,
     ) -> Result<Arc<str>, NotAuthenticated> {
-        let Some(users) = &self.users else { return Err(NotAuthenticated::Missing) };
+        let users = self.users.borrow().clone();
+        let Some(users) = users else { return Err(NotAuthenticated::Missing) };
         let credentials = Credentials::read(given)?;
         let tag = self.recent.borrow().tag(&credentials);
         if let Some(user) = self.recent.borrow_mut().recall(&tag, Instant::now()) {
@@ -116,7 +146,7 @@ impl Authenticator {
         let running = self.flights.borrow().get(&tag).cloned();
         let flight = match running {
             Some(flight) => flight,
-            None => self.begin(client, users, credentials, tag)?,
+            None => self.begin(client, &users, credentials, tag)?,
         };
         if flight.outcome().await { Ok(user) } else { Err(NotAuthenticated::Wrong) }
     }

@@ -50,12 +50,12 @@ pub async fn serve(proxy: &Proxy, client: OwnedFd, ends: Ends, head: &RequestHea
             record.answer(200);
             proxy.log(&record);
             let tunnel = tunnel(client, reached, ends, early.to_vec(), ESTABLISHED);
-            proxy.way_out.splice(tunnel, &proxy.realm);
+            proxy.way_out.splice(tunnel, &proxy.now().realm);
         }
         Err(refusal) => {
             record.refuse(&refusal);
             proxy.log(&record);
-            part(client, &refusal.bytes(&proxy.realm), &proxy.metrics.lingering);
+            part(client, &refusal.bytes(&proxy.now().realm), &proxy.metrics.lingering);
         }
     }
 }
@@ -100,7 +100,7 @@ pub async fn hand_over(session: Rc<Session>, upgrade: hyper::upgrade::OnUpgrade,
         return tracing::debug!("a tunnel's client did not wait for the answer and sent too much");
     }
     let tunnel = tunnel(client, reached, session.ends, early, b"");
-    session.proxy.way_out.splice(tunnel, &session.proxy.realm);
+    session.proxy.way_out.splice(tunnel, &session.proxy.now().realm);
 }
 
 /// The client's socket, and the bytes of the tunnel that were read already, in their order.

@@ -4,7 +4,7 @@
 //! [`accept`] reads the first [`head`] → [`destination`] (pure: where to) → [`admit`]: [`authenticate`] (who), [`decide`]
 //! (pure: may they) → [`outward`] (the relay dials, and judges the address) → [`connect_tunnel`] gives both sockets away,
 //! or [`plain_forward`] stays in between (over [`prefixed`], answering with [`answered`]); [`refuse`] says no and why.
-//! [`access_log`] writes one line for each. [`serve`] holds it all together.
+//! [`access_log`] writes one line for each, [`explain`] says what would become of one. [`serve`] holds it all together.
 //!
 //! It parses what clients send, so it owns no network: it accepts on sockets it inherited and connects nowhere.
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ pub mod authenticate;
 pub mod connect_tunnel;
 pub mod decide;
 pub mod destination;
+pub mod explain;
 pub mod head;
 pub mod metrics;
 pub mod outward;

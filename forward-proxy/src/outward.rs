@@ -3,8 +3,11 @@
 //! The relay resolves names and judges the address it connects to; nothing here may do either. A tunnel given away is
 //! remembered until the relay says that it has it; if no relay takes it in time, the client is told so.
 
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::config::ForwardProxy;
@@ -30,7 +33,8 @@ pub const MAX_EARLY: usize = 32 * 1024;
 #[derive(Debug, Clone)]
 pub struct WayOut {
     relay: Sender<Outward, Dialed>,
-    connect_deadline: Duration,
+    connect_deadline: Rc<Cell<Duration>>,
+    realm: Rc<RefCell<Arc<str>>>,
     metrics: Metrics,
 }
 
@@ -57,17 +61,21 @@ impl WayOut {
     /// Starts the sending end; inside the runtime.
     #[must_use]
     pub fn start(directory: Directory, config: &ForwardProxy, metrics: &Metrics) -> Self {
-        let limits = SenderLimits {
-            max_unacknowledged: config.max_unacknowledged,
-            wait_deadline: config.connect_deadline.min(SenderLimits::default().wait_deadline),
-            ..SenderLimits::default()
-        };
-        let (counted, realm) = (metrics.clone(), config.realm.clone());
-        let relay = Sender::start(FORWARD_TO_RELAY.name, directory, limits, move |parcel, why| {
+        let realm = Rc::new(RefCell::new(Arc::clone(&config.realm)));
+        let (counted, said) = (metrics.clone(), Rc::clone(&realm));
+        let relay = Sender::start(FORWARD_TO_RELAY.name, directory, limits(config), move |parcel, why| {
             tracing::warn!("a tunnel was not taken: {why}");
-            give_back(parcel, &realm, &why.to_string(), &counted);
+            give_back(parcel, &said.borrow(), &why.to_string(), &counted);
         });
-        Self { relay, connect_deadline: config.connect_deadline, metrics: metrics.clone() }
+        let connect_deadline = Rc::new(Cell::new(config.connect_deadline));
+        Self { relay, connect_deadline, realm, metrics: metrics.clone() }
+    }
+
+    /// Another configuration, for all clones.
+    pub fn reload(&self, config: &ForwardProxy) {
+        self.relay.set_limits(limits(config));
+        self.connect_deadline.set(config.connect_deadline);
+        *self.realm.borrow_mut() = Arc::clone(&config.realm);
     }
 
     /// Waits until there is room for more: what an accept loop does first.
@@ -108,7 +116,7 @@ impl WayOut {
     /// # Errors
     /// As there.
     pub async fn reach(&self, destination: &Destination) -> Result<OwnedFd, DialError> {
-        let dialed = self.dial(destination.host_text(), destination.port, self.connect_deadline).await?;
+        let dialed = self.dial(destination.host_text(), destination.port, self.connect_deadline.get()).await?;
         Ok(dialed.0)
     }
 
@@ -126,6 +134,14 @@ impl WayOut {
         if let Err(parcel) = self.relay.hand_over(body, vec![client, server]) {
             give_back(parcel, realm, "too many tunnels wait for the relay", &self.metrics);
         }
+    }
+}
+
+fn limits(config: &ForwardProxy) -> SenderLimits {
+    SenderLimits {
+        max_unacknowledged: config.max_unacknowledged,
+        wait_deadline: config.connect_deadline.min(SenderLimits::default().wait_deadline),
+        ..SenderLimits::default()
     }
 }
 

@@ -67,17 +67,18 @@ pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, prefix: Vec<u8>, ends: E
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!("the client is gone: {error}");
     }
+    let now = proxy.now();
     let ledger = proxy.watch.ledger();
-    let guarded = Guarded::new(Prefixed::new(prefix, stream), proxy.framing, Arc::clone(&ledger));
+    let guarded = Guarded::new(Prefixed::new(prefix, stream), now.framing, Arc::clone(&ledger));
     let style = Style { x_forwarded: false, forwarded: false, real_ip: false, via: Some(VIA_NAME.to_owned()) };
     let connection = Connection { peer: ends.client, local: ends.local, tls: false };
     let forwarder = RefCell::new(Forwarder::new(style, &connection, &[]));
     let session = Rc::new(Session { proxy: Rc::clone(&proxy), ends, ledger, forwarder, _place: place });
     let service = service_fn(move |request| handle(Rc::clone(&session), request));
     let mut builder = http1::Builder::new();
-    builder.max_buf_size(proxy.buffer).header_read_timeout(None);
-    if proxy.framing.headers > HYPERS_HEADERS {
-        builder.max_headers(proxy.framing.headers);
+    builder.max_buf_size(now.buffer).header_read_timeout(None);
+    if now.framing.headers > HYPERS_HEADERS {
+        builder.max_headers(now.framing.headers);
     }
     let connection = builder.serve_connection(TokioIo::new(guarded), service).with_upgrades();
     let mut connection = pin!(connection);
@@ -107,7 +108,7 @@ async fn handle(session: Rc<Session>, request: Request<Incoming>) -> Result<Answ
         }
         HeadVerdict::Accepted => forward(&session, request, &mut record).await,
     };
-    let log = session.proxy.log;
+    let log = session.proxy.now().log;
     Ok(match outcome {
         Ok(response) => {
             record.answer(response.status().as_u16());
@@ -115,7 +116,7 @@ async fn handle(session: Rc<Session>, request: Request<Incoming>) -> Result<Answ
         }
         Err(refusal) => {
             record.refuse(&refusal);
-            let response = refusal.respond(&session.proxy.realm);
+            let response = refusal.respond(&session.proxy.now().realm);
             response.map(|body| Answered::new(Err(body), exchange, record, log))
         }
     })

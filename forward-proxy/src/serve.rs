@@ -1,6 +1,6 @@
 //! The process as a whole: what it opens before its sandbox closes, and what it does until it is told to stop.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use crate::access_log::Record;
 use crate::authenticate::Authenticator;
 use crate::authenticate::users::Users;
 use crate::decide::Policy;
+use crate::explain::explain;
 use crate::metrics::Metrics;
 use crate::outward::WayOut;
 
@@ -39,34 +40,39 @@ const LONGEST_IDLE: Duration = Duration::from_secs(30);
 /// What hyper's read buffer must have beyond the largest head that the framing lets pass.
 const BUFFER_SLACK: usize = 8 * 1024;
 
-/// What all connections share.
-pub struct Proxy {
+/// One configuration at work; a reload replaces it. A request is judged by the one that holds when it begins.
+pub struct Generation {
     /// Who may go where.
     pub policy: Policy,
-    /// Who is who.
-    pub authenticator: Rc<Authenticator>,
     /// Nobody may go anywhere without a user.
     pub require_user: bool,
     /// What a password is wanted for.
     pub realm: Arc<str>,
-    /// To passthrough-relay.
-    pub way_out: WayOut,
-    /// Connections to servers, for requests in absolute form.
-    pub pool: Pool<WayOut, PassedBody>,
-    /// Deadlines of connections in hyper.
-    pub watch: Watch,
     /// Limits on heads.
     pub framing: Limits,
     /// For the first head.
     pub header_deadline: Duration,
     /// hyper's read buffer, in bytes.
     pub buffer: usize,
+    /// Whether a line per request is written.
+    pub log: bool,
+}
+
+/// What all connections share.
+pub struct Proxy {
+    current: RefCell<Rc<Generation>>,
+    /// Who is who.
+    pub authenticator: Rc<Authenticator>,
+    /// To passthrough-relay.
+    pub way_out: WayOut,
+    /// Connections to servers, for requests in absolute form.
+    pub pool: Pool<WayOut, PassedBody>,
+    /// Deadlines of connections in hyper.
+    pub watch: Watch,
     /// Places for connections.
     pub places: ClientLimit,
     /// Figures.
     pub metrics: Metrics,
-    /// Whether a line per request is written.
-    pub log: bool,
     /// The end.
     pub stop: Stop,
 }
@@ -106,50 +112,57 @@ impl Proxy {
     ) -> Rc<Self> {
         let way_out = WayOut::start(directory, config, &metrics);
         let clock = Clock::new();
-        let limits = PoolLimits {
-            idle_per_endpoint: IDLE_PER_SERVER,
-            idle: config.idle_deadline.min(LONGEST_IDLE),
-            endpoints: MAX_SERVERS,
-            connect: config.connect_deadline,
-            first_byte: FIRST_BYTE,
-            body_idle: BODY_IDLE,
-            ..PoolLimits::default()
-        };
-        let deadlines = Deadlines {
-            first_byte: config.header_deadline,
-            head: config.header_deadline,
-            keep_alive: config.idle_deadline,
-            ..Deadlines::default()
-        };
         let proxy = Rc::new(Self {
-            policy,
+            current: RefCell::new(Rc::new(Generation::new(config, policy, log))),
             authenticator,
-            require_user: config.require_user,
-            realm: Arc::clone(&config.realm),
-            pool: Pool::new(way_out.clone(), limits, clock.clone()),
+            pool: Pool::new(way_out.clone(), pool_limits(config), clock.clone()),
             way_out,
-            watch: Watch::new(clock.clone(), deadlines),
-            framing: Limits {
-                head: config.max_header_bytes,
-                request_line: config.max_header_bytes,
-                headers: config.max_headers,
-                target_wins: true,
-                ..Limits::DEFAULT
-            },
-            header_deadline: config.header_deadline,
-            buffer: config.max_header_bytes.saturating_add(BUFFER_SLACK),
+            watch: Watch::new(clock.clone(), deadlines(config)),
             places: ClientLimit::new(config.max_connections, config.max_connections_per_address),
             metrics,
-            log,
             stop: Stop::default(),
         });
         tokio::task::spawn_local(sweep(Rc::clone(&proxy), clock));
         proxy
     }
 
+    /// For what begins now.
+    #[must_use]
+    pub fn now(&self) -> Rc<Generation> {
+        Rc::clone(&self.current.borrow())
+    }
+
+    /// Builds what another configuration needs. Tunnels that are open stay open, whatever the new rules say.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn prepare(self: &Rc<Self>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, Vec<String>> {
+        let new = &config.forward_proxy;
+        let policy = Policy::open(config, files)?;
+        let users = new.users_file.as_deref().map(|path| {
+            let bytes = files.get(path).map_err(|error| vec![error])?;
+            Users::from_bytes(bytes, path)
+        });
+        let users = users.transpose()?;
+        if let Some(users) = &users {
+            warn_of_strangers(new, users);
+        }
+        let users = self.authenticator.prepare(users).map_err(|error| vec![format!("no random bytes: {error}")])?;
+        let (proxy, next) = (Rc::clone(self), Rc::new(Generation::new(new, policy, config.log.writes_access())));
+        let new = new.clone();
+        Ok(move || {
+            users();
+            *proxy.current.borrow_mut() = next;
+            proxy.places.set_limits(new.max_connections, new.max_connections_per_address);
+            proxy.watch.set_deadlines(deadlines(&new));
+            proxy.pool.set_limits(pool_limits(&new));
+            proxy.way_out.reload(&new);
+        })
+    }
+
     /// Writes a line, if lines are wanted.
     pub fn log(&self, record: &Record) {
-        if self.log {
+        if self.now().log {
             record.write();
         }
     }
@@ -174,6 +187,47 @@ impl Proxy {
         if tokio::time::timeout(DRAIN, finished).await.is_err() {
             tracing::warn!("stopping with {} connections open", self.places.taken());
         }
+    }
+}
+
+impl Generation {
+    fn new(config: &ForwardProxy, policy: Policy, log: bool) -> Self {
+        Self {
+            policy,
+            require_user: config.require_user,
+            realm: Arc::clone(&config.realm),
+            framing: Limits {
+                head: config.max_header_bytes,
+                request_line: config.max_header_bytes,
+                headers: config.max_headers,
+                target_wins: true,
+                ..Limits::DEFAULT
+            },
+            header_deadline: config.header_deadline,
+            buffer: config.max_header_bytes.saturating_add(BUFFER_SLACK),
+            log,
+        }
+    }
+}
+
+fn pool_limits(config: &ForwardProxy) -> PoolLimits {
+    PoolLimits {
+        idle_per_endpoint: IDLE_PER_SERVER,
+        idle: config.idle_deadline.min(LONGEST_IDLE),
+        endpoints: MAX_SERVERS,
+        connect: config.connect_deadline,
+        first_byte: FIRST_BYTE,
+        body_idle: BODY_IDLE,
+        ..PoolLimits::default()
+    }
+}
+
+fn deadlines(config: &ForwardProxy) -> Deadlines {
+    Deadlines {
+        first_byte: config.header_deadline,
+        head: config.header_deadline,
+        keep_alive: config.idle_deadline,
+        ..Deadlines::default()
     }
 }
 
@@ -264,6 +318,14 @@ pub async fn serve(opened: Opened, context: Context) {
     let Opened { config, policy, listeners, directory, authenticator, metrics } = opened;
     let proxy =
         Proxy::start(&config.forward_proxy, policy, config.log.writes_access(), authenticator, directory, metrics);
+    context.on_explain({
+        let proxy = Rc::clone(&proxy);
+        move |question, config| std::future::ready(explain(&proxy, &config, &question))
+    });
+    context.on_reload({
+        let proxy = Rc::clone(&proxy);
+        move |config, files| Ok(Box::new(proxy.prepare(config, files)?))
+    });
     let mut accepting = Vec::new();
     for (name, socket) in listeners {
         let proxy = Rc::clone(&proxy);

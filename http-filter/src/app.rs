@@ -3,13 +3,13 @@
 //! until the last request that began with it has ended.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::config::{Config, Files, ForwardedHeaders, HttpFilter};
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
-use common::ipc::sender::Sender;
+use common::ipc::sender::{Sender, SenderLimits};
 use common::net::client_limit::ClientLimit;
 use common_access::RuleSet;
 use common_http::framing::Limits;
@@ -28,6 +28,7 @@ use super::streams::{StreamDeadlines, StreamWatch};
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
+use super::upstream::sticky;
 use super::upstream::tls::BackendTls;
 
 /// What outlives a reload.
@@ -46,6 +47,8 @@ pub struct Instance {
     pub clock: Clock,
     relay: Sender<Dial, Dialed>,
     current: RefCell<Rc<App>>,
+    /// Replaced ones with requests under way: their pools' deadlines hold to the end.
+    retired: RefCell<Vec<Weak<App>>>,
     draining: Cell<bool>,
     drain: Notify,
 }
@@ -68,6 +71,7 @@ impl Instance {
             clock,
             relay,
             current: RefCell::new(Rc::new(app)),
+            retired: RefCell::default(),
             draining: Cell::new(false),
             drain: Notify::new(),
         })
@@ -78,20 +82,29 @@ impl Instance {
         Rc::clone(&self.current.borrow())
     }
 
-    /// Puts another configuration in the place of the present one: all of it or, with an error, nothing.
+    /// Judges another configuration and builds all that it needs; nothing of the present one changes.
     ///
     /// # Errors
-    /// What is wrong with the new one; the old one stays.
-    pub fn reload(&self, config: &Config, files: &Files) -> Result<(), String> {
+    /// What is wrong with the new one.
+    pub fn prepare(self: &Rc<Self>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, String> {
         let old = self.app();
         let app = App::new(config, files, &self.relay, &self.clock, &self.metrics, Some(&old))?;
-        let filter = &config.http_filter;
+        let instance = Rc::clone(self);
+        Ok(move || instance.take_over(app))
+    }
+
+    /// Puts a configuration in the place of the present one, which lives on until its last request has ended.
+    fn take_over(&self, app: App) {
+        let filter = &app.config;
         self.clients.set_limits(filter.max_connections, filter.max_connections_per_address);
         self.watch_h1.set_deadlines(deadlines(filter, filter.tunnel_idle_deadline));
         self.watch_h2.set_deadlines(deadlines(filter, filter.idle_deadline));
         self.streams.set_deadlines(stream_deadlines(filter));
-        *self.current.borrow_mut() = Rc::new(app);
-        Ok(())
+        self.relay.set_limits(relay_limits(filter));
+        let old = self.current.replace(Rc::new(app));
+        let mut retired = self.retired.borrow_mut();
+        retired.retain(|app| app.strong_count() > 0);
+        retired.push(Rc::downgrade(&old));
     }
 
     /// Waits until the process is told to stop.
@@ -114,12 +127,24 @@ impl Instance {
         self.watch_h1.sweep();
         self.watch_h2.sweep();
         self.streams.sweep();
-        self.app().pools.iter().for_each(|pool| pool.sweep());
+        let current = self.app();
+        current.pools.iter().for_each(|pool| pool.sweep());
+        for old in self.retired.borrow().iter().filter_map(Weak::upgrade) {
+            let own = old.pools.iter().filter(|pool| !current.pools.iter().any(|kept| Rc::ptr_eq(kept, pool)));
+            own.for_each(|pool| pool.sweep());
+        }
     }
+}
+
+/// Bounds of the way to the relay.
+pub fn relay_limits(filter: &HttpFilter) -> SenderLimits {
+    SenderLimits { max_unacknowledged: filter.max_unacknowledged, ..SenderLimits::default() }
 }
 
 /// One configuration at work.
 pub struct App {
+    /// Which one, counted from the start of the process.
+    pub generation: u64,
     /// The process's section of the configuration.
     pub config: HttpFilter,
     /// Log, request ids and traces.
@@ -164,8 +189,13 @@ impl App {
         };
         let environment = access_list::environment(config, files)?;
         let pools = pools(config, files, relay, clock, previous)?;
+        pools
+            .iter()
+            .filter(|pool| previous.is_none_or(|old| !old.has(pool)))
+            .for_each(|pool| pool.start_checks(metrics));
         Ok(Self {
             certified: Certified::new(&config.sites),
+            generation: previous.map_or(0, |app| app.generation + 1),
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             h2_budgets: Arc::new(h2_budgets(filter)),
             limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,
@@ -180,6 +210,11 @@ impl App {
         })
     }
 
+    /// Whether that very pool is one of its pools.
+    fn has(&self, pool: &Rc<ServerPool>) -> bool {
+        self.pools.iter().any(|own| Rc::ptr_eq(own, pool))
+    }
+
     /// What `--check` judges: everything that needs no other process.
     ///
     /// # Errors
@@ -191,6 +226,7 @@ impl App {
             made.map_err(|error| vec![format!("pool '{}': {error}", pool.name)])?;
         }
         let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
+        sticky::check(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
         RequestLimits::new(&config.http_filter, None)
             .map(drop)
@@ -292,16 +328,16 @@ fn pools(
             continue;
         }
         let own = config.pool(&route.pool).ok_or_else(|| format!("there is no pool {}", route.pool))?;
-        let same = |pool: &&Rc<ServerPool>| {
-            pool.is_made_from(own, filter) && pool.dialer().is_made_from(&own.transport, files)
-        };
-        if let Some(known) = previous.and_then(|app| app.pools.iter().find(same)) {
-            pools.push(Rc::clone(known));
-            continue;
-        }
-        let dialer = RelayDialer::new(relay.clone(), &own.transport, files);
-        let dialer = dialer.map_err(|error| format!("pool '{}': {error}", own.name))?;
-        pools.push(Rc::new(ServerPool::new(own, filter, dialer, clock.clone())));
+        let known = previous.and_then(|app| app.pools.iter().find(|pool| pool.name == own.name));
+        pools.push(match known {
+            Some(same) if same.is_made_from(own, filter, files) => Rc::clone(same),
+            _ => {
+                let dialer = RelayDialer::new(relay.clone(), &own.transport, files);
+                let dialer = dialer.map_err(|error| format!("pool '{}': {error}", own.name))?;
+                let old = known.map(|pool| &**pool);
+                Rc::new(ServerPool::new(own, filter, files, dialer, clock.clone(), old)?)
+            }
+        });
     }
     Ok(pools)
 }

@@ -21,16 +21,23 @@ impl Certified {
     }
 
     /// Whether a request for `host` may come over this connection. With a name it may: hosts other than the name were refused before.
+    /// But not without a certificate, where one is required since a reload: the handshake was before.
     pub fn admits(&self, client: &Client, host: &str) -> bool {
-        if self.0.is_empty() || client.server_name().is_some() {
+        if self.0.is_empty() {
             return true;
         }
         match (self.required(host), &client.tls) {
             (None, _) => true,
+            (Some(required), Some(tls)) if tls.server_name.is_some() => !required || tls.identity.is_some(),
             // Nameless: verified by the authorities of another site, or not at all.
             (Some(_), Some(_)) => false,
             (Some(required), None) => !required,
         }
+    }
+
+    /// Whether the host's site insists on a certificate.
+    pub fn insists(&self, host: &str) -> bool {
+        self.required(host) == Some(true)
     }
 
     /// Whether the host's site asks for a certificate, and insists. The exact name decides before wildcards, the longest of these.
@@ -54,6 +61,7 @@ mod tests {
             certificates: Vec::new(),
             alpn: Vec::new(),
             client_auth: required.map(|required| ClientAuth { required, authorities: Vec::new() }),
+            line: 1,
         }
     }
 
@@ -87,7 +95,14 @@ mod tests {
         ] {
             assert_eq!(certified.admits(&client(false, None), host), plain, "{host}");
             assert_eq!(certified.admits(&client(true, None), host), nameless, "{host}");
-            assert!(certified.admits(&client(true, Some(host)), host), "{host}");
+            let mut named = client(true, Some(host));
+            assert_eq!(
+                certified.admits(&named, host),
+                !certified.insists(host),
+                "{host}: a handshake before the reload"
+            );
+            named.tls.as_mut().unwrap().identity = Some(Box::default());
+            assert!(certified.admits(&named, host), "{host}");
         }
         assert!(Certified::new(&sites[..1]).admits(&client(false, None), "staff.example"));
     }

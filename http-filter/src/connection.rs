@@ -3,12 +3,12 @@
 //! The protocol is what ALPN says, never a guess; plain HTTP is HTTP/1. All deadlines are kept by the two sweeps of
 //! [`super::serve`], not by timers here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use common::net::client_limit::Place;
+use common::net::client_limit::{ClientLimit, Place};
 use common::observe::metrics::Held;
 use common_http::guarded::{Exchange, Guarded, Ledger};
 use common_http::headers::{self, Forwarder};
@@ -30,6 +30,8 @@ pub struct Connection {
     pub ledger: Arc<Ledger>,
     /// Writes `Forwarded` and `X-Forwarded-*`.
     pub forwarder: RefCell<Forwarder>,
+    /// By which configuration that was made.
+    follows: Cell<u64>,
     /// HTTP/2.
     pub h2: bool,
     /// It has brought as many requests as it may: the present ones are its last.
@@ -45,13 +47,11 @@ impl Connection {
         let app = instance.app();
         let h2 = client.tls.as_ref().is_some_and(|tls| tls.h2);
         let watch = if h2 { &instance.watch_h2 } else { &instance.watch_h1 };
-        let facts =
-            headers::Connection { peer: client.ends.client, local: client.ends.local, tls: client.tls.is_some() };
-        let forwarder = Forwarder::new(app.forwarded.clone(), &facts, app.config.trusted_proxies.as_slice());
         Self {
-            client,
             ledger: watch.ledger(),
-            forwarder: RefCell::new(forwarder),
+            forwarder: RefCell::new(forwarder(&app, &client)),
+            follows: Cell::new(app.generation),
+            client,
             h2,
             enough: Notify::new(),
             _place: place,
@@ -61,6 +61,22 @@ impl Connection {
 }
 
 impl Connection {
+    /// One that does not exist, for `explain`: it takes no place and nobody waits for it.
+    ///
+    /// # Errors
+    /// Never: it has a place of its own.
+    pub fn imagined(instance: &Instance, client: Client) -> Result<Self, &'static str> {
+        let place = ClientLimit::new(1, 1).enter_unattributed().map_err(|_| "no place")?;
+        Ok(Self::new(instance, client, place))
+    }
+
+    /// A request begins under this configuration: after a reload another one decides whom to believe and what to tell.
+    pub fn follow(&self, app: &App) {
+        if self.follows.replace(app.generation) != app.generation {
+            *self.forwarder.borrow_mut() = forwarder(app, &self.client);
+        }
+    }
+
     /// Whether this is the last request that the connection may bring; HTTP/2 is told so at once (GOAWAY).
     pub fn is_last(&self, app: &App, exchange: &Exchange) -> bool {
         let last = app.config.max_requests_per_connection.is_some_and(|max| exchange.ordinal() >= max);
@@ -69,6 +85,11 @@ impl Connection {
         }
         last
     }
+}
+
+fn forwarder(app: &App, client: &Client) -> Forwarder {
+    let facts = headers::Connection { peer: client.ends.client, local: client.ends.local, tls: client.tls.is_some() };
+    Forwarder::new(app.forwarded.clone(), &facts, app.config.trusted_proxies.as_slice())
 }
 
 /// Serves a connection in a task of its own.

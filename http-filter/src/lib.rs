@@ -2,6 +2,7 @@
 //! [`receive`] (sockets come in over IPC) → [`connection`] (hyper, h1 or h2 by ALPN) → [`pipeline`] (THE order of decisions) →
 //! [`normalise`] (one reading; [`certified`]) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
+//! [`explain`] asks the same stages about a request that nobody sends.
 //!
 //! The process owns no network: clients' sockets are handed to it, backends' sockets are dialled for it.
 #![forbid(unsafe_code)]
@@ -9,6 +10,7 @@
 pub mod app;
 pub mod certified;
 pub mod connection;
+pub mod explain;
 pub mod grpc;
 pub mod journey;
 pub mod metrics;

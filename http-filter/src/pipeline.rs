@@ -1,6 +1,7 @@
 //! THE order in which a request is judged, served and written down. Nothing else decides anything.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use common_http::guarded::{Exchange, HeadVerdict};
@@ -28,6 +29,7 @@ pub async fn run(
     request: Request<Incoming>,
 ) -> Result<Response<FilterBody>, Infallible> {
     let exchange = connection.ledger.begin();
+    connection.follow(&app);
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
     let accept = request.headers().get(http::header::ACCEPT).cloned();
@@ -67,6 +69,8 @@ async fn judge_and_serve(
 pub struct Judged<'a> {
     /// Who serves it.
     pub route: &'a Route,
+    /// The client behind trusted proxies.
+    pub client: IpAddr,
     /// The one form of path and query, where it is not what the client wrote.
     pub rewritten: Option<PathAndQuery>,
 }
@@ -93,7 +97,7 @@ fn judge<'a>(
     let rewritten = seen.target.rewritten().map_err(|_| {
         Refusal::malformed(StatusCode::BAD_REQUEST, "The target of the request is not valid.", "bad-target", false)
     })?;
-    Ok(Judged { route, rewritten })
+    Ok(Judged { route, client: seen.client, rewritten })
 }
 
 /// What the bytes themselves said: the guard's verdict for HTTP/1, the gate's for HTTP/2.
@@ -109,7 +113,7 @@ fn receive(app: &App, connection: &Connection, parts: &Parts, exchange: &Exchang
 }
 
 /// This is no forward proxy: a CONNECT must never reach a backend, which would read what follows as another request.
-fn no_tunnels(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
+pub fn no_tunnels(app: &App, connection: &Connection, parts: &Parts) -> Result<(), Refusal> {
     if parts.method != Method::CONNECT {
         return Ok(());
     }

@@ -5,12 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use common::net::balance::Pick;
 use common_http::answer::Answer as OwnAnswer;
 use common_http::guarded::Exchange;
 use common_http::headers::{Direction, Underscores, strip};
 use common_http::upstream::{ResponseBody, SendError};
-use http::header::{ACCEPT, HeaderValue};
+use http::header::{ACCEPT, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
@@ -18,7 +17,10 @@ use super::grpc;
 use super::journey::Journey;
 use super::streams::{Event, note};
 use super::upstream::body::ClientBody;
-use super::upstream::pool::{Answer, Streamed};
+use super::upstream::pool::{Answer, Busy, Streamed};
+
+/// Seconds after which a client may try again what nobody could serve (`Retry-After`, RFC 9110 §10.2.3).
+const SOON: &str = "2";
 
 /// A request that is answered here.
 #[derive(Debug)]
@@ -51,14 +53,14 @@ pub struct FilterBody {
 
 enum Source {
     Own(Option<Bytes>),
-    Backend { body: ResponseBody<ClientBody>, _busy: Option<Pick> },
+    Backend { body: ResponseBody<ClientBody>, busy: Busy },
 }
 
 impl Source {
     /// A switched connection has no body: both halves are joined elsewhere.
     fn of(answer: Streamed) -> Self {
         match answer {
-            Streamed::Body(body, pick) => Self::Backend { body, _busy: pick },
+            Streamed::Body(body, busy) => Self::Backend { body, busy },
             Streamed::Switched => Self::Own(None),
         }
     }
@@ -89,6 +91,9 @@ pub fn refuse(
     answer.close = refusal.close;
     let wants = accept.map(|accept| HeaderMap::from_iter([(ACCEPT, accept.clone())]));
     let mut response = journey.tell(|id| OwnAnswer { request_id: id, ..answer }.respond(wants.as_ref()));
+    if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(SOON));
+    }
     journey.write_limits(response.headers_mut());
     response.map(|body| FilterBody::new(Source::Own(Some(body)), exchange, journey))
 }
@@ -119,7 +124,13 @@ impl Body for FilterBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
         let polled = match &mut self.source {
             Source::Own(body) => Poll::Ready(body.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Backend { body, .. } => Pin::new(body).poll_frame(cx),
+            Source::Backend { body, busy } => match Pin::new(body).poll_frame(cx) {
+                Poll::Pending if busy.is_overdue(cx) => {
+                    self.source = Source::Own(None);
+                    Poll::Ready(Some(Err(SendError::Overdue)))
+                }
+                polled => polled,
+            },
         };
         note(if polled.is_pending() { Event::BackendPending } else { Event::Gave });
         match &polled {

@@ -10,13 +10,15 @@ use common::ipc::directory::Directory;
 use common::ipc::messages::router_to_filter::PlainHttp;
 use common::ipc::messages::terminator_to_filter::Decrypted;
 use common::ipc::receiver::{Arrival, Receiver};
-use common::ipc::sender::{Sender, SenderLimits};
+use common::ipc::sender::Sender;
+use common::pool_desk::PoolDesk;
 use common::process::Process;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{FILTER_TO_RELAY, ROUTER_TO_FILTER, TERMINATOR_TO_FILTER};
 use common_http::guarded::SWEEP_INTERVAL;
 
-use super::app::Instance;
+use super::app::{Instance, relay_limits};
+use super::explain::explain;
 use super::metrics::Metrics;
 use super::receive;
 
@@ -59,13 +61,21 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
 /// Serves until told to stop, then lets requests finish.
 pub async fn serve(opened: Opened, context: Context) {
     let Opened { config, files, relay, router, terminator, metrics } = opened;
-    let limits = SenderLimits { max_unacknowledged: config.http_filter.max_unacknowledged, ..SenderLimits::default() };
-    let relay = Sender::start(FILTER_TO_RELAY.name, relay, limits, |_, _| {});
+    let relay = Sender::start(FILTER_TO_RELAY.name, relay, relay_limits(&config.http_filter), |_, _| {});
     let instance = match Instance::new(&config, &files, relay, metrics) {
         Ok(instance) => Rc::new(instance),
         Err(error) => return tracing::error!("{error}"),
     };
     tokio::task::spawn_local(sweep(Rc::clone(&instance)));
+    context.offer_pools(Rc::clone(&instance) as Rc<dyn PoolDesk>);
+    context.on_explain({
+        let instance = Rc::clone(&instance);
+        move |question, config| std::future::ready(explain(&instance, &config, &question))
+    });
+    context.on_reload({
+        let instance = Rc::clone(&instance);
+        move |config, files| Ok(Box::new(instance.prepare(config, files).map_err(|error| vec![error])?))
+    });
 
     let from_router = Receiver::new(ROUTER_TO_FILTER.name, context.peers(&ROUTER_TO_FILTER), {
         let instance = Rc::clone(&instance);

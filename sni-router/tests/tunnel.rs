@@ -320,7 +320,7 @@ fn bulk_does_not_starve_a_conversation() {
         let mut peers = Vec::new();
         for _ in 0..6 {
             let World { client, a, b, upstream } = World::new();
-            let (options, pipes) = (options.clone(), pipes.clone());
+            let pipes = pipes.clone();
             tokio::spawn(async move { run(kit::ours(a), kit::ours(b), vec![], vec![], &options, &pipes).await });
             peers.push(std::thread::spawn(move || while (&upstream).write_all(expected(0, MIB)).is_ok() {}));
             std::thread::spawn(move || {

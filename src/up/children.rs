@@ -200,7 +200,7 @@ impl Keeper {
 
     async fn wait_until_it_serves(&self) {
         let begun = Instant::now();
-        while ask::one(&self.control, Control::Status, QUESTION).await.is_err() {
+        while ask::one(&self.control, &Control::Status, QUESTION).await.is_err() {
             tokio::time::sleep(QUESTION_PAUSE).await;
         }
         if self.served.replace(true) {

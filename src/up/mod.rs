@@ -10,6 +10,7 @@ mod backoff;
 mod children;
 mod metrics_page;
 mod port_owner;
+mod reload;
 mod runtime_dir;
 mod signals;
 mod sockets;
@@ -28,7 +29,7 @@ use crate::say::{count, say, span};
 use children::{Keeper, Recipe};
 use metrics_page::MetricsPage;
 use runtime_dir::RuntimeDir;
-use signals::Signals;
+use signals::{Signals, Wish};
 use sockets::Sockets;
 
 /// How long it may take until every process serves.
@@ -54,18 +55,23 @@ pub fn run(file: &Path) -> Result<(), String> {
         .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
     let listening = sockets.listening().join(", ");
     drop(sockets); // the recipes hold what the processes need
-    runtime.block_on(supervise(recipes, page, &listening))
+    runtime.block_on(supervise(recipes, page, &listening, &file))
     // `home` goes last and takes the names of the sockets with it
 }
 
-async fn supervise(recipes: Vec<Recipe>, page: Option<MetricsPage>, listening: &str) -> Result<(), String> {
+async fn supervise(
+    recipes: Vec<Recipe>,
+    page: Option<MetricsPage>,
+    listening: &str,
+    file: &Path,
+) -> Result<(), String> {
     let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
     let begun = Instant::now();
     let changed = Rc::new(Notify::new());
     let keepers: Vec<Rc<Keeper>> = recipes.into_iter().map(|recipe| Keeper::start(recipe, &changed)).collect();
     let outcome = tokio::select! {
         outcome = everybody_serves(&keepers, &changed) => outcome,
-        signal = signals.next() => {
+        signal = signals.end() => {
             tracing::info!("{signal}: stopping before everybody served");
             stop::in_order(&keepers, &changed, &mut signals).await;
             return Ok(());
@@ -75,8 +81,16 @@ async fn supervise(recipes: Vec<Recipe>, page: Option<MetricsPage>, listening: &
         let _page = page.map(MetricsPage::start); // it ends when this ends: the last figures are of a living house
         let many = count(keepers.len(), "process serves", "processes serve");
         say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
-        let signal = signals.next().await;
+        let told = Rc::new(Notify::new());
+        let reloading = tokio::task::spawn_local(reload::whenever(Rc::clone(&told), file.to_owned()));
+        let signal = loop {
+            match signals.next().await {
+                Wish::Reload => told.notify_one(),
+                Wish::End(signal) => break signal,
+            }
+        };
         tracing::info!("{signal}: stopping");
+        reloading.abort();
     }
     stop::in_order(&keepers, &changed, &mut signals).await;
     outcome

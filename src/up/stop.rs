@@ -41,7 +41,7 @@ pub async fn in_order(keepers: &[Rc<Keeper>], changed: &Notify, signals: &mut Si
                 done = all_gone(&members, changed, time) => if !done {
                     tracing::warn!("{} did not finish within {time:?} and must be killed", names(&members));
                 },
-                signal = signals.next() => {
+                signal = signals.end() => {
                     tracing::warn!("{signal} again: killing what is left");
                     patient = false;
                 }

@@ -156,10 +156,59 @@ fn chunked(all: &[u8], mut answer: Answer, head: usize) -> Read {
 }
 
 fn decimal(text: &str) -> Option<usize> {
-    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+    let octal = text.len() > 1 && text.starts_with('0');
+    text.parse().ok().filter(|_| !octal && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Where `wanted` begins.
 pub fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_what_has_one_reading() {
+        for (text, body) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP", "abc"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\nHTTP", "abc"),
+            ("HTTP/1.1 204 No Content\r\n\r\nHTTP", ""),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\nHTTP", ""),
+        ] {
+            let Read::Whole(answer, used) = read(text.as_bytes(), "GET", false) else { panic!("{text:?}") };
+            assert_eq!((answer.text().as_str(), &text[used..]), (body, "HTTP"));
+        }
+        assert!(
+            matches!(read(b"HTTP/1.1 200 OK\r\n\r\nabc", "GET", true), Read::Whole(answer, 22) if answer.until_close)
+        );
+        assert!(matches!(read(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", "GET", true), Read::Cut(Some(_))));
+        assert!(matches!(read(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "HEAD", false), Read::Whole(..)));
+    }
+
+    #[test]
+    fn it_refuses_what_has_two() {
+        for head in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3",
+            "HTTP/1.1 200 OK\r\nContent-Length: 3, 3",
+            "HTTP/1.1 200 OK\r\nContent-Length: 03",
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked",
+            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked",
+            "HTTP/1.1 204 No Content\r\nContent-Length: 3",
+            "HTTP/1.1 200 OK\r\nX: a\n b",
+            "HTTP/1.1 200 OK\r\nX : a",
+            "HTTP/1.1 200 OK\r\n X: a",
+            "HTTP/1.1 200 OK\r\nX: a\0",
+            "HTTP/2.0 200 OK",
+            "HTTP/1.1 20 OK",
+            "garbage",
+        ] {
+            let text = format!("{head}\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+            assert!(matches!(read(text.as_bytes(), "GET", false), Read::Wrong(_)), "{head:?}");
+        }
+        let chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+3\r\nabc\r\n0\r\n\r\n";
+        assert!(matches!(read(chunk.as_bytes(), "GET", false), Read::Wrong(_)));
+    }
 }

@@ -9,14 +9,12 @@ const MARK: u8 = 0xa7;
 pub enum Must {
     /// Answered with one of these statuses, then the connection ends. No backend sees anything of it, nor of what follows it.
     Refused(&'static [u16]),
-    /// Wrong behind its head: no backend sees a whole request, the client gets an error or just the end, nothing behind it is served.
+    /// Wrong behind its head: no backend sees a whole request, the client is told so (4xx), nothing behind it is served.
     Broken,
     /// Not complete, so nothing may come of it; what follows is part of it.
     Waits,
     /// Leaves as exactly this.
     Forwarded(Sent),
-    /// One of the two: the specification leaves it open.
-    Either(&'static [u16], Sent),
 }
 
 /// A request as it leaves, without the fields that tell the backend about the client and without its framing.

@@ -82,18 +82,30 @@ pub struct Record {
 }
 
 impl Record {
-    /// Judges all that was recorded so far.
+    /// Judges all that was recorded so far by what may leave http-filter.
     pub fn of(backend: &Backend) -> Self {
+        Self::judged(backend, conforms)
+    }
+
+    /// The same for the forward proxy, which writes nothing about the client and leaves names and paths alone.
+    pub fn of_forwarded(backend: &Backend) -> Self {
+        Self::judged(backend, |request| {
+            let hop = request.headers.iter().find(|(name, _)| HOP_BY_HOP.contains(&name.as_str()));
+            hop.map_or(Ok(()), |(name, _)| Err(format!("{name} must not leave")))
+        })
+    }
+
+    fn judged(backend: &Backend, conforms: impl Fn(&Request) -> Result<(), String>) -> Self {
         let mut record = Self::default();
         for connection in backend.connections() {
             let (requests, fault) = strict::requests_and_fault(&connection.bytes(), true);
-            requests.into_iter().for_each(|request| record.add(request));
+            requests.into_iter().for_each(|request| record.add(request, &conforms));
             record.faults.extend(fault.map(|fault| fault.chars().take(600).collect()));
         }
         record
     }
 
-    fn add(&mut self, request: Request) {
+    fn add(&mut self, request: Request, conforms: &impl Fn(&Request) -> Result<(), String>) {
         if let Err(why) = conforms(&request) {
             self.faults.push(format!("{why}: {request:?}"));
         }
@@ -115,6 +127,24 @@ const HOP_BY_HOP: [&str; 7] =
 
 /// Fields that Bulkhead writes itself: one value each, about this client.
 const OURS: [(&str, &str); 2] = [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1;")];
+
+/// Fields that frame, route, authenticate or speak for the client (RFC 9110 §6.5.1).
+const NO_TRAILERS: [&str; 14] = [
+    "content-length",
+    "transfer-encoding",
+    "host",
+    "authorization",
+    "cookie",
+    "content-type",
+    "content-encoding",
+    "trailer",
+    "forwarded",
+    "x-forwarded-for",
+    "expect",
+    "connection",
+    "te",
+    "upgrade",
+];
 
 fn conforms(request: &Request) -> Result<(), String> {
     if !(request.target.starts_with('/') || (request.target == "*" && request.method == "OPTIONS")) {
@@ -146,6 +176,9 @@ fn conforms(request: &Request) -> Result<(), String> {
             return Err(format!("{name} is not ours"));
         }
     }
+    if let Some((name, _)) = request.trailers.iter().find(|(name, _)| NO_TRAILERS.contains(&name.as_str())) {
+        return Err(format!("{name} must not leave as a trailer"));
+    }
     let lengths = request.all("content-length");
     if lengths.iter().any(|length| length.len() > 1 && length.starts_with('0')) {
         return Err("a length with a leading zero".into());
@@ -158,4 +191,53 @@ fn well_encoded(path: &str) -> bool {
     let hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
     let whole = |at: usize| hex(at + 1) && hex(at + 2) && &bytes[at + 1..at + 3] != b"00";
     bytes.iter().enumerate().all(|(at, byte)| *byte != b'%' || whole(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Bulkhead would send, with a change.
+    fn judged(line: &str, fields: &str) -> Result<(), String> {
+        let ours = "X-Forwarded-For: 127.0.0.1\r\nForwarded: for=127.0.0.1;proto=http\r\n";
+        let text = format!("{line}\r\n{fields}{ours}\r\n");
+        let read = strict::requests(text.as_bytes(), false)?;
+        read.iter().try_for_each(conforms)
+    }
+
+    #[test]
+    fn the_judge_lets_pass_what_may_leave_and_nothing_else() {
+        assert_eq!(judged("GET /a?b=//c HTTP/1.1", "Host: www.test\r\n"), Ok(()));
+        assert_eq!(
+            judged("OPTIONS * HTTP/1.1", "Host: www.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"),
+            Ok(())
+        );
+        for (line, fields) in [
+            ("GET http://www.test/ HTTP/1.1", "Host: www.test\r\n"),
+            ("GET * HTTP/1.1", "Host: www.test\r\n"),
+            ("GET  HTTP/1.1", "Host: www.test\r\n"),
+            ("GET /a HTTP/1.0", "Host: www.test\r\n"),
+            ("GET //a HTTP/1.1", "Host: www.test\r\n"),
+            ("GET /a/../b HTTP/1.1", "Host: www.test\r\n"),
+            ("GET /a\\b HTTP/1.1", "Host: www.test\r\n"),
+            ("GET /a#b HTTP/1.1", "Host: www.test\r\n"),
+            ("GET /a%0 HTTP/1.1", "Host: www.test\r\n"),
+            ("GET /a%00 HTTP/1.1", "Host: www.test\r\n"),
+            ("GET /a HTTP/1.1", ""),
+            ("GET /a HTTP/1.1", "Host:\r\n"),
+            ("GET /a HTTP/1.1", "Host: a@www.test\r\n"),
+            ("GET /a HTTP/1.1", "Host: www.test\r\nHost: www.test\r\n"),
+            ("GET /a HTTP/1.1", "Host: www.test\r\nTE: trailers\r\n"),
+            ("GET /a HTTP/1.1", "Host: www.test\r\nExpect: 100-continue\r\n"),
+            ("GET /a HTTP/1.1", "Host: www.test\r\nConnection: close\r\n"),
+            ("GET /a HTTP/1.1", "Host: www.test\r\nConnection: upgrade\r\nUpgrade: h2c\r\n"),
+            ("GET /a HTTP/1.1", "Host: www.test\r\nX_A: b\r\n"),
+            ("GET /a HTTP/1.1", "Host: www.test\r\nX-Forwarded-For: 6.6.6.6\r\n"),
+            ("GET /a HTTP/1.1", "Host: www.test\r\nContent-Length: 00\r\n"),
+            ("GET /a HTTP/1.1", "Host: www.test\r\n\"X: a\r\n"),
+        ] {
+            assert!(judged(line, fields).is_err(), "{line} {fields:?}");
+        }
+        assert_eq!((mark(17), mark_in("/after-mk00017?x")), ("mk00017".to_owned(), Some("mk00017".to_owned())));
+    }
 }

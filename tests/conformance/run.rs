@@ -19,9 +19,12 @@ use crate::report::Report;
 /// Connections at once.
 const LANES: usize = 32;
 /// Longest silence before a case counts as neither answered nor closed.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How long an incomplete request is left alone before our direction ends.
 const PAUSE: Duration = Duration::from_millis(150);
+
+/// Between two pieces.
+const BETWEEN: Duration = Duration::from_millis(2);
 
 /// How a client reaches the port.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +33,35 @@ pub enum Over {
     Tcp(SocketAddr),
     /// TLS with ALPN `http/1.1`.
     Tls(SocketAddr),
+    /// The forward proxy, and the server that is asked for.
+    Proxy(SocketAddr, SocketAddr),
+}
+
+impl Over {
+    /// Where the client connects to.
+    fn local(self) -> SocketAddr {
+        let (Self::Tcp(local) | Self::Tls(local) | Self::Proxy(local, _)) = self;
+        local
+    }
+
+    /// The bytes as this way needs them: a forward proxy is asked in absolute form.
+    fn adapt(self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if let (Self::Proxy(_, server), Some(at)) = (self, answer::find(&bytes, b" /")) {
+            bytes.splice(at + 1..at + 1, format!("http://{server}").into_bytes());
+        }
+        bytes
+    }
+}
+
+/// How a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Everything at once.
+    AtOnce,
+    /// In segments of their own: how the bytes are cut must not change what they mean.
+    InPieces,
+    /// Behind an ordinary request on the same connection, which must be served all the same, and first.
+    Behind,
 }
 
 /// What a client saw.
@@ -69,14 +101,16 @@ fn next_of<'a, T>(next: &AtomicUsize, jobs: &'a [T]) -> (usize, Option<&'a T>) {
 }
 
 /// Runs all cases and judges them by what clients saw and what `record` says afterwards.
-pub fn run(cases: &[Case], over: Over, record: impl FnOnce() -> Record) -> Report {
-    let seen = in_parallel(LANES, cases, |number, case| exchange(case, over, &mark(number)));
+pub fn run(cases: &[Case], over: Over, manner: Manner, record: impl FnOnce() -> Record) -> Report {
+    let seen = in_parallel(LANES, cases, |number, case| exchange(case, over, manner, &mark(number)));
     let record = record();
     let mut report = Report::default();
-    for (number, (case, seen)) in cases.iter().zip(&seen).enumerate() {
+    for (number, (case, mut seen)) in cases.iter().zip(seen).enumerate() {
         let mark = mark(number);
         let must = with_local(&case.must, over);
-        report.add(case, judge(&must, &mark, seen, record.requests(&mark)), accepted(seen));
+        let mut left = record.requests(&mark).to_vec();
+        let before = if manner == Manner::Behind { take_before(&mark, &mut seen, &mut left) } else { Ok(()) };
+        report.add(case, before.and_then(|()| judge(&must, &mark, &seen, &left)), accepted(&seen));
     }
     report.faults(record.faults);
     report
@@ -84,7 +118,7 @@ pub fn run(cases: &[Case], over: Over, record: impl FnOnce() -> Record) -> Repor
 
 /// `{local}` in a Host stands for the address the client connects to.
 fn with_local(must: &Must, over: Over) -> Must {
-    let (Over::Tcp(local) | Over::Tls(local)) = over;
+    let local = over.local();
     match must {
         Must::Forwarded(sent) => {
             let host = sent.host.replace("{local}", &local.to_string());
@@ -94,39 +128,81 @@ fn with_local(must: &Must, over: Over) -> Must {
     }
 }
 
+/// The ordinary request in front was served once and answered first; what is left is the case's own.
+fn take_before(mark: &str, seen: &mut Seen, left: &mut Vec<Request>) -> Result<(), String> {
+    let target = format!("/before-{mark}");
+    let all = left.len();
+    left.retain(|request| request.target != target);
+    if all - left.len() != 1 {
+        return Err(format!("the request in front of it left {} times", all - left.len()));
+    }
+    let own = |answer: &Answer| answer.status == 200 && answer.text().starts_with(&format!("GET {target} "));
+    if !seen.answers.first().is_some_and(own) {
+        return Err(format!("the request in front of it was answered {:?}", statuses_of(&seen.answers)));
+    }
+    seen.answers.remove(0);
+    Ok(())
+}
+
 fn accepted(seen: &Seen) -> bool {
     seen.answers.first().is_some_and(|answer| answer.status < 400)
 }
 
 /// One case on a connection of its own.
-fn exchange(case: &Case, over: Over, mark: &str) -> Seen {
-    let mut bytes = case.bytes(mark);
-    bytes.extend(format!("GET /after-{mark} HTTP/1.1\r\nHost: www.test\r\n\r\n").into_bytes());
-    let waits = case.must == Must::Waits;
+fn exchange(case: &Case, over: Over, manner: Manner, mark: &str) -> Seen {
+    let ordinary =
+        |place: &str| over.adapt(format!("GET /{place}-{mark} HTTP/1.1\r\nHost: www.test\r\n\r\n").into_bytes());
+    let before = if manner == Manner::Behind { ordinary("before") } else { Vec::new() };
+    let bytes = [before, over.adapt(case.bytes(mark)), ordinary("after")].concat();
     let method = if case.bytes.starts_with(b"HEAD ") { "HEAD" } else { "GET" };
+    let methods = if manner == Manner::Behind { &["GET", method, "GET"][..] } else { &[method, "GET"] };
+    let say = Say { pieces: pieces(&bytes, manner), waits: case.must == Must::Waits };
     match over {
-        Over::Tcp(address) => {
+        Over::Tcp(address) | Over::Proxy(address, _) => {
             let Ok(mut stream) = TcpStream::connect(address) else { return Seen::default() };
             let socket = stream.try_clone().expect("a socket");
-            talk(&mut stream, &socket, &bytes, method, waits)
+            talk(&mut stream, &socket, &say, methods)
         }
         Over::Tls(address) => {
             let Ok(mut stream) = tls::client("www.test").connect(address) else { return Seen::default() };
             let socket = stream.sock.try_clone().expect("a socket");
-            talk(&mut stream, &socket, &bytes, method, waits)
+            talk(&mut stream, &socket, &say, methods)
         }
     }
 }
 
-fn talk(stream: &mut (impl Read + Write), socket: &TcpStream, bytes: &[u8], method: &str, waits: bool) -> Seen {
+/// What is said: in which pieces, and whether our direction then ends.
+struct Say<'a> {
+    pieces: Vec<&'a [u8]>,
+    waits: bool,
+}
+
+/// Cuts at places that differ from case to case, also between CR and LF.
+fn pieces(bytes: &[u8], manner: Manner) -> Vec<&[u8]> {
+    if manner != Manner::InPieces {
+        return vec![bytes];
+    }
+    let sum = bytes.iter().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+    let mut cuts: Vec<usize> = (1..=4).map(|number| sum.wrapping_mul(number) / 3 % bytes.len()).collect();
+    cuts.extend([0, bytes.len()]);
+    cuts.sort_unstable();
+    cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).filter(|piece| !piece.is_empty()).collect()
+}
+
+fn talk(stream: &mut (impl Read + Write), socket: &TcpStream, say: &Say<'_>, methods: &[&str]) -> Seen {
     let _ = socket.set_nodelay(true);
     let _ = socket.set_read_timeout(Some(PATIENCE));
-    let _ = stream.write_all(bytes).and_then(|()| stream.flush());
-    if waits {
+    for (number, piece) in say.pieces.iter().enumerate() {
+        if number > 0 {
+            thread::sleep(BETWEEN);
+        }
+        let _ = stream.write_all(piece).and_then(|()| stream.flush());
+    }
+    if say.waits {
         thread::sleep(PAUSE);
         let _ = socket.shutdown(Shutdown::Write);
     }
-    read_answers(stream, &[method, "GET"])
+    read_answers(stream, methods)
 }
 
 /// Reads answers to requests with these methods, until all are there or the connection ends.
@@ -170,11 +246,10 @@ fn judge(must: &Must, mark: &str, seen: &Seen, left: &[Request]) -> Result<(), S
     }
     match must {
         Must::Refused(statuses) => refused(statuses, seen, left),
+        Must::Broken if seen.answers.is_empty() => Err("the client was told nothing".into()),
         Must::Broken => stopped(seen, left),
         Must::Waits => stopped(seen, left),
         Must::Forwarded(sent) => forwarded(sent, mark, seen, left),
-        Must::Either(statuses, sent) => refused(statuses, seen, left)
-            .or_else(|why| forwarded(sent, mark, seen, left).map_err(|or| format!("{why}; {or}"))),
     }
 }
 
@@ -279,4 +354,51 @@ fn brief(left: &[Request]) -> String {
 
 fn statuses_of(answers: &[Answer]) -> Vec<u16> {
     answers.iter().map(|answer| answer.status).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use harness::backends::strict;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, fields: Vec::new(), body: body.into(), trailers: Vec::new(), until_close: false }
+    }
+
+    fn seen(answers: Vec<Answer>, ended: bool) -> Seen {
+        Seen { answers, ended, ..Seen::default() }
+    }
+
+    fn left(targets: &[&str]) -> Vec<Request> {
+        let text: String =
+            targets.iter().map(|target| format!("GET {target} HTTP/1.1\r\nHost: www.test\r\n\r\n")).collect();
+        strict::requests(text.as_bytes(), false).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_is_one_answer_the_end_and_nothing_behind_it() {
+        let must = Must::Refused(&[400]);
+        let verdict =
+            |answers, ended, targets: &[&str]| judge(&must, "m", &seen(answers, ended), &left(targets)).is_ok();
+        assert!(verdict(vec![answer(400, "")], true, &[]));
+        assert!(!verdict(vec![answer(400, "")], false, &[]), "it stays open");
+        assert!(!verdict(vec![answer(431, "")], true, &[]), "another status");
+        assert!(!verdict(vec![], true, &[]), "no answer");
+        assert!(!verdict(vec![answer(400, "")], true, &["/after-m"]), "the next one left");
+        assert!(!verdict(vec![answer(400, ""), answer(200, "")], true, &[]), "the next one was answered");
+    }
+
+    #[test]
+    fn forwarding_is_exact_and_each_gets_its_own_answer() {
+        let must = Must::Forwarded(Sent { target: "/m".into(), ..Sent::get() });
+        let own = || answer(200, "GET /m HTTP/1.1\n");
+        let next = || answer(200, "GET /after-m HTTP/1.1\n");
+        let verdict = |answers, targets: &[&str]| judge(&must, "m", &seen(answers, false), &left(targets)).is_ok();
+        assert!(verdict(vec![own(), next()], &["/m", "/after-m"]));
+        assert!(!verdict(vec![next(), own()], &["/m", "/after-m"]), "answers in the wrong order");
+        assert!(!verdict(vec![own(), own()], &["/m", "/after-m"]), "another's answer");
+        assert!(!verdict(vec![own(), next()], &["/m", "/m", "/after-m"]), "left twice");
+        assert!(!verdict(vec![own(), next()], &["/M", "/after-m"]), "another target");
+        assert!(!verdict(vec![own()], &["/m"]), "the next one was lost");
+    }
 }

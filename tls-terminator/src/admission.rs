@@ -22,7 +22,7 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Admission {
     clients: ClientLimit,
-    max_handshakes: usize,
+    max_handshakes: Cell<usize>,
     handshakes: Cell<usize>,
     empty: Notify,
 }
@@ -32,15 +32,21 @@ impl Admission {
     pub fn new(limits: Limits) -> Rc<Self> {
         Rc::new(Self {
             clients: ClientLimit::new(limits.connections, limits.per_address),
-            max_handshakes: limits.handshakes,
+            max_handshakes: Cell::new(limits.handshakes),
             handshakes: Cell::new(0),
             empty: Notify::new(),
         })
     }
 
+    /// Other limits from now on (reload). Who has a place keeps it.
+    pub fn set_limits(&self, limits: Limits) {
+        self.clients.set_limits(limits.connections, limits.per_address);
+        self.max_handshakes.set(limits.handshakes);
+    }
+
     /// Lets a connection begin its handshake, or says why not.
     pub fn admit(self: &Rc<Self>, client: IpAddr) -> Result<(Place, HandshakePlace), NoPlace> {
-        if self.handshakes.get() >= self.max_handshakes {
+        if self.handshakes.get() >= self.max_handshakes.get() {
             return Err(NoPlace::Full);
         }
         let place = self.clients.enter(ClientKey::from(client))?;

@@ -1,4 +1,5 @@
-//! Reads every site's chains and keys before the sandbox closes: afterwards no file can be opened, which is the point.
+//! Reads every site's chains and keys before the sandbox closes: afterwards no file can be opened, which is the point. A
+//! reload brings their contents with it.
 //!
 //! `--check` runs the same code, so what passes it can be served. Every complaint names the file and the site. It must never
 //! print a byte of a key.
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::config::{CertificateFiles, Site};
+use common::config::{CertificateFiles, Files, Site};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore, SignatureAlgorithm};
@@ -37,15 +38,33 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// Loads the keys of all sites and judges them.
+/// Where bytes come from: the disk at the start, what was handed over at a reload.
+type Read<'a> = &'a dyn Fn(&Path) -> Result<Vec<u8>, String>;
+
+/// Loads the keys of all sites from their files and judges them.
 pub fn load(sites: &[Site], provider: &CryptoProvider) -> Loaded {
+    load_by(sites, provider, &read)
+}
+
+/// The same from contents that somebody else has read.
+pub fn load_from(sites: &[Site], provider: &CryptoProvider, files: &Files) -> Loaded {
+    load_by(sites, provider, &|path| {
+        let bytes = files.get(path)?;
+        if bytes.len() > MAX_FILE {
+            return Err(too_large(path));
+        }
+        Ok(bytes.to_vec())
+    })
+}
+
+fn load_by(sites: &[Site], provider: &CryptoProvider, read: Read<'_>) -> Loaded {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     let mut loaded = Loaded::default();
     for site in sites {
         let mut keys = SiteKeys::new();
         for files in &site.certificates {
-            match load_pair(files, provider) {
+            match load_pair(files, provider, read) {
                 Ok(pair) => {
                     let findings = judge_chain::judge(&pair.cert, &site.names, now);
                     let tell = |text: String| format!("{}: {text} ({})", files.certificate.display(), label(site));
@@ -59,7 +78,7 @@ pub fn load(sites: &[Site], provider: &CryptoProvider) -> Loaded {
         keys.sort_by_key(|pair| preference(pair.key.algorithm()));
         loaded.warnings.extend(twice(&keys).map(|text| format!("{text} ({})", label(site))));
         loaded.sites.push(keys);
-        let authorities = site.client_auth.as_ref().map(|auth| authorities(&auth.authorities)).transpose();
+        let authorities = site.client_auth.as_ref().map(|auth| authorities(&auth.authorities, read)).transpose();
         loaded.authorities.push(authorities.unwrap_or_else(|text| {
             loaded.errors.push(format!("{text} ({})", label(site)));
             None
@@ -96,7 +115,7 @@ fn twice(keys: &[Arc<CertifiedKey>]) -> impl Iterator<Item = String> {
 }
 
 /// The authorities that may have signed client certificates.
-fn authorities(files: &[PathBuf]) -> Result<Arc<RootCertStore>, String> {
+fn authorities(files: &[PathBuf], read: Read<'_>) -> Result<Arc<RootCertStore>, String> {
     let mut store = RootCertStore::empty();
     for path in files {
         let pem = read(path)?;
@@ -116,9 +135,9 @@ fn authorities(files: &[PathBuf]) -> Result<Arc<RootCertStore>, String> {
     Ok(Arc::new(store))
 }
 
-fn load_pair(files: &CertificateFiles, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
-    let chain = read_chain(&files.certificate)?;
-    let key = read_key(&files.key)?;
+fn load_pair(files: &CertificateFiles, provider: &CryptoProvider, read: Read<'_>) -> Result<CertifiedKey, String> {
+    let chain = read_chain(&files.certificate, read)?;
+    let key = read_key(&files.key, read)?;
     let key = provider.key_provider.load_private_key(key).map_err(|error| {
         format!(
             "{}: the key cannot be used: {error}; wanted: RSA (2048 to 8192 bits), ECDSA P-256/384/521 or Ed25519",
@@ -147,7 +166,7 @@ fn mismatch(files: &CertificateFiles, mut pair: CertifiedKey) -> String {
     format!("{key}: this key does not belong to the certificate {certificate}")
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+fn read_chain(path: &Path, read: Read<'_>) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = read(path)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let chain = chain.map_err(|error| format!("{}: not valid PEM: {error}", path.display()))?;
@@ -170,7 +189,7 @@ fn no_certificate(pem: &[u8]) -> &'static str {
     }
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+fn read_key(path: &Path, read: Read<'_>) -> Result<PrivateKeyDer<'static>, String> {
     let pem = read(path)?;
     if contains(&pem, b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(&pem, b"Proc-Type: 4,ENCRYPTED") {
         return Err(format!(
@@ -206,9 +225,13 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let read = file.take(limit + 1).read_to_end(&mut bytes);
     read.map_err(|error| format!("{}: cannot read it: {error}", path.display()))?;
     if bytes.len() > MAX_FILE {
-        return Err(format!("{}: larger than {MAX_FILE} bytes, so hardly a certificate or key", path.display()));
+        return Err(too_large(path));
     }
     Ok(bytes)
+}
+
+fn too_large(path: &Path) -> String {
+    format!("{}: larger than {MAX_FILE} bytes, so hardly a certificate or key", path.display())
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {

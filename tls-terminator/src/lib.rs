@@ -6,7 +6,7 @@
 //! Before the sandbox closes: [`settings`] → [`certificates`] (with [`judge_chain`]) → [`tls_config`] (with
 //! [`choose_certificate`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake`] (with [`client_identity`]) → [`relay`] →
 //! [`ending`]; [`records`] drives rustls, [`common::net::quiet_stream`] is the stream to http-filter, [`scratch`] and [`pulse`] are the
-//! buffers and the clock that all connections share.
+//! buffers and the clock that all connections share. [`explain`] says what would become of a handshake.
 //!
 //! What it must never do: open a file, socket or process after its sandbox is closed; write a byte of a key or of plaintext to a
 //! log; accept early data; keep serving a connection whose two name parsers disagree.
@@ -28,6 +28,7 @@ pub mod handshake;
 pub mod relay;
 
 pub mod ending;
+pub mod explain;
 pub mod pulse;
 pub mod records;
 pub mod scratch;

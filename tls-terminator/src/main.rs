@@ -3,11 +3,12 @@
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use common::process::Process;
 use common::startup::{Component, run};
 use common::wiring::ROUTER_TO_TERMINATOR;
-use tls_terminator::{metrics::TerminatorFigures, sandbox, serve};
+use tls_terminator::{explain, metrics::TerminatorFigures, sandbox, serve};
 
 const COMPONENT: Component = Component {
     process: Process::TlsTerminator,
@@ -18,6 +19,15 @@ const COMPONENT: Component = Component {
 
 fn main() -> ExitCode {
     run(&COMPONENT, serve::open, |opened, context| async move {
-        serve::serve(opened, context.peers(&ROUTER_TO_TERMINATOR), context.stopping()).await;
+        let (world, from_router) = serve::start(opened);
+        context.on_explain({
+            let world = Rc::clone(&world);
+            move |question, config| std::future::ready(explain::explain(&world.now(), &config, &question))
+        });
+        context.on_reload({
+            let world = Rc::clone(&world);
+            move |config, files| Ok(Box::new(serve::prepare(&world, config, files)?))
+        });
+        serve::serve(world, from_router, context.peers(&ROUTER_TO_TERMINATOR), context.stopping()).await;
     })
 }

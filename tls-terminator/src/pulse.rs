@@ -28,7 +28,7 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Clock {
     now: Cell<u32>,
-    idle: u32,
+    idle: Cell<u32>,
     members: RefCell<Vec<Rc<Beat>>>,
     joined: Notify,
 }
@@ -46,13 +46,17 @@ struct Beat {
 impl Clock {
     /// A clock that ends connections on which nothing moved for `idle`; at least one tick.
     pub fn new(idle: Duration) -> Rc<Self> {
-        let ticks = idle.as_secs().max(1).min(u64::from(u32::MAX / 2));
         Rc::new(Self {
             now: Cell::new(0),
-            idle: u32::try_from(ticks).unwrap_or(u32::MAX / 2),
+            idle: Cell::new(ticks(idle)),
             members: RefCell::default(),
             joined: Notify::new(),
         })
+    }
+
+    /// Another idle time from now on, for connections that are open too (reload).
+    pub fn set_idle(&self, idle: Duration) {
+        self.idle.set(ticks(idle));
     }
 
     /// Ticks as long as the process lives; sleeps while nobody is there.
@@ -95,13 +99,18 @@ impl Clock {
         for beat in self.members.borrow().iter() {
             if beat.leaves_at.get().is_some_and(|at| now.wrapping_sub(at) < u32::MAX / 2) {
                 beat.tell(Order::LingeredEnough);
-            } else if now.wrapping_sub(beat.moved.get()) > self.idle {
+            } else if now.wrapping_sub(beat.moved.get()) > self.idle.get() {
                 beat.tell(Order::Idle);
             } else if beat.watched.get() {
                 beat.wake();
             }
         }
     }
+}
+
+fn ticks(idle: Duration) -> u32 {
+    let ticks = idle.as_secs().max(1).min(u64::from(u32::MAX / 2));
+    u32::try_from(ticks).unwrap_or(u32::MAX / 2)
 }
 
 impl Beat {

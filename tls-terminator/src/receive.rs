@@ -1,6 +1,7 @@
 //! Takes client sockets from sni-router and leads each through its life: admission → certificate → handshake → hand-over →
 //! relay → one log line.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -29,8 +30,8 @@ use common::net::quiet_stream::QuietStream;
 /// What every connection needs.
 #[derive(Debug)]
 pub struct World {
-    /// Certificates and configurations.
-    pub sites: Sites,
+    /// What handshakes that begin now are made with; a reload replaces it.
+    pub current: RefCell<Rc<Generation>>,
     /// Who may come in.
     pub admission: Rc<Admission>,
     /// Coarse time.
@@ -39,6 +40,13 @@ pub struct World {
     pub filters: Sender<Decrypted, Nothing>,
     /// The figures.
     pub figures: TerminatorFigures,
+}
+
+/// One configuration at work.
+#[derive(Debug)]
+pub struct Generation {
+    /// Certificates and configurations.
+    pub sites: Sites,
     /// Time for a handshake.
     pub handshake_deadline: Duration,
     /// How long nothing may move. Also how long sent bytes may stay unacknowledged: the kernel counts the time of a client
@@ -49,6 +57,11 @@ pub struct World {
 }
 
 impl World {
+    /// For what begins now.
+    pub fn now(&self) -> Rc<Generation> {
+        Rc::clone(&self.current.borrow())
+    }
+
     /// Begins to serve a socket, or gives it back. Called by the edge's receiver; never waits.
     pub fn receive(self: &Rc<Self>, arrival: Arrival<Terminate, Nothing>) -> Verdict {
         let Terminate { ends, server_name, ja4 } = arrival.parcel.body;
@@ -65,7 +78,7 @@ impl World {
         };
         self.figures.received.up();
         let arrived = Arrived { ends, server_name, ja4, began: Instant::now(), place };
-        match prepare(socket, self.idle_deadline) {
+        match prepare(socket, self.now().idle_deadline) {
             Ok(client) => drop(tokio::task::spawn_local(Rc::clone(self).live(client, arrived, shaking))),
             Err(error) => tracing::error!("cannot use the socket that sni-router sent: {error}"),
         }
@@ -80,7 +93,7 @@ impl World {
 
     async fn live(self: Rc<Self>, mut client: TcpStream, arrived: Arrived, shaking: HandshakePlace) {
         let _open = self.figures.connections.hold();
-        let Some(config) = self.sites.for_name(arrived.server_name.as_deref()) else {
+        let Some(config) = self.now().sites.for_name(arrived.server_name.as_deref()) else {
             self.figures.refused_name.up();
             tracing::debug!(client = %arrived.ends.client, server_name = arrived.server_name, "refused: no site has this name");
             return handshake::refuse_name(&mut client).await;
@@ -125,7 +138,7 @@ impl World {
     ) -> Result<Shaken, Failure> {
         let _shaking = self.figures.handshakes.hold();
         let shake = handshake::shake(client, config, arrived.server_name.as_deref());
-        tokio::time::timeout(self.handshake_deadline, shake).await.unwrap_or(Err(Failure::Late))
+        tokio::time::timeout(self.now().handshake_deadline, shake).await.unwrap_or(Err(Failure::Late))
     }
 
     /// Gives http-filter its end of a new stream. `None`: it could not be made, or too many wait already.
@@ -177,7 +190,7 @@ impl World {
                 )
             };
         }
-        if self.access_log {
+        if self.now().access_log {
             line!(info);
         } else {
             line!(debug);

@@ -1,11 +1,12 @@
 //! The process as a whole: what it opens before the sandbox closes, what runs afterwards, how it ends.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::config::Config;
+use common::config::{Config, Files, Terminator};
 use common::ipc::directory::Directory;
 use common::ipc::peer::PeerCheck;
 use common::ipc::receiver::Receiver;
@@ -17,7 +18,7 @@ use crate::admission::{Admission, Limits};
 use crate::certificates;
 use crate::metrics::TerminatorFigures;
 use crate::pulse::Clock;
-use crate::receive::World;
+use crate::receive::{Generation, World};
 use crate::seldom::Seldom;
 use crate::settings::Settings;
 use crate::tls_config::{Sites, provider};
@@ -69,12 +70,16 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
 /// Certificates and keys of all sites, or all that is wrong with them.
 pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Sites, StartError> {
     let loaded = certificates::load(&settings.sites, &provider());
-    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    figures.certificate_warnings.set(u64::try_from(loaded.warnings.len()).unwrap_or(u64::MAX));
+    tell(&loaded.warnings, figures);
     if !loaded.errors.is_empty() {
         return Err(StartError::Other(loaded.errors.join("; ")));
     }
     Sites::new(settings, loaded).map_err(StartError::Other)
+}
+
+fn tell(warnings: &[String], figures: &TerminatorFigures) {
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    figures.certificate_warnings.set(u64::try_from(warnings.len()).unwrap_or(u64::MAX));
 }
 
 /// `--check`: everything that [`open`] would do without sockets.
@@ -88,26 +93,65 @@ pub fn check(config: &Config) -> Result<(), Vec<String>> {
     Sites::new(&settings, loaded).map(drop).map_err(|error| vec![error])
 }
 
-/// Serves until `stopping` is done, then lets connections finish for [`DRAIN`].
-pub async fn serve(opened: Opened, routers: PeerCheck, stopping: impl Future<Output = ()>) {
+/// Starts the way to http-filter and the clock; inside the runtime. The second value is where clients come from.
+pub fn start(opened: Opened) -> (Rc<World>, OwnedFd) {
     let Opened { settings, sites, from_router, filters, figures } = opened;
     let terminator = &settings.terminator;
     keep_memory_warm();
     let world = Rc::new(World {
-        sites,
-        admission: Admission::new(Limits {
-            handshakes: terminator.max_handshakes,
-            connections: terminator.max_connections,
-            per_address: terminator.max_connections_per_address,
-        }),
+        admission: Admission::new(limits(terminator)),
         clock: Clock::new(terminator.idle_deadline),
-        filters: start_sender(filters, terminator.max_unacknowledged, &figures),
+        filters: start_sender(filters, terminator, &figures),
+        current: RefCell::new(Rc::new(generation(&settings, sites))),
         figures,
-        handshake_deadline: terminator.handshake_deadline,
-        idle_deadline: terminator.idle_deadline,
-        access_log: settings.access_log,
     });
     tokio::task::spawn_local(Rc::clone(&world.clock).run());
+    (world, from_router)
+}
+
+/// Reads the keys of another configuration and builds what handshakes need. Handshakes that have begun end with the old one.
+pub fn prepare(world: &Rc<World>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, Vec<String>> {
+    let settings = Settings::of(config);
+    let mut loaded = certificates::load_from(&settings.sites, &provider(), files);
+    if !loaded.errors.is_empty() {
+        return Err(loaded.errors);
+    }
+    let warnings = std::mem::take(&mut loaded.warnings);
+    let sites = world.now().sites.succeed(&settings, loaded).map_err(|error| vec![error])?;
+    let next = Rc::new(generation(&settings, sites));
+    let world = Rc::clone(world);
+    Ok(move || {
+        tell(&warnings, &world.figures);
+        world.admission.set_limits(limits(&settings.terminator));
+        world.clock.set_idle(settings.terminator.idle_deadline);
+        world.filters.set_limits(sender_limits(&settings.terminator));
+        *world.current.borrow_mut() = next;
+    })
+}
+
+fn generation(settings: &Settings, sites: Sites) -> Generation {
+    Generation {
+        sites,
+        handshake_deadline: settings.terminator.handshake_deadline,
+        idle_deadline: settings.terminator.idle_deadline,
+        access_log: settings.access_log,
+    }
+}
+
+fn limits(terminator: &Terminator) -> Limits {
+    Limits {
+        handshakes: terminator.max_handshakes,
+        connections: terminator.max_connections,
+        per_address: terminator.max_connections_per_address,
+    }
+}
+
+fn sender_limits(terminator: &Terminator) -> SenderLimits {
+    SenderLimits { max_unacknowledged: terminator.max_unacknowledged, ..SenderLimits::default() }
+}
+
+/// Serves until `stopping` is done, then lets connections finish for [`DRAIN`].
+pub async fn serve(world: Rc<World>, from_router: OwnedFd, routers: PeerCheck, stopping: impl Future<Output = ()>) {
     let receiving = Rc::clone(&world);
     let receiver = Receiver::new(ROUTER_TO_TERMINATOR.name, routers, move |arrival| receiving.receive(arrival));
     let accepting = tokio::task::spawn_local(Rc::clone(&receiver).serve(from_router));
@@ -127,14 +171,13 @@ pub async fn serve(opened: Opened, routers: PeerCheck, stopping: impl Future<Out
 
 fn start_sender(
     filters: Directory,
-    max_unacknowledged: usize,
+    terminator: &Terminator,
     figures: &TerminatorFigures,
 ) -> Sender<common::ipc::messages::terminator_to_filter::Decrypted, common::ipc::Nothing> {
-    let limits = SenderLimits { max_unacknowledged, ..SenderLimits::default() };
     let undelivered = figures.undelivered.clone();
     let complaint = Seldom::new(COMPLAINT_PAUSE);
     let edge = TERMINATOR_TO_FILTER.name;
-    Sender::start(edge, filters, limits, move |parcel: Parcel<_>, why: Undelivered| {
+    Sender::start(edge, filters, sender_limits(terminator), move |parcel: Parcel<_>, why: Undelivered| {
         undelivered.up();
         if let Some(left_out) = complaint.now() {
             tracing::warn!(edge, left_out, "a client is closed after its handshake: {why}");

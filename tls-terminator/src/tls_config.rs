@@ -11,7 +11,7 @@ use std::sync::Arc;
 use common::config::{ClientAuth, SiteAlpn, TlsVersion};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
@@ -27,6 +27,7 @@ pub fn provider() -> CryptoProvider {
 /// Everything a handshake needs, by site.
 #[derive(Debug)]
 pub struct Sites {
+    ticketer: Arc<dyn ProducesTickets>,
     resolver: Arc<Resolver>,
     /// By site; sites with the same protocols that ask for no client certificate share one.
     configs: Vec<Arc<ServerConfig>>,
@@ -35,11 +36,21 @@ pub struct Sites {
 impl Sites {
     /// Builds the configurations. `Err` is one sentence for the log.
     pub fn new(settings: &Settings, loaded: Loaded) -> Result<Self, String> {
+        let ticketer = aws_lc_rs::Ticketer::new().map_err(|error| format!("cannot make ticket keys: {error}"))?;
+        Self::build(settings, loaded, ticketer)
+    }
+
+    /// The same for a reload: tickets that these have given out stay good. (Sites that ask for client certificates give out none,
+    /// so no ticket stands for a certificate that somebody would not believe any more.)
+    pub fn succeed(&self, settings: &Settings, loaded: Loaded) -> Result<Self, String> {
+        Self::build(settings, loaded, Arc::clone(&self.ticketer))
+    }
+
+    fn build(settings: &Settings, loaded: Loaded, ticketer: Arc<dyn ProducesTickets>) -> Result<Self, String> {
         let Loaded { sites: keys, authorities, .. } = loaded;
         let names = Names::new(&settings.sites, settings.strangers)?;
         let resolver = Arc::new(Resolver { names, keys });
         let provider = Arc::new(provider());
-        let ticketer = aws_lc_rs::Ticketer::new().map_err(|error| format!("cannot make ticket keys: {error}"))?;
         let versions: &[&rustls::SupportedProtocolVersion] = match settings.terminator.min_version {
             TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::Tls13 => &[&rustls::version::TLS13],
@@ -76,7 +87,12 @@ impl Sites {
             }
             configs.push(config);
         }
-        Ok(Self { resolver, configs })
+        Ok(Self { ticketer, resolver, configs })
+    }
+
+    /// The place of the site for the name that the router read, among those it was made from.
+    pub fn site_for(&self, name: Option<&str>) -> Option<SiteIndex> {
+        self.resolver.names.choose(name)
     }
 
     /// The configuration for the name that the router read; `None`: no site serves it.

@@ -16,6 +16,7 @@
 #[cfg(test)]
 mod tests;
 
+pub mod explain;
 pub mod facts;
 pub mod rules;
 

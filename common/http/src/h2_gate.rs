@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::uri::Scheme;
 use http::{HeaderValue, Method};
 
-use crate::framing::{Limits, Violation, is_target_byte, trim_ows};
+use crate::framing::{Limits, Violation, is_target_byte, is_tchar, trim_ows};
 use crate::host::{Authority, HostError};
 
 /// Checks one HTTP/2 request head as hyper hands it over.
@@ -25,6 +25,14 @@ pub fn check_h2(parts: &Parts, limits: &Limits) -> Result<(), Violation> {
 
 fn check_fields(headers: &HeaderMap) -> Result<(), Violation> {
     for (name, value) in headers {
+        // The header map takes a quotation mark in a name; HTTP/1 does not (RFC 9110 §5.6.2).
+        if !name.as_str().bytes().all(is_tchar) {
+            return Err(Violation::BadHeaderName);
+        }
+        let bytes = value.as_bytes();
+        if matches!(bytes.first(), Some(b' ' | b'\t')) || matches!(bytes.last(), Some(b' ' | b'\t')) {
+            return Err(Violation::SpaceAroundValue);
+        }
         match *name {
             header::CONNECTION | header::TRANSFER_ENCODING | header::UPGRADE => {
                 return Err(Violation::ConnectionFieldInH2);
@@ -136,6 +144,9 @@ mod tests {
             ("GET", "*", &[("host", "a")], V::BadTarget),
             ("GET", "ftp://a.example/", &[], V::BadTarget),
             ("GET", "https://a.example/\u{e9}", &[], V::BadTarget),
+            ("GET", url, &[("a", " x")], V::SpaceAroundValue),
+            ("GET", url, &[("a", "x\t")], V::SpaceAroundValue),
+            ("POST", url, &[("content-length", "03")], V::BadLength),
             ("GET", url, &[("te", "gzip")], V::ConnectionFieldInH2),
             ("GET", url, &[("connection", "close")], V::ConnectionFieldInH2),
             ("GET", url, &[("transfer-encoding", "chunked")], V::ConnectionFieldInH2),

@@ -10,6 +10,7 @@ mod facts;
 mod forwarded;
 mod hop_by_hop;
 mod trailers;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -20,3 +21,4 @@ pub use facts::Fields;
 pub use forwarded::{Connection, Forwarder, Style};
 pub use hop_by_hop::{Direction, Underscores, strip};
 pub use trailers::keep_safe_trailers;
+pub use websocket::asks_for_websocket;

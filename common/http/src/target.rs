@@ -105,7 +105,8 @@ pub fn send_on(parts: &mut Parts, rewritten: Option<PathAndQuery>) {
     if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
         parts.headers.insert(header::HOST, host);
     }
-    let path = rewritten.or_else(|| parts.uri.path_and_query().cloned());
+    // The URI type can hold an empty path (`:path #x` over HTTP/2, the fragment being cut off), which must not be written as one.
+    let path = rewritten.or_else(|| parts.uri.path_and_query().cloned()).filter(|path| path.as_str() != "/");
     parts.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
 }
 

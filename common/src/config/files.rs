@@ -65,6 +65,23 @@ impl Files {
         if errors.is_empty() { Ok(Files(files)) } else { Err(errors) }
     }
 
+    /// All of them, by path.
+    pub fn iter(&self) -> impl Iterator<Item = (&Path, &Arc<[u8]>)> {
+        self.0.iter().map(|(path, contents)| (path.as_path(), contents))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// None at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The contents of one.
     ///
     /// # Errors

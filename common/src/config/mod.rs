@@ -7,6 +7,7 @@
 //! Who loads the file takes its own part and drops the rest. Secrets are paths in the file, never values. What the
 //! components alone can judge (keys that match certificates, hashes of passwords) is asked of them by `bulkhead check`.
 
+pub mod archive;
 pub mod checked;
 mod cross;
 mod diagnostic;
@@ -17,6 +18,7 @@ mod nearest;
 pub mod pattern;
 mod read;
 pub mod reference;
+pub mod restart;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -108,7 +110,11 @@ fn load(path: &Path, check_files: bool) -> Loaded {
     finish(ledger, config)
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+/// The text of a configuration file.
+///
+/// # Errors
+/// Why it cannot be read, without the name of the file.
+pub fn read_text(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| format!("the configuration cannot be opened: {error}"))?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1)
@@ -122,6 +128,13 @@ fn read_text(path: &Path) -> Result<String, String> {
         let line = sound.iter().filter(|byte| **byte == b'\n').count() + 1;
         format!("the configuration is not UTF-8 text: line {line} has bytes that are not")
     })
+}
+
+/// Stands for a text: two processes with the same one work with the same configuration. 16 hexadecimal digits.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn new_ledger(name: &str, text: String) -> Ledger {

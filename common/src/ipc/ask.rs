@@ -34,7 +34,8 @@ impl From<CodecError> for AskError {
     }
 }
 
-/// As [`ask_with`], for questions that carry no descriptor.
+/// Asks the process that listens on `socket`. Call inside the runtime, and with a deadline: a process that hangs never
+/// answers.
 ///
 /// # Errors
 /// See [`AskError`].
@@ -42,8 +43,7 @@ pub async fn ask<M: Message, R: Message>(socket: &Path, question: &M) -> Result<
     ask_with(socket, question, &[]).await
 }
 
-/// Asks the process that listens on `socket`. Call inside the runtime, and with a deadline: a process that hangs never
-/// answers.
+/// As [`ask`], with the descriptors that the question announces.
 ///
 /// # Errors
 /// See [`AskError`].

@@ -7,7 +7,7 @@
 use super::Message;
 
 /// Version of all messages of all edges; the two ends of a channel must agree.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Bytes of a frame at most, header included.
 pub const MAX_FRAME: usize = 64 * 1024;
 /// Items of a frame at most.

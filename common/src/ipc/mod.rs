@@ -19,6 +19,7 @@ pub mod messages;
 mod outbox;
 pub mod peer;
 pub mod receiver;
+pub mod sealed;
 pub mod sender;
 
 use serde::{Serialize, de::DeserializeOwned};

@@ -81,6 +81,11 @@ macro_rules! figures {
         impl $name {
             /// Names and meanings, in order.
             pub const TABLE: &'static [(&'static str, &'static str)] = &[$((stringify!($field), $help),)*];
+
+            /// All of them, in order.
+            pub fn all(&self) -> Vec<&$crate::observe::metrics::Figure> {
+                vec![$(&self.$field,)*]
+            }
         }
 
         impl $crate::observe::metrics::Figures for $name {
@@ -136,5 +141,6 @@ mod tests {
         assert_eq!(Sample::TABLE[0], ("accepted", "connections accepted"));
         assert_eq!(Sample::TABLE.iter().map(|(_, help)| is_gauge(help)).collect::<Vec<_>>(), [false, true]);
         assert!(is_gauge("connections held now; of them") && !is_gauge("nowhere"));
+        assert_eq!(sample.all().len(), Sample::TABLE.len());
     }
 }

@@ -180,7 +180,7 @@ pub const BASE: &[Permission] = &[
     allow("exit", "the end"),
     allow("exit_group", "the end"),
     // Descriptors that are already there.
-    allow("read", "sockets, eventfd, inotify"),
+    allow("read", "sockets, eventfd, inotify, the memory file of a reload"),
     allow("readv", "sockets, several buffers"),
     allow("write", "sockets, eventfd, the log on standard error"),
     allow("writev", "sockets, several buffers"),
@@ -193,8 +193,9 @@ pub const BASE: &[Permission] = &[
             &[is(1, libc::F_SETFD)],
             &[is(1, libc::F_GETFL)],
             &[is(1, libc::F_SETFL)],
+            &[is(1, libc::F_GET_SEALS)],
         ],
-        "duplicating a descriptor, reading and setting O_NONBLOCK",
+        "duplicating a descriptor, reading and setting O_NONBLOCK; reload: is the memory file sealed that was handed over?",
     ),
     // The cast is between the two spellings of the same request number (musl has i32, glibc u64).
     #[allow(clippy::cast_possible_truncation)]
@@ -204,7 +205,7 @@ pub const BASE: &[Permission] = &[
         "std: set_nonblocking; how many bytes wait in a socket. No terminal, no interface, no device request",
     ),
     allow("getdents64", "the names in an edge's folder, whose descriptor was opened before"),
-    allow("lseek", "back to the start of that folder, to read it again"),
+    allow("lseek", "back to the start of that folder, to read it again; reload: how large the memory file is"),
     // Sockets: AF_UNIX of one's own, any kind that was inherited or handed over.
     allow_when("socket", &[&[is(0, libc::AF_UNIX)]], "IPC: a channel to the next process"),
     allow_when("socketpair", &[&[is(0, libc::AF_UNIX)]], "tokio: the signal pipe; IPC: a stream to hand over"),

@@ -34,6 +34,7 @@ pub struct Users {
     decoys: RandomState,
 }
 
+#[derive(PartialEq, Eq)]
 enum Hash {
     Argon2(Box<str>),
     Bcrypt(Box<str>),
@@ -63,7 +64,24 @@ impl Users {
         if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE {
             return Err(at(format!("the users file is larger than {MAX_FILE} bytes")));
         }
-        Self::parse(&text).map_err(|errors| {
+        Self::parse_as(&text, path)
+    }
+
+    /// Judges the contents of a file that somebody else has read.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with file and line.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, Vec<String>> {
+        let at = |text: String| vec![format!("{}: {text}", path.display())];
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
+            return Err(at(format!("the users file is larger than {MAX_FILE} bytes")));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| at("the users file is not UTF-8 text".to_owned()))?;
+        Self::parse_as(text, path)
+    }
+
+    fn parse_as(text: &str, path: &Path) -> Result<Self, Vec<String>> {
+        Self::parse(text).map_err(|errors| {
             let place = |(line, text): (usize, String)| format!("{}:{line}: {text}", path.display());
             errors.into_iter().map(place).collect()
         })
@@ -97,6 +115,18 @@ impl Users {
         }
         self.hashes.push(hash);
         Ok(())
+    }
+
+    /// Whether these are the same users with the same hashes.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let hash = |users: &'_ Self, name: &str| users.by_name.get(name).copied();
+        self.by_name.len() == other.by_name.len()
+            && self.by_name.keys().all(|name| {
+                let (own, others) = (hash(self, name), hash(other, name));
+                let found = others.and_then(|index| other.hashes.get(index));
+                found.is_some() && own.and_then(|index| self.hashes.get(index)) == found
+            })
     }
 
     /// Whether this user exists.

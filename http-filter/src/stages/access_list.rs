@@ -39,13 +39,18 @@ pub fn judge(
         return Ok(());
     }
     app.metrics.denied.up();
-    Err(Refusal {
+    Err(refusal(decision.rule.map_or("access_default", |rule| &rule.name)))
+}
+
+/// What a client gets whom this rule refuses.
+pub fn refusal(rule: &str) -> Refusal {
+    Refusal {
         status: StatusCode::FORBIDDEN,
         reason: "An access rule of this server refuses the request.".into(),
-        rule: Some(decision.rule.map_or("access_default", |rule| &rule.name).into()),
+        rule: Some(rule.into()),
         decision: "denied",
         close: false,
-    })
+    }
 }
 
 /// What is known of a request, for rules and for routes.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use common::config::{self, HttpFilter};
+use common::ipc::messages::explain::Step;
 use common_http::limit::fields::Fields;
 use common_http::limit::gcra::{Rate, Standing, Verdict};
 use common_http::limit::places::{Place, Places};
@@ -95,6 +96,14 @@ impl RateLimit {
         Some(self.table.borrow_mut().judge(key, now))
     }
 
+    /// As [`Self::judge`], but the request does not count.
+    fn look(&self, facts: &Facts<'_>, now: Instant) -> Option<Verdict> {
+        let key = self.scope.key(facts)?;
+        let now = now.saturating_duration_since(self.origin);
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX).saturating_add(1);
+        Some(self.table.borrow_mut().look(key, now))
+    }
+
     fn give_back(&self, facts: &Facts<'_>) {
         if let Some(key) = self.scope.key(facts) {
             self.table.borrow_mut().give_back(key);
@@ -126,6 +135,34 @@ pub fn judge(app: &App, facts: &Facts<'_>, journey: &mut Journey) -> Result<(), 
     });
     journey.counted(counted);
     judged
+}
+
+/// What the limits would say, for `explain`: a step for each that counts the request, or the refusal. Nothing is counted.
+pub fn look(app: &App, facts: &Facts<'_>) -> Result<Vec<Step>, Refusal> {
+    let (now, mut steps) = (Instant::now(), Vec::new());
+    for limit in &app.limits.rates {
+        let own = &limit.own;
+        let pace = format!("{} in {:?}, {} at once", own.requests, own.per, own.burst);
+        let step = match limit.look(facts, now) {
+            None => continue,
+            Some(Verdict::Within(..)) => Step::new("rate", format!("counts: {pace}; there is room")),
+            Some(Verdict::Beyond(after, _)) if limit.scope.observes() => {
+                Step::new("rate", format!("would refuse (observe): {pace}; room again in {after:?}"))
+            }
+            Some(Verdict::Beyond(..)) => {
+                let reason = "Too many requests: wait as long as Retry-After says, then send fewer.";
+                return Err(refusal(&own.name, reason, "rate-limited"));
+            }
+        };
+        steps.push(step.by(&own.name, None));
+    }
+    for limit in &app.limits.concurrent {
+        if limit.scope.key(facts).is_some() {
+            let text = format!("counts: {} at once", limit.own.requests);
+            steps.push(Step::new("concurrency", text).by(&limit.own.name, None));
+        }
+    }
+    Ok(steps)
 }
 
 fn rates(app: &App, facts: &Facts<'_>, counted: &mut Counted, journey: &mut Journey) -> Result<(), Refusal> {

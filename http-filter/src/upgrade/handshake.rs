@@ -7,6 +7,7 @@
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use common_http::headers::asks_for_websocket;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
@@ -46,9 +47,7 @@ pub fn asked<B>(request: &Request<B>, h2: bool) -> Option<Asked> {
     if h2 {
         return request.extensions().get::<ExtendedConnect>().map(|_| Asked::Http2);
     }
-    let upgrade = request.headers().get(header::UPGRADE);
-    let asks = upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    (*request.method() == Method::GET && asks).then_some(Asked::Http1)
+    asks_for_websocket(request.method(), request.version(), request.headers()).then_some(Asked::Http1)
 }
 
 /// A handshake under way.
@@ -212,7 +211,8 @@ mod tests {
     #[test]
     fn only_websocket_by_get_is_asked_for() {
         let asks = |method: &str, to: &str| {
-            asked(&Request::builder().method(method).header("upgrade", to).body(()).unwrap(), false).is_some()
+            let request = Request::builder().method(method).header("upgrade", to).header("connection", "upgrade");
+            asked(&request.body(()).unwrap(), false).is_some()
         };
         assert!(asks("GET", "WebSocket") && !asks("GET", "h2c") && !asks("POST", "websocket"));
         assert!(!asks("GET", "websocket, h2c"));

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use common_http::upstream::{PassedBody, RequestBody};
@@ -32,6 +32,7 @@ impl Meter {
 #[derive(Debug, Default)]
 pub struct ClientBody {
     inner: PassedBody,
+    whole: Option<Whole>,
     limit: Option<u64>,
     meter: Meter,
 }
@@ -47,10 +48,58 @@ pub enum BodyError {
     TooLarge,
 }
 
+/// An HTTP/2 body with an announced length (RFC 9113 §8.1.1): its last bytes are kept back until the stream has ended with them. To the
+/// backend a request is whole as soon as the length is reached; only the end shows that it was not more than announced, and so malformed.
+#[derive(Debug)]
+struct Whole {
+    announced: u64,
+    left: u64,
+    kept: Option<Bytes>,
+    trailers: Option<Frame<Bytes>>,
+}
+
+impl Whole {
+    fn is_empty(&self) -> bool {
+        self.kept.is_none() && self.trailers.is_none()
+    }
+}
+
 impl ClientBody {
-    /// A body with a limit in bytes.
-    pub fn new(body: Incoming, limit: Option<u64>, meter: Meter) -> Self {
-        Self { inner: PassedBody::from(body), limit, meter }
+    /// A body with a limit in bytes; `announced` is the length of an HTTP/2 body, if it has one.
+    pub fn new(body: Incoming, limit: Option<u64>, announced: Option<u64>, meter: Meter) -> Self {
+        let whole = announced.map(|announced| Whole { announced, left: announced, kept: None, trailers: None });
+        Self { inner: PassedBody::from(body), whole, limit, meter }
+    }
+
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(whole) = &mut self.whole else { return Pin::new(&mut self.inner).poll_frame(cx) };
+        if whole.kept.is_none() && whole.trailers.is_some() {
+            return Poll::Ready(whole.trailers.take().map(Ok));
+        }
+        loop {
+            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    whole.kept = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => return Poll::Ready(whole.kept.take().map(|bytes| Ok(Frame::data(bytes)))),
+            };
+            let bytes = match frame.into_data() {
+                Ok(bytes) => bytes,
+                Err(trailers) => {
+                    let Some(bytes) = whole.kept.take() else { return Poll::Ready(Some(Ok(trailers))) };
+                    whole.trailers = Some(trailers);
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+            };
+            whole.left = whole.left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            if whole.left > 0 || (whole.kept.is_none() && self.inner.is_end_stream()) {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            // What follows the last byte can only be empty: more would have been an error of the stream.
+            whole.kept.get_or_insert(bytes);
+        }
     }
 }
 
@@ -70,7 +119,7 @@ impl Body for ClientBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        let polled = self.poll_inner(cx);
         note(if polled.is_pending() { Event::ClientPending } else { Event::Got });
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
@@ -86,10 +135,18 @@ impl Body for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.is_end_stream() && self.whole.as_ref().is_none_or(Whole::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.whole {
+            // Its end is still to come, so it leaves in chunks (without a length), which can be broken off.
+            Some(whole) if whole.announced == 0 && !self.inner.is_end_stream() => SizeHint::default(),
+            Some(whole) => {
+                let kept = whole.kept.as_ref().and_then(|bytes| u64::try_from(bytes.len()).ok());
+                SizeHint::with_exact(whole.left.saturating_add(kept.unwrap_or(0)))
+            }
+            None => self.inner.size_hint(),
+        }
     }
 }

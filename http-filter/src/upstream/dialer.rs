@@ -15,7 +15,7 @@ use super::tls::BackendTls;
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Asks the relay, and shakes hands where the pool speaks TLS.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RelayDialer {
     relay: Sender<Dial, Dialed>,
     tls: Option<BackendTls>,

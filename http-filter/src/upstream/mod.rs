@@ -1,12 +1,22 @@
 //! From a judged request to a backend's answer: [`prepare`] writes what goes out, [`dialer`] gets sockets from the relay ([`socket`], [`tls`]),
-//! [`pool`] balances, [`body`] streams.
+//! [`pool`] knows the servers ([`sticky`] and [`cookies`]: whose client it is, [`queue`]: who waits, [`health`]: who is well), [`send`] tries
+//! them ([`retry`]: when another one, [`deadline`]: how long in all), [`body`] streams. [`command`] is for operators.
 
 pub mod body;
+pub mod command;
+pub mod cookies;
+pub mod deadline;
 pub mod dialer;
+pub mod health;
 pub mod pool;
 pub mod prepare;
+pub mod queue;
+pub mod retry;
+pub mod send;
 pub mod socket;
+pub mod sticky;
 pub mod tls;
 
-pub use pool::{Answer, ServerPool, send};
+pub use pool::{Answer, ServerPool};
 pub use prepare::prepare;
+pub use send::send;

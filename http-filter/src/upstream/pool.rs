@@ -1,26 +1,29 @@
-//! The servers of a pool: choose one, send, and on a failed connect choose the next.
+//! The servers of a pool as http-filter uses them: their connections, what is known of them, who waits for them.
+//!
+//! What outlives a reload: a pool whose configuration has not changed stays as it is; of a changed one everything that is known of the
+//! servers that stay (failures, checks, drains, requests under way), and its random key.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::config;
-use common::net::balance::{Balancer, EjectionOptions, Pick, Policy};
+use common::config::{self, Balance, Files, HashOn};
+use common::net::balance::{Balancer, Choice, Pick, ServerStatus, hash};
 use common_http::guarded::Clock;
-use common_http::upstream::{Endpoint, H2Limits, Pool, PoolLimits, ResponseBody, SendError, Slot, Unanswered};
-use http::Response;
-use http::header::{self, HeaderValue};
+use common_http::upstream::{Endpoint, H2Limits, Pool, PoolLimits, ResponseBody, SendError, Slot};
+use http::header::HeaderValue;
+use http::{HeaderMap, Response, StatusCode};
 
 use super::body::ClientBody;
+use super::cookies;
+use super::deadline::{Deadline, Deadlines};
 use super::dialer::RelayDialer;
-use super::prepare::{Outgoing, too_large};
-use crate::app::App;
-use crate::journey::Journey;
-use crate::response::Refusal;
-use crate::route::Route;
-
-/// An ejected server is left out for this long at most, however often it fails.
-const LONGEST_EJECTION: Duration = Duration::from_secs(300);
+use super::health::Checks;
+use super::queue::{Queue, Wish};
+use super::retry::{self, Budget};
+use super::sticky::{Key, Sticky};
+use crate::metrics::Metrics;
 
 type Backend = Slot<RelayDialer, ClientBody>;
 /// All backend connections that share limits.
@@ -31,7 +34,7 @@ pub type Answer = Response<Streamed>;
 /// What stands behind the head of an answer.
 pub enum Streamed {
     /// A body; the server counts as busy until its end.
-    Body(ResponseBody<ClientBody>, Option<Pick>),
+    Body(ResponseBody<ClientBody>, Busy),
     /// Nothing: the connection has switched protocols.
     Switched,
 }
@@ -40,16 +43,53 @@ pub enum Streamed {
 pub struct ServerPool {
     /// Its name.
     pub name: Arc<str>,
-    servers: Vec<Server>,
-    balancer: Balancer,
+    pub(super) config: config::Pool,
+    pub(super) servers: Vec<Server>,
+    pub(super) balancer: Balancer,
+    pub(super) budget: Budget,
+    pub(super) clock: Clock,
+    pub(super) sticky: Option<(Key, Sticky)>,
+    queue: Queue<Busy>,
+    deadlines: Rc<Deadlines>,
     connections: Connections,
-    made_from: (config::Pool, [Duration; 2]),
+    checks: Checks,
+    inherited: Inherited,
 }
 
-struct Server {
-    slot: Rc<Backend>,
-    label: Box<str>,
-    host: Option<HeaderValue>,
+/// What a pool takes from the section of http-filter.
+#[derive(Debug, PartialEq, Eq)]
+struct Inherited([Duration; 3]);
+
+impl From<&config::HttpFilter> for Inherited {
+    fn from(filter: &config::HttpFilter) -> Self {
+        Self([filter.response_deadline, filter.body_idle_deadline, filter.tunnel_idle_deadline])
+    }
+}
+
+/// One server.
+pub struct Server {
+    pub(super) slot: Rc<Backend>,
+    pub(super) label: Box<str>,
+    pub(super) host: Option<HeaderValue>,
+}
+
+/// A place at a server, taken for a request until the last byte of its answer. Giving it back serves the queue.
+pub struct Busy {
+    pick: Option<Pick>,
+    pool: Rc<ServerPool>,
+    /// Of the whole request.
+    pub(super) deadline: Option<Deadline>,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// All were tried or are being drained.
+    Nobody,
+    /// So many wait that nobody may join them.
+    QueueFull,
+    /// Waited for too long.
+    TooLong,
 }
 
 impl std::fmt::Debug for ServerPool {
@@ -59,65 +99,200 @@ impl std::fmt::Debug for ServerPool {
 }
 
 impl ServerPool {
-    /// From the configuration.
-    pub fn new(pool: &config::Pool, filter: &config::HttpFilter, dialer: RelayDialer, clock: Clock) -> Self {
-        let limits = PoolLimits {
-            idle_per_endpoint: pool.max_idle,
-            idle: pool.idle_deadline,
-            connect: pool.connect_deadline,
-            first_byte: filter.response_deadline,
-            body_idle: filter.body_idle_deadline,
-            both_ways: filter.tunnel_idle_deadline,
-            h2: pool.transport.h2.map(|h2| h2_limits(h2, pool.transport.tls.is_some())),
-            ..PoolLimits::default()
-        };
-        let connections = Pool::new(dialer, limits, clock);
-        let servers = pool.servers.iter().map(|server| Server::new(server, &connections)).collect();
+    /// From the configuration. `previous` is the pool of the same name before a reload.
+    ///
+    /// # Errors
+    /// The key of the sticky cookie is not good.
+    pub fn new(
+        pool: &config::Pool,
+        filter: &config::HttpFilter,
+        files: &Files,
+        dialer: RelayDialer,
+        clock: Clock,
+        previous: Option<&ServerPool>,
+    ) -> Result<Self, String> {
+        let connections = Pool::new(dialer.clone(), limits(pool, filter), clock.clone());
+        let servers: Vec<Server> = pool.servers.iter().map(|server| Server::new(server, &connections)).collect();
         let weight = |server: &config::ServerAddress| u16::try_from(server.weight).unwrap_or(u16::MAX);
-        let weights: Vec<u16> = pool.servers.iter().map(weight).collect();
-        Self {
+        let members = servers.iter().zip(&pool.servers).map(|(server, own)| (&*server.label, weight(own)));
+        let balancer = Balancer::new(pool.into(), members, previous.map(|previous| &previous.balancer));
+        let sticky = match &pool.sticky {
+            Some(sticky) => {
+                let known = previous.and_then(|previous| previous.sticky.as_ref()).map(|(key, _)| key);
+                let key = Key::new(sticky, files, known)?;
+                let made = Sticky::new(sticky, &key, &pool.name, servers.iter().map(|server| &*server.label))?;
+                Some((key, made))
+            }
+            None => None,
+        };
+        Ok(Self {
             name: Arc::clone(&pool.name),
+            checks: Checks::new(pool.health.as_ref(), dialer, limits(pool, filter), &clock),
+            budget: Budget::new(&pool.retries),
+            queue: Queue::default(),
+            deadlines: Rc::default(),
+            config: pool.clone(),
+            inherited: filter.into(),
             servers,
-            balancer: Balancer::new(policy(pool.balance), ejection(pool.eject), &weights),
+            balancer,
+            clock,
+            sticky,
             connections,
-            made_from: (pool.clone(), deadlines(filter)),
-        }
+        })
     }
 
     /// Whether it would come out the same if it were made anew.
-    pub fn is_made_from(&self, pool: &config::Pool, filter: &config::HttpFilter) -> bool {
-        self.made_from == (pool.clone(), deadlines(filter))
+    pub fn is_made_from(&self, pool: &config::Pool, filter: &config::HttpFilter, files: &Files) -> bool {
+        let same_key = match (&pool.sticky, &self.sticky) {
+            (Some(sticky), Some((key, _))) => Key::new(sticky, files, Some(key)).is_ok_and(|new| new == *key),
+            _ => true,
+        };
+        let same_tls = self.connections.dialer().is_made_from(&pool.transport, files);
+        self.config == *pool && self.inherited == filter.into() && same_key && same_tls
     }
 
     /// HTTP/2 is spoken to its servers.
     pub fn speaks_h2(&self) -> bool {
-        self.made_from.0.transport.h2.is_some()
+        self.config.transport.h2.is_some()
     }
 
-    /// The way to its servers.
-    pub fn dialer(&self) -> &RelayDialer {
-        self.connections.dialer()
+    /// Its servers by their names, and how each is.
+    pub fn describe(&self) -> Vec<(Box<str>, String)> {
+        self.status().into_iter().map(|server| (server.label.clone(), server.in_words())).collect()
     }
 
-    /// Enforces the deadlines of all connections; called a few times a second.
-    pub fn sweep(&self) {
+    /// Begins the health checks; they end when the pool is dropped.
+    pub fn start_checks(self: &Rc<Self>, metrics: &Metrics) {
+        self.checks.start(self, metrics);
+    }
+
+    pub(super) fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// Enforces the deadlines of all connections and requests, and hands out what has become free; called a few times a second.
+    pub fn sweep(self: &Rc<Self>) {
         self.connections.sweep();
-    }
-
-    /// The only server needs no choice; otherwise the balancer's.
-    fn pick(&self, tried: &[usize]) -> Option<(usize, Option<Pick>)> {
-        if self.servers.len() == 1 {
-            return tried.is_empty().then_some((0, None));
+        self.checks.sweep();
+        self.deadlines.sweep(self.clock.now());
+        for (index, server) in self.servers.iter().enumerate() {
+            if self.balancer.is_draining(index) {
+                server.slot.close_idle();
+            }
         }
-        let pick = self.balancer.pick(tried, Instant::now())?;
-        Some((pick.server, Some(pick)))
+        self.serve_queue();
     }
 
-    fn failed(&self, app: &App, index: usize, label: &str) {
+    /// What the request wants of its server; the sticky cookie is taken out.
+    pub fn wish(&self, client: IpAddr, tls: bool, headers: &mut HeaderMap) -> Wish {
+        let hash = match &self.config.balance {
+            Balance::Hash { on: HashOn::Client, .. } => Some(hash::address(client)),
+            Balance::Hash { on: HashOn::Header(name), .. } => {
+                headers.get(&**name).map(|value| hash::key(value.as_bytes()))
+            }
+            Balance::Hash { on: HashOn::Cookie(name), .. } => cookies::values(headers, name).next().map(hash::key),
+            Balance::RoundRobin | Balance::LeastConnections | Balance::TwoChoices => None,
+        };
+        let prefer = self.sticky.as_ref().and_then(|(_, sticky)| sticky.take(headers));
+        Wish { hash, prefer, tls }
+    }
+
+    /// The deadline of a request that begins now.
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        let limit = u64::try_from(self.config.total_deadline.as_millis()).unwrap_or(u64::MAX);
+        (limit > 0).then(|| self.deadlines.begin(self.clock.now().saturating_add(limit)))
+    }
+
+    /// A place at a server that was not tried, after a wait if need be; how long it was is added to `waited`.
+    pub(super) async fn place(
+        self: &Rc<Self>,
+        metrics: &Metrics,
+        wish: &Wish,
+        tried: &[usize],
+        waited: &mut Option<Duration>,
+    ) -> Result<Busy, NoPlace> {
+        self.serve_queue(); // who waits was here before
+        match self.balancer.pick(&wish.ask(tried), Instant::now()) {
+            Choice::Server(pick) => return Ok(self.busy(pick)),
+            Choice::Nobody => return Err(NoPlace::Nobody),
+            Choice::Full => {}
+        }
+        let crowd = &self.config.crowd;
+        let place = self.queue.enter(*wish, tried, crowd.queue).ok_or(NoPlace::QueueFull)?;
+        let _waiting = metrics.queued.hold();
+        let began = Instant::now();
+        let place = tokio::time::timeout(crowd.deadline, place).await;
+        *waited = Some(waited.unwrap_or_default() + began.elapsed());
+        match place {
+            Ok(Ok(Some(busy))) => Ok(busy),
+            Ok(_) => Err(NoPlace::Nobody),
+            Err(_) => Err(NoPlace::TooLong),
+        }
+    }
+
+    fn busy(self: &Rc<Self>, pick: Pick) -> Busy {
+        Busy { pick: Some(pick), pool: Rc::clone(self), deadline: None }
+    }
+
+    pub(super) fn serve_queue(self: &Rc<Self>) {
+        if !self.queue.is_empty() {
+            self.queue.serve(&self.balancer, Instant::now(), |pick| self.busy(pick));
+        }
+    }
+
+    /// An answer came. Whether that speaks for the server is for `eject_on` to say.
+    pub(super) fn answered(&self, metrics: &Metrics, index: usize, status: StatusCode) {
+        let counts_5xx = self.config.eject.is_some_and(|eject| eject.on.status_5xx);
+        if counts_5xx && status.is_server_error() {
+            self.blame(metrics, index);
+        } else {
+            self.balancer.succeeded(index, Instant::now());
+        }
+    }
+
+    /// No answer came.
+    pub(super) fn failed(&self, metrics: &Metrics, index: usize, error: &SendError) {
+        if self.config.eject.is_some_and(|eject| retry::is_failure(&eject.on, error)) {
+            self.blame(metrics, index);
+        }
+    }
+
+    fn blame(&self, metrics: &Metrics, index: usize) {
+        // The only server is used whatever it does.
+        if self.servers.len() < 2 {
+            return;
+        }
         if let Some(time) = self.balancer.failed(index, Instant::now()) {
-            app.metrics.ejections.up();
-            tracing::warn!(pool = &*self.name, server = label, seconds = time.as_secs(), "left out");
+            metrics.ejections.up();
+            let server = self.servers.get(index).map(|server| &*server.label);
+            tracing::warn!(pool = &*self.name, server, seconds = time.as_secs(), "left out");
         }
+    }
+
+    /// Gives a server nothing new, or takes that back. `false`: the pool has no such server.
+    pub fn drain(self: &Rc<Self>, server: &str, drain: bool) -> bool {
+        let known = self.balancer.drain(server, drain, Instant::now());
+        if known {
+            let what = if drain { "draining: it gets nothing new" } else { "no longer draining" };
+            tracing::info!(pool = &*self.name, server, "{what}");
+            self.serve_queue();
+        }
+        known
+    }
+
+    /// Who chooses among its servers.
+    pub fn balancer(&self) -> &Balancer {
+        &self.balancer
+    }
+
+    /// Requests that wait for a free server.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// What is known of each server.
+    pub fn status(&self) -> Vec<ServerStatus> {
+        self.balancer.status(Instant::now())
     }
 }
 
@@ -133,9 +308,23 @@ impl Server {
     }
 }
 
-/// What a pool takes from the section: first byte and stalled body.
-fn deadlines(filter: &config::HttpFilter) -> [Duration; 2] {
-    [filter.response_deadline, filter.body_idle_deadline]
+impl Busy {
+    /// Position of the server in its pool.
+    pub fn server(&self) -> usize {
+        self.pick.as_ref().map_or(usize::MAX, |pick| pick.server)
+    }
+
+    /// Whether the request has taken longer than it may; if not, the task is woken when it has.
+    pub fn is_overdue(&self, cx: &std::task::Context<'_>) -> bool {
+        self.deadline.as_ref().is_some_and(|deadline| deadline.is_over(cx))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        drop(self.pick.take());
+        self.pool.serve_queue();
+    }
 }
 
 fn h2_limits(h2: config::PoolH2, secure: bool) -> H2Limits {
@@ -148,97 +337,16 @@ fn h2_limits(h2: config::PoolH2, secure: bool) -> H2Limits {
     }
 }
 
-fn policy(balance: config::Balance) -> Policy {
-    match balance {
-        config::Balance::RoundRobin => Policy::RoundRobin,
-        config::Balance::LeastConnections => Policy::LeastConnections,
-    }
-}
-
-fn ejection(eject: Option<config::Ejection>) -> EjectionOptions {
-    match eject {
-        Some(eject) => EjectionOptions {
-            failures: eject.after.get(),
-            first: eject.duration,
-            longest: LONGEST_EJECTION.max(eject.duration),
-        },
-        None => EjectionOptions { failures: 0, ..EjectionOptions::default() },
-    }
-}
-
-/// Sends the request to the route's pool. Only a request of which not a byte was sent goes to a second server.
-pub async fn send(app: &App, route: &Route, outgoing: Outgoing, journey: &mut Journey) -> Result<Answer, Refusal> {
-    let pool = &route.pool;
-    let Outgoing { mut request, meter, host_from_server } = outgoing;
-    let mut tried = Vec::new();
-    loop {
-        let Some((index, pick)) = pool.pick(&tried) else { return Err(no_server(app, pool)) };
-        let Some(server) = pool.servers.get(index) else { return Err(no_server(app, pool)) };
-        if let (true, Some(host)) = (host_from_server, &server.host) {
-            request.headers_mut().insert(header::HOST, host.clone());
-        }
-        journey.sent_to(&server.label, &meter);
-        let Unanswered { error, request: unsent } = match server.slot.send_or_return(request).await {
-            Ok(response) => {
-                journey.connected(response.extensions());
-                if pick.is_some() {
-                    pool.balancer.succeeded(index);
-                }
-                return Ok(response.map(|body| Streamed::Body(body, pick)));
-            }
-            Err(unanswered) => unanswered,
-        };
-        if error.blames_backend() && pool.servers.len() > 1 {
-            pool.failed(app, index, &server.label);
-        }
-        tried.push(index);
-        match unsent {
-            Some(again) if may_go_on(app, &error, tried.len(), pool.servers.len()) => {
-                app.metrics.retries.up();
-                request = *again;
-            }
-            _ if meter.is_over() => return Err(too_large(app)),
-            _ => return Err(failed(app, pool, server, &error)),
-        }
-    }
-}
-
-fn may_go_on(app: &App, error: &SendError, tried: usize, servers: usize) -> bool {
-    let retries = usize::try_from(app.config.max_retries).unwrap_or(usize::MAX);
-    matches!(error, SendError::Dial(_)) && tried <= retries && tried < servers
-}
-
-fn failed(app: &App, pool: &ServerPool, server: &Server, error: &SendError) -> Refusal {
-    if !matches!(error, SendError::Request(_)) {
-        app.metrics.upstream_failed.up();
-        tracing::warn!(pool = &*pool.name, server = &*server.label, "no answer: {error}");
-    }
-    Refusal {
-        status: error.status(),
-        reason: match error {
-            SendError::Request(_) => "The body of the request could not be read to its end.",
-            SendError::FirstByte | SendError::Stalled => "The server behind this proxy did not answer in time.",
-            SendError::Dial(_) => "The server behind this proxy cannot be reached.",
-            SendError::Closed(_) | SendError::Broken(_) => {
-                "The server behind this proxy closed the connection before it had answered."
-            }
-            SendError::Protocol(_) => "The server behind this proxy did not answer with valid HTTP.",
-        }
-        .into(),
-        rule: None,
-        decision: error.label(),
-        close: matches!(error, SendError::Request(_)),
-    }
-}
-
-fn no_server(app: &App, pool: &ServerPool) -> Refusal {
-    app.metrics.upstream_failed.up();
-    tracing::warn!(pool = &*pool.name, "no server left to try");
-    Refusal {
-        status: http::StatusCode::SERVICE_UNAVAILABLE,
-        reason: "No server behind this proxy can be reached.".into(),
-        rule: None,
-        decision: "no-server",
-        close: false,
+fn limits(pool: &config::Pool, filter: &config::HttpFilter) -> PoolLimits {
+    PoolLimits {
+        idle_per_endpoint: pool.max_idle,
+        idle: pool.idle_deadline,
+        age: pool.max_age,
+        connect: pool.connect_deadline,
+        first_byte: filter.response_deadline,
+        body_idle: filter.body_idle_deadline,
+        both_ways: filter.tunnel_idle_deadline,
+        h2: pool.transport.h2.map(|h2| h2_limits(h2, pool.transport.tls.is_some())),
+        ..PoolLimits::default()
     }
 }

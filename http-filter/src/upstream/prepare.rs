@@ -5,9 +5,10 @@ use common_http::headers::{Direction, Underscores, strip};
 use common_http::target::send_on;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Request, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::body::{ClientBody, Meter};
+use super::queue::Wish;
 use crate::app::App;
 use crate::connection::Connection;
 use crate::pipeline::Judged;
@@ -23,6 +24,8 @@ pub struct Outgoing {
     pub meter: Meter,
     /// Write the chosen server's address into Host.
     pub host_from_server: bool,
+    /// Which server it would like.
+    pub wish: Wish,
 }
 
 /// Prepares a request for its backend. The second value is the switch of protocols that the client asked for, if it did.
@@ -40,6 +43,8 @@ pub fn prepare(
     let keep_upgrade = asked.as_ref().is_some_and(|(asked, _)| *asked == Asked::Http1);
     let h2 = judged.route.pool.speaks_h2();
     let (mut parts, body) = request.into_parts();
+    let wish = judged.route.pool.wish(judged.client, connection.client.tls.is_some(), &mut parts.headers);
+    let announced = if connection.h2 { announced(&mut parts.headers, &body) } else { None };
     send_on(&mut parts, judged.rewritten.clone());
     let trailers = strip(&mut parts.headers, Direction::Request, keep_upgrade, app.underscores);
     if trailers && h2 {
@@ -51,9 +56,9 @@ pub fn prepare(
     connection.forwarder.borrow_mut().write(&mut parts.headers, &host);
     let switch = asked.map(|asked| upgrade::prepare(asked, h2, &mut parts)).transpose()?;
     let meter = Meter::default();
-    let request = Request::from_parts(parts, ClientBody::new(body, limit, meter.clone()));
+    let request = Request::from_parts(parts, ClientBody::new(body, limit, announced, meter.clone()));
     let host_from_server = judged.route.host_header == HostHeader::Server;
-    Ok((Outgoing { request, meter, host_from_server }, switch))
+    Ok((Outgoing { request, meter, host_from_server, wish }, switch))
 }
 
 /// Host as it goes on. An HTTP/1.0 request may name nobody: it is for the address it came to (RFC 9112 §3.3), since 1.1 must name somebody.
@@ -65,6 +70,18 @@ fn host(connection: &Connection, headers: &mut HeaderMap) -> HeaderValue {
     let host = local.unwrap_or_else(|_| HeaderValue::from_static(""));
     headers.insert(header::HOST, host.clone());
     host
+}
+
+/// The length of an HTTP/2 body that has not ended yet. A length of 0 is not sent on then: it would make the request whole at once.
+fn announced(headers: &mut HeaderMap, body: &Incoming) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    if body.is_end_stream() {
+        return None;
+    }
+    if length == 0 {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    Some(length)
 }
 
 /// What a client gets whose body is larger than allowed.

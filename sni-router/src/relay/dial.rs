@@ -1,7 +1,9 @@
 //! Dial: a connected socket for those who own no network. http-filter may reach exactly the servers that the configuration
 //! names; forward-proxy may reach what the address guard lets through, judged on the very address that is connected to.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,8 +14,9 @@ use common::ipc::receiver::{Replier, Verdict};
 use common::ipc::sender::Parcel;
 use tokio::time::Instant;
 
-use super::address_guard::Guard;
+use super::address_guard::{Guard, Refused};
 use super::connect::{ConnectError, ConnectErrorKind, ConnectOptions, connect};
+use super::generations::Generations;
 use super::literal::{Host, parse_host};
 use super::metrics::Metrics;
 use super::passthrough::Server;
@@ -28,31 +31,64 @@ const MAX_DIALS: u64 = 4096;
 /// The service.
 #[derive(Debug)]
 pub struct DialService {
-    endpoints: HashMap<Box<str>, Server>,
-    guard: Guard,
+    known: RefCell<Generations<Rc<Known>>>,
     resolver: Rc<Resolver>,
-    resolve_deadline: Duration,
-    socket: SocketOptions,
     under_way: common::observe::metrics::Figure,
     metrics: Metrics,
 }
 
+/// What one configuration lets whom reach, and how.
+#[derive(Debug)]
+pub struct Known {
+    endpoints: HashMap<Box<str>, Server>,
+    guard: Guard,
+    resolve_deadline: Duration,
+    socket: SocketOptions,
+}
+
 struct Refusal(DialRefusal, String);
 
-impl DialService {
+impl Known {
     /// For these pools, with this guard for everybody else's destinations.
     pub fn new<'a>(
         pools: impl Iterator<Item = &'a config::Pool>,
         guard: Guard,
-        resolver: Rc<Resolver>,
         resolve_deadline: Duration,
         socket: SocketOptions,
-        metrics: Metrics,
     ) -> Rc<Self> {
         let servers = pools.flat_map(|pool| &pool.servers).map(Server::new);
         let endpoints = servers.map(|server| (server.label.clone(), server)).collect();
+        Rc::new(Self { endpoints, guard, resolve_deadline, socket })
+    }
+}
+
+impl DialService {
+    /// With what the first configuration knows.
+    pub fn new(known: Rc<Known>, resolver: Rc<Resolver>, metrics: Metrics) -> Rc<Self> {
         let under_way = common::observe::metrics::Figure::default();
-        Rc::new(Self { endpoints, guard, resolver, resolve_deadline, socket, under_way, metrics })
+        Rc::new(Self { known: RefCell::new(Generations::new(known)), resolver, under_way, metrics })
+    }
+
+    /// Dials that come from now on find this.
+    pub fn take_over(&self, known: Rc<Known>) {
+        self.known.borrow_mut().replace(known, std::time::Instant::now());
+    }
+
+    /// Where a server of the present configuration is, by its name there.
+    pub fn server(&self, label: &str) -> Option<(Host, u16)> {
+        self.current().endpoints.get(label).map(|server| (server.host.clone(), server.port))
+    }
+
+    /// Whether clients going out may reach an address, before the kernel is asked how it would get there.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, address: SocketAddr) -> Result<(), Refused> {
+        self.current().guard.check(address)
+    }
+
+    fn current(&self) -> Rc<Known> {
+        Rc::clone(self.known.borrow().current())
     }
 
     /// A server of a pool, by the name the configuration gives it.
@@ -60,11 +96,14 @@ impl DialService {
         let Dial { endpoint, deadline_ms } = parcel.body;
         let service = Rc::clone(self);
         self.answer(replier, async move {
-            let Some(server) = service.endpoints.get(&endpoint) else {
+            let known = |known: &Rc<Known>| known.endpoints.contains_key(&endpoint).then(|| Rc::clone(known));
+            let known = service.known.borrow().find(std::time::Instant::now(), known);
+            let Some((known, server)) = known.as_ref().and_then(|known| Some((known, known.endpoints.get(&endpoint)?)))
+            else {
                 let text = format!("no pool of the configuration has a server {endpoint}");
                 return Err(Refusal(DialRefusal::NotConfigured, text));
             };
-            service.reach(&server.host, server.port, deadline_ms, None).await
+            service.reach(known, &server.host, server.port, deadline_ms, None).await
         })
     }
 
@@ -79,7 +118,8 @@ impl DialService {
         let service = Rc::clone(self);
         self.answer(replier, async move {
             let host = parse_host(&host).map_err(|error| Refusal(DialRefusal::ForbiddenAddress, error.to_string()))?;
-            service.reach(&host, port, deadline_ms, Some(&service.guard)).await
+            let known = service.current();
+            service.reach(&known, &host, port, deadline_ms, Some(&known.guard)).await
         })
     }
 
@@ -120,6 +160,7 @@ impl DialService {
 
     async fn reach(
         &self,
+        known: &Known,
         host: &Host,
         port: u16,
         deadline_ms: u32,
@@ -128,9 +169,9 @@ impl DialService {
         let now = Instant::now();
         let deadline = now + Duration::from_millis(deadline_ms.into()).min(LONGEST);
         let purpose = if guard.is_some() { Purpose::Destination } else { Purpose::Backend };
-        let until = deadline.min(now + self.resolve_deadline);
+        let until = deadline.min(now + known.resolve_deadline);
         let addresses = self.resolver.resolve(host, port, purpose, until.into_std()).await.map_err(unresolved)?;
-        let options = ConnectOptions { socket: self.socket.clone(), guard, ..ConnectOptions::until(deadline) };
+        let options = ConnectOptions { socket: known.socket.clone(), guard, ..ConnectOptions::until(deadline) };
         let connected = connect(&addresses, &options).await.map_err(|error| unconnected(&error))?;
         let socket = connected.stream.into_descriptor();
         let socket = socket.map_err(|error| Refusal(DialRefusal::Connect, error.to_string()))?;

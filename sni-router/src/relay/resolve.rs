@@ -10,8 +10,10 @@ mod cache;
 mod hosts;
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -123,6 +125,8 @@ pub struct Resolver {
     hosts: Hosts,
     source: Source,
     cache: Mutex<Cache>,
+    /// How often a backend was asked for, and what makes a random number of it: whose turn it is among several addresses.
+    turns: (AtomicUsize, RandomState),
 }
 
 impl fmt::Debug for Resolver {
@@ -179,7 +183,12 @@ impl Resolver {
     }
 
     fn new(source: Source, hosts: &str) -> Self {
-        Self { hosts: Hosts::parse(hosts), source, cache: Mutex::default() }
+        Self {
+            hosts: Hosts::parse(hosts),
+            source,
+            cache: Mutex::default(),
+            turns: <(AtomicUsize, RandomState)>::default(),
+        }
     }
 
     fn dns(config: ResolverConfig, mut options: ResolverOpts) -> Source {
@@ -209,7 +218,8 @@ impl Resolver {
         }
     }
 
-    /// The addresses of a host with a port, in the order in which to try them.
+    /// The addresses of a host with a port, in the order in which to try them. Which address of a backend is the first of its family is
+    /// random, so that connections spread over all of them.
     ///
     /// # Errors
     /// See [`ResolveError`]; never an empty list.
@@ -220,12 +230,16 @@ impl Resolver {
         purpose: Purpose,
         deadline: Instant,
     ) -> Result<Vec<SocketAddr>, ResolveError> {
+        let turn = || match purpose {
+            Purpose::Backend => self.turns.1.hash_one(self.turns.0.fetch_add(1, Ordering::Relaxed)),
+            Purpose::Destination => 0,
+        };
         let addresses = match host {
             Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
             Host::Name(name) => match self.hosts.addresses(name) {
-                Some(addresses) => interleave(addresses),
+                Some(addresses) => interleave(addresses, turn()),
                 None if is_local(name) => return Err(ResolveError::LocalOnly { name: name.clone() }),
-                None => interleave(&self.look_up(name, purpose, deadline).await?),
+                None => interleave(&self.look_up(name, purpose, deadline).await?, turn()),
             },
         };
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
@@ -403,11 +417,16 @@ fn is_local(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Families in turn, IPv6 first, the order within a family kept (RFC 8305 §4).
+/// Families in turn, IPv6 first, the order within a family kept (RFC 8305 §4) but for where it begins.
 #[must_use]
-pub fn interleave(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let mut v6 = addresses.iter().filter(|address| address.is_ipv6());
-    let mut v4 = addresses.iter().filter(|address| address.is_ipv4());
+pub fn interleave(addresses: &[IpAddr], turn: u64) -> Vec<IpAddr> {
+    let family = |v6: bool| {
+        let own = addresses.iter().filter(move |address| address.is_ipv6() == v6);
+        let count = own.clone().count();
+        let first = turn.checked_rem(count as u64).and_then(|first| usize::try_from(first).ok());
+        own.cycle().skip(first.unwrap_or(0)).take(count)
+    };
+    let (mut v6, mut v4) = (family(true), family(false));
     let mut ordered = Vec::with_capacity(addresses.len());
     loop {
         let (six, four) = (v6.next(), v4.next());

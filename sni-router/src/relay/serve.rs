@@ -1,21 +1,24 @@
 //! The process as a whole: what it opens before its sandbox closes, and the three services it offers.
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::config::{self, Config};
+use common::config::{self, Config, Relay};
 use common::ipc::Nothing;
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
 use common::ipc::messages::forward_to_relay::Outward;
 use common::ipc::messages::router_to_relay::Passthrough;
 use common::ipc::receiver::{Arrival, Receiver, Verdict};
 use common::net::client_limit::ClientLimit;
+use common::pool_desk::PoolDesk;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{FILTER_TO_RELAY, FORWARD_TO_RELAY, ROUTER_TO_RELAY};
 
 use super::address_guard::Guard;
-use super::dial::DialService;
+use super::dial::{DialService, Known};
+use super::explain::explain;
 use super::metrics::Metrics;
 use super::passthrough::PassthroughService;
 use super::pipes::{PIPE_SIZE, PipePool};
@@ -67,29 +70,25 @@ pub async fn serve(opened: Opened, context: Context) {
     let Opened { config, resolver, router, filter, forward, metrics } = opened;
     let resolver = Rc::new(resolver);
     let relay = &config.passthrough_relay;
-    // No keep-alive probes (two system calls per connection): every idle connection has a deadline of its own, in a tunnel
-    // as in the pools, and user_timeout finds a peer that is gone while bytes wait for it.
-    let socket = SocketOptions { user_timeout: Some(relay.user_timeout), keepalive: None, ..SocketOptions::default() };
     let tunnels = Rc::new(Tunnels {
-        options: TunnelOptions { idle: relay.idle_deadline, half_closed: relay.half_closed_deadline },
+        options: Cell::new(tunnel_options(relay)),
         pipes: PipePool::new(relay.splice_pipes, PIPE_SIZE),
         limit: ClientLimit::new(relay.max_connections, relay.max_connections_per_address),
-        log: config.log.writes_access(),
+        log: Cell::new(config.log.writes_access()),
         metrics: metrics.clone(),
     });
-    // http-filter may reach the servers of its own routes, not those of passthrough pools.
-    let exports = |pool: &config::Pool| config.http_filter.observe.trace.export.as_ref() == Some(&pool.name);
-    let routed =
-        |pool: &&config::Pool| exports(pool) || config.http_filter.routes.iter().any(|route| route.pool == pool.name);
-    let dials = DialService::new(
-        config.pools.iter().filter(routed),
-        guard(&config),
-        Rc::clone(&resolver),
-        relay.resolve_deadline,
-        socket.clone(),
-        metrics.clone(),
-    );
-    let passthrough = PassthroughService::new(&config.pools, resolver, socket, Rc::clone(&tunnels));
+    let dials = DialService::new(known(&config), Rc::clone(&resolver), metrics.clone());
+    let passthrough =
+        PassthroughService::new(&passed_to(&config), Rc::clone(&resolver), socket_options(relay), Rc::clone(&tunnels));
+    context.offer_pools(Rc::clone(&passthrough) as Rc<dyn PoolDesk>);
+    context.on_explain({
+        let (dials, passthrough) = (Rc::clone(&dials), Rc::clone(&passthrough));
+        move |question, _| explain(Rc::clone(&dials), Rc::clone(&passthrough), Rc::clone(&resolver), question)
+    });
+    context.on_reload({
+        let (dials, passthrough, tunnels) = (Rc::clone(&dials), Rc::clone(&passthrough), Rc::clone(&tunnels));
+        move |config, _| Ok(Box::new(prepare(&dials, &passthrough, &tunnels, config)))
+    });
 
     let from_router = Receiver::new(ROUTER_TO_RELAY.name, context.peers(&ROUTER_TO_RELAY), {
         move |arrival: Arrival<Passthrough, Nothing>| passthrough.take(arrival.parcel)
@@ -119,6 +118,44 @@ pub async fn serve(opened: Opened, context: Context) {
     }
 }
 
+/// http-filter may reach the servers of its own routes, not those of passthrough pools.
+fn known(config: &Config) -> Rc<Known> {
+    let exports = |pool: &config::Pool| config.http_filter.observe.trace.export.as_ref() == Some(&pool.name);
+    let routed =
+        |pool: &&config::Pool| exports(pool) || config.http_filter.routes.iter().any(|route| route.pool == pool.name);
+    let relay = &config.passthrough_relay;
+    Known::new(config.pools.iter().filter(routed), guard(config), relay.resolve_deadline, socket_options(relay))
+}
+
+/// No keep-alive probes (two system calls per connection): every idle connection has a deadline of its own, in a tunnel as in
+/// the pools, and `user_timeout` finds a peer that is gone while bytes wait for it.
+fn socket_options(relay: &Relay) -> SocketOptions {
+    SocketOptions { user_timeout: Some(relay.user_timeout), keepalive: None, ..SocketOptions::default() }
+}
+
+fn tunnel_options(relay: &Relay) -> TunnelOptions {
+    TunnelOptions { idle: relay.idle_deadline, half_closed: relay.half_closed_deadline }
+}
+
+/// Builds what another configuration needs. Tunnels that are open keep their deadlines.
+fn prepare(
+    dials: &Rc<DialService>,
+    passthrough: &Rc<PassthroughService>,
+    tunnels: &Rc<Tunnels>,
+    config: &Config,
+) -> impl FnOnce() + use<> {
+    let (dials, passthrough, tunnels) = (Rc::clone(dials), Rc::clone(passthrough), Rc::clone(tunnels));
+    let (known, pools) = (known(config), passthrough.prepare(&passed_to(config)));
+    let (relay, log) = (config.passthrough_relay.clone(), config.log.writes_access());
+    move || {
+        dials.take_over(known);
+        passthrough.take_over(pools, socket_options(&relay));
+        tunnels.options.set(tunnel_options(&relay));
+        tunnels.limit.set_limits(relay.max_connections, relay.max_connections_per_address);
+        tunnels.log.set(log);
+    }
+}
+
 fn start<M: common::ipc::Message, R: common::ipc::Message>(receiver: &Rc<Receiver<M, R>>, socket: Option<OwnedFd>) {
     if let Some(socket) = socket {
         tokio::task::spawn_local(Rc::clone(receiver).serve(socket));
@@ -134,6 +171,11 @@ fn outward(dials: &Rc<DialService>, tunnels: &Rc<Tunnels>, arrival: Arrival<Outw
             splice::take(tunnels, Splice { ends, label, user, sockets, to_server, to_client })
         }
     }
+}
+
+/// The pools that connections are passed to. The others are http-filter's to watch.
+fn passed_to(config: &Config) -> Vec<config::Pool> {
+    config.pools.iter().filter(|pool| config.passes_to(&pool.name)).cloned().collect()
 }
 
 /// What clients going out may reach: everything public, the configuration's exceptions, never this proxy itself.

@@ -30,7 +30,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(10);
 const LAST_WORDS: usize = 256 * 1024;
 
 /// How long a tunnel may be quiet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TunnelOptions {
     /// No byte either way for this long ends the tunnel.
     pub idle: Duration,

@@ -1,6 +1,7 @@
 //! What passthrough connections and CONNECT tunnels have in common: a place among the connections, the moving of bytes,
 //! the account at the end.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -17,13 +18,13 @@ use super::tunnel::{self, EndReason, TunnelEnd, TunnelOptions};
 #[derive(Debug)]
 pub struct Tunnels {
     /// Deadlines.
-    pub options: TunnelOptions,
+    pub options: Cell<TunnelOptions>,
     /// Pipes for bulk.
     pub pipes: PipePool,
     /// Places, in all and per client.
     pub limit: ClientLimit,
     /// Whether each end is logged.
-    pub log: bool,
+    pub log: Cell<bool>,
     /// Figures.
     pub metrics: Metrics,
 }
@@ -71,9 +72,9 @@ impl Tunnels {
     ) {
         let began = Instant::now();
         let _open = self.metrics.connections.hold();
-        let end = tunnel::run(client, server, to_server, to_client, &self.options, &self.pipes).await;
+        let end = tunnel::run(client, server, to_server, to_client, &self.options.get(), &self.pipes).await;
         self.account(&end);
-        if self.log {
+        if self.log.get() {
             output::access("tunnel ended", |line| {
                 line.display("client", parties.ends.client);
                 line.text("service", parties.service);

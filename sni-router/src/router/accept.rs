@@ -18,7 +18,7 @@ use super::announce::{self, NoHeader};
 use super::peek::{Look, Watched, look};
 use super::refuse::{alert, http_on_tls_port, redirect};
 use super::route::{ACCESS_DENIED, Decider, Target};
-use super::serve::{Gate, Router};
+use super::serve::{Door, Gate, Router};
 
 /// What the peeked bytes are, for a TLS listener.
 enum Verdict {
@@ -29,11 +29,11 @@ enum Verdict {
 }
 
 /// Accepts on one socket until the process is told to stop.
-pub async fn accept(router: Rc<Router>, gate: Rc<Gate>, listener: OwnedFd) -> io::Result<()> {
+pub async fn accept(router: Rc<Router>, door: Rc<Door>, listener: OwnedFd) -> io::Result<()> {
     let mut acceptor = Acceptor::new(listener, router.metrics.out_of_descriptors.clone())?;
     loop {
         router.hand_over.room().await;
-        acceptor.turn(|socket, ends| admit(&router, &gate, socket, ends)).await?;
+        acceptor.turn(|socket, ends| admit(&router, &door.gate(), socket, ends)).await?;
     }
 }
 
@@ -46,7 +46,7 @@ fn admit(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends) {
     if gate.protocol == ListenProtocol::Http {
         return router.hand_over.plain_http(socket, ends);
     }
-    match look(&socket, router.hello_limit, |bytes| judge(router, gate, bytes)) {
+    match look(&socket, router.hello_limit.get(), |bytes| judge(router, gate, bytes)) {
         Look::Done(verdict) => finish(router, gate, socket, ends, verdict, access),
         Look::Wait(_) => wait(router, gate, socket, ends, Some(access)),
         Look::Gone => router.metrics.vanished.up(),
@@ -129,7 +129,9 @@ fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, acces
             Some(access) => Some((ends, place, access)),
         };
         let Some((ends, _place, access)) = known else { return };
-        if tokio::time::timeout(router.hello_deadline, patiently(&router, &gate, watched, ends, access)).await.is_err()
+        if tokio::time::timeout(router.hello_deadline.get(), patiently(&router, &gate, watched, ends, access))
+            .await
+            .is_err()
         {
             router.metrics.hello_timeouts.up();
             tracing::debug!(client = %ends.client, "the ClientHello was not whole in time");
@@ -182,7 +184,7 @@ async fn patiently(router: &Rc<Router>, gate: &Gate, watched: Watched, ends: End
         }
         return;
     }
-    match watched.until(router.hello_limit, |bytes| judge(router, gate, bytes)).await {
+    match watched.until(router.hello_limit.get(), |bytes| judge(router, gate, bytes)).await {
         Some(verdict) => {
             if let Ok(socket) = watched.release() {
                 finish(router, gate, socket, ends, verdict, access);
@@ -193,7 +195,7 @@ async fn patiently(router: &Rc<Router>, gate: &Gate, watched: Watched, ends: End
 }
 
 fn judge(router: &Router, gate: &Gate, bytes: &[u8]) -> Result<Verdict, usize> {
-    match client_hello::read(bytes, router.hello_limit) {
+    match client_hello::read(bytes, router.hello_limit.get()) {
         Reading::Incomplete { at_least } => Err(at_least),
         Reading::Hello(hello) => Ok(Verdict::Hello(hello)),
         Reading::Malformed(malformed) => Ok(Verdict::Malformed(malformed)),

@@ -12,6 +12,7 @@ const MAX_TRACKED: usize = 65_536;
 /// Connections per second and address, by the generic cell rate algorithm: one instant per address.
 #[derive(Debug)]
 pub struct RateLimit {
+    rate: ConnectionRate,
     interval: Duration,
     tolerance: Duration,
     arrivals: HashMap<ClientKey, Instant>,
@@ -21,7 +22,12 @@ impl RateLimit {
     /// `rate` connections a second on average, `burst` at once.
     pub fn new(rate: ConnectionRate) -> Self {
         let interval = Duration::from_secs(1) / rate.per_second.get();
-        Self { interval, tolerance: interval * rate.burst.get(), arrivals: HashMap::new() }
+        Self { rate, interval, tolerance: interval * rate.burst.get(), arrivals: HashMap::new() }
+    }
+
+    /// What it was made from.
+    pub fn rate(&self) -> ConnectionRate {
+        self.rate
     }
 
     /// Whether one more may come now; if so it is counted.

@@ -43,18 +43,21 @@ pub struct HandOver {
 impl HandOver {
     /// Starts the senders; inside the runtime.
     pub fn start(directories: Directories, config: &SniRouter, metrics: &Metrics) -> Self {
-        let limits = SenderLimits {
-            max_unacknowledged: config.max_unacknowledged,
-            max_waiting: config.max_waiting,
-            wait_deadline: config.hand_over_deadline,
-            ..SenderLimits::default()
-        };
+        let limits = limits(config);
         Self {
             relay: start(&ROUTER_TO_RELAY, directories.relay, &limits, metrics),
             terminator: start(&ROUTER_TO_TERMINATOR, directories.terminator, &limits, metrics),
             filter: start(&ROUTER_TO_FILTER, directories.filter, &limits, metrics),
             metrics: metrics.clone(),
         }
+    }
+
+    /// Other bounds from now on.
+    pub fn set_limits(&self, config: &SniRouter) {
+        let limits = limits(config);
+        self.relay.iter().for_each(|relay| relay.set_limits(limits));
+        self.terminator.iter().for_each(|terminator| terminator.set_limits(limits));
+        self.filter.iter().for_each(|filter| filter.set_limits(limits));
     }
 
     /// Waits until every edge has room: an accept loop does this before it takes more in.
@@ -107,6 +110,15 @@ impl HandOver {
     }
 }
 
+fn limits(config: &SniRouter) -> SenderLimits {
+    SenderLimits {
+        max_unacknowledged: config.max_unacknowledged,
+        max_waiting: config.max_waiting,
+        wait_deadline: config.hand_over_deadline,
+        ..SenderLimits::default()
+    }
+}
+
 fn start<M: ToldOff>(
     edge: &'static Edge,
     directory: Option<Directory>,
@@ -118,7 +130,7 @@ fn start<M: ToldOff>(
         tracing::warn!(edge = edge.name, "client refused: {why}");
         give_back(parcel, &metrics);
     };
-    directory.map(|directory| Sender::start(edge.name, directory, limits.clone(), undelivered))
+    directory.map(|directory| Sender::start(edge.name, directory, *limits, undelivered))
 }
 
 fn send<M: ToldOff>(sender: Option<&Sender<M, Nothing>>, body: M, socket: OwnedFd, metrics: &Metrics) {

@@ -112,8 +112,12 @@ impl Routes {
 
     /// Decides for a whole ClientHello.
     pub fn decide(&self, hello: &ClientHello) -> Decision {
-        let name = hello.server_name.as_ref();
-        let offered = self.by_protocol.iter().filter(|(protocol, _)| hello.offers(protocol.as_bytes()));
+        self.choose(hello.server_name.as_ref(), |protocol| hello.offers(protocol))
+    }
+
+    /// The same for what matters of one: its name, and whether it offers a protocol.
+    pub fn choose(&self, name: Option<&HostName>, offers: impl Fn(&[u8]) -> bool) -> Decision {
+        let offered = self.by_protocol.iter().filter(|(protocol, _)| offers(protocol.as_bytes()));
         let by_protocol = offered.filter_map(|(_, names)| names.get(name)).next();
         if let Some(decision) = by_protocol.or_else(|| self.by_name.get(name)) {
             return decision.clone();

@@ -1,6 +1,6 @@
 //! The process as a whole: what it opens before its sandbox closes, and what it does until it is told to stop.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use common_access::{Environment, Place, RuleSet};
 
 use super::accept::accept;
 use super::admission::RateLimit;
+use super::explain::explain;
 use super::hand_over::{Directories, HandOver};
 use super::metrics::Metrics;
 use super::route::Routes;
@@ -43,13 +44,24 @@ pub struct Gate {
     pub not_tls: config::NotTls,
 }
 
+/// A listener: what holds for the connections that it accepts from now on. A reload replaces it.
+#[derive(Debug)]
+pub struct Door(RefCell<Rc<Gate>>);
+
+impl Door {
+    /// For a connection that begins now.
+    pub fn gate(&self) -> Rc<Gate> {
+        Rc::clone(&self.0.borrow())
+    }
+}
+
 /// What all listeners share.
 #[derive(Debug)]
 pub struct Router {
     /// Bytes of a ClientHello at most.
-    pub hello_limit: usize,
+    pub hello_limit: Cell<usize>,
     /// How long it may take.
-    pub hello_deadline: Duration,
+    pub hello_deadline: Cell<Duration>,
     /// Connections per second and client.
     pub rate: RefCell<Option<RateLimit>>,
     /// ClientHellos in progress.
@@ -64,7 +76,7 @@ pub struct Router {
 #[derive(Debug)]
 pub struct Opened {
     config: Config,
-    listeners: Vec<(Rc<Gate>, Vec<OwnedFd>)>,
+    listeners: Vec<(Rc<Door>, Vec<OwnedFd>)>,
     directories: Directories,
     metrics: Metrics,
 }
@@ -86,7 +98,8 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     let mut listeners = Vec::new();
     for listener in &config.sni_router.listen {
         let sockets = opening.listeners(&listener.descriptor_name())?;
-        listeners.push((Rc::new(gate(&config, listener, Rc::clone(&access))?), sockets));
+        let gate = gate(&config, listener, Rc::clone(&access)).map_err(StartError::Other)?;
+        listeners.push((Rc::new(Door(RefCell::new(Rc::new(gate)))), sockets));
     }
     let mut edge = |edge: &Edge| edge.is_used(&config).then(|| opening.edge_to(edge)).transpose();
     let directories = Directories {
@@ -113,7 +126,7 @@ fn rules(config: &Config, files: &Files) -> Result<RuleSet, Vec<String>> {
     RuleSet::compile(rules, config.sni_router.access_default, Place::Router, &environment.map_err(|error| vec![error])?)
 }
 
-fn gate(config: &Config, listener: &Listener, access: Rc<RuleSet>) -> Result<Gate, StartError> {
+fn gate(config: &Config, listener: &Listener, access: Rc<RuleSet>) -> Result<Gate, String> {
     let otherwise = &config.sni_router.otherwise;
     Ok(Gate {
         name: Arc::clone(&listener.name),
@@ -121,9 +134,40 @@ fn gate(config: &Config, listener: &Listener, access: Rc<RuleSet>) -> Result<Gat
         proxy_from: listener.proxy_protocol_from.clone(),
         proxy_deadline: listener.proxy_protocol_deadline,
         access,
-        routes: Routes::new(config, &listener.name).map_err(StartError::Other)?,
+        routes: Routes::new(config, &listener.name)?,
         malformed: otherwise.malformed,
         not_tls: otherwise.not_tls.clone(),
+    })
+}
+
+/// Builds what another configuration needs. A client whose ClientHello is awaited keeps the rules it came in under; its rate
+/// is remembered unless the rate itself changes.
+fn prepare(
+    router: &Rc<Router>,
+    doors: &[Rc<Door>],
+    config: &Config,
+    files: &Files,
+) -> Result<impl FnOnce() + use<>, Vec<String>> {
+    let access = Rc::new(rules(config, files)?);
+    let mut gates = Vec::new();
+    for door in doors {
+        let name = door.gate().name.clone();
+        let listener = config.sni_router.listen.iter().find(|listener| listener.name == name);
+        let listener = listener.ok_or_else(|| vec![format!("the listener {name} is gone")])?;
+        let gate = gate(config, listener, Rc::clone(&access)).map_err(|error| vec![error])?;
+        gates.push((Rc::clone(door), Rc::new(gate)));
+    }
+    let (router, config) = (Rc::clone(router), config.sni_router.clone());
+    Ok(move || {
+        gates.into_iter().for_each(|(door, gate)| drop(door.0.replace(gate)));
+        router.hello_limit.set(config.client_hello_limit);
+        router.hello_deadline.set(config.client_hello_deadline);
+        router.in_progress.set_limits(config.max_hellos, config.max_hellos_per_address);
+        router.hand_over.set_limits(&config);
+        let mut rate = router.rate.borrow_mut();
+        if rate.as_ref().map(RateLimit::rate) != config.connection_rate {
+            *rate = config.connection_rate.map(RateLimit::new);
+        }
     })
 }
 
@@ -132,17 +176,26 @@ pub async fn serve(opened: Opened, context: Context) {
     let Opened { config, listeners, directories, metrics } = opened;
     let config = config.sni_router;
     let router = Rc::new(Router {
-        hello_limit: config.client_hello_limit,
-        hello_deadline: config.client_hello_deadline,
+        hello_limit: Cell::new(config.client_hello_limit),
+        hello_deadline: Cell::new(config.client_hello_deadline),
         rate: RefCell::new(config.connection_rate.map(RateLimit::new)),
         in_progress: ClientLimit::new(config.max_hellos, config.max_hellos_per_address),
         hand_over: HandOver::start(directories, &config, &metrics),
         metrics,
     });
+    let doors: Vec<Rc<Door>> = listeners.iter().map(|(door, _)| Rc::clone(door)).collect();
+    context.on_explain({
+        let doors = doors.clone();
+        move |question, config| std::future::ready(explain(&doors, &config, &question))
+    });
+    context.on_reload({
+        let router = Rc::clone(&router);
+        move |config, files| Ok(Box::new(prepare(&router, &doors, config, files)?))
+    });
     let mut accepting = Vec::new();
-    for (gate, sockets) in listeners {
+    for (door, sockets) in listeners {
         for socket in sockets {
-            accepting.push(tokio::task::spawn_local(accept(Rc::clone(&router), Rc::clone(&gate), socket)));
+            accepting.push(tokio::task::spawn_local(accept(Rc::clone(&router), Rc::clone(&door), socket)));
         }
     }
     context.stopping().await;

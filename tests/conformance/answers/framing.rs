@@ -63,6 +63,11 @@ pub fn cases() -> Vec<Case> {
         let text = with(&format!("X-A: b\r\n{name} {value}\r\n"), CHUNKS);
         cases.push(Case::bad(format!("hidden: {}", shown(name)), &text).closing());
     }
+    for length in ["9223372036854775807", "999999999999999999999"] {
+        cases.push(
+            Case::bad(format!("length: {length}"), &with(&format!("Content-Length: {length}\r\n"), "abc")).closing(),
+        );
+    }
     cases.extend(good());
     cases
 }
@@ -74,6 +79,10 @@ fn good() -> Vec<Case> {
         ("content-length:3\r\n", "abc", "abc"),
         ("CONTENT-LENGTH: \t3 \t\r\n", "abc", "abc"),
         ("Content-Length: 0\r\n", "", ""),
+        // Some clients would read octal: it must not reach them like this.
+        ("Content-Length: 03\r\n", "abc", "abc"),
+        ("Content-Length: 010\r\n", "0123456789", "0123456789"),
+        ("Content-Length: 000\r\n", "", ""),
         ("Transfer-Encoding: chunked\r\n", CHUNKS, "abc"),
         ("transfer-encoding:CHUNKED\r\n", CHUNKS, "abc"),
         ("Transfer-Encoding: \tchunked \r\n", "1\r\na\r\n2\r\nbc\r\n00\r\n\r\n", "abc"),

@@ -43,7 +43,7 @@ const NONE: [&str; 43] = [
     "HTTP/1.1 200 O\x1bK",
     "HTTP/1.1 200 O\rK",
     "HTTP/1.1 200 OK\r",
-    "HTTP/1.1\0200 OK",
+    "HTTP/1.1\x00200 OK",
     "<html>",
     "GET / HTTP/1.1",
     "SSH-2.0-x",

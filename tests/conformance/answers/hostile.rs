@@ -1,78 +1,124 @@
 //! The hostile backend, and the client that asks it: in lanes, each with a pool of its own, so that within a lane one thing happens
 //! after the other and a poisoned backend connection is the one that the next request is sent on.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use harness::backends::{Backend, Talk};
+use harness::eventually;
 
-use super::{Came, Case, Must, Then};
+use super::{Came, Case, Must, Then, over_h2};
 use crate::answer::Answer;
 use crate::recorder::{self, mark};
 use crate::report::Report;
 use crate::run::{Seen, in_parallel, read_answers};
 
-/// How long an idle backend connection stays silent before it says more.
-const LATER: Duration = Duration::from_millis(60);
+/// How long a connection has been idle before its backend says more.
+const LATER: Duration = Duration::from_millis(30);
+/// Between two pieces of an answer.
+const BETWEEN: Duration = Duration::from_millis(2);
 /// Longest silence before a case counts as not answered.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A backend that answers `/case-…` with that case, and everything else decently.
-pub fn backend(cases: &Arc<Vec<Case>>) -> Backend {
-    let cases = Arc::clone(cases);
-    Backend::talking(move |mut talk| {
-        loop {
-            serve(&mut talk, &cases)?;
-        }
-    })
+/// The cases, and which backends have already said all that they have to say.
+#[derive(Debug)]
+pub struct Stage {
+    /// All cases.
+    pub cases: Vec<Case>,
+    said: Mutex<HashSet<usize>>,
 }
 
-fn serve(talk: &mut Talk, cases: &[Case]) -> io::Result<()> {
-    let (head, _) = recorder::read_request(talk)?;
-    let target = head.split(' ').nth(1).unwrap_or_default();
-    let case = target.strip_prefix("/case-mk").and_then(|number| cases.get(number.parse::<usize>().ok()?));
-    let Some(case) = case else {
-        let body = format!("{target}\n");
-        return talk.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
-    };
-    talk.say(&case.bytes)?;
-    match &case.then {
-        Then::Close => Err(io::ErrorKind::ConnectionAborted.into()),
-        Then::Open => Ok(()),
-        Then::Late(more) => {
-            thread::sleep(LATER / 2);
-            talk.say(more)
+impl Stage {
+    /// Nothing said yet.
+    pub fn new(cases: Vec<Case>) -> Arc<Self> {
+        Arc::new(Self { cases, said: Mutex::default() })
+    }
+
+    /// Waits until what a backend says later has been said: then it lies in Bulkhead's socket, whether it has been looked at or not.
+    pub fn wait_for_later(&self, number: usize) {
+        if matches!(self.cases[number].then, Then::Late(_)) {
+            eventually(10, "the backend says more", || {
+                self.said.lock().expect("no panic inside").get(&number).copied()
+            });
         }
     }
 }
 
+/// A backend that answers `/case-…` with that case, in so many pieces, and everything else decently.
+pub fn backend(stage: &Arc<Stage>, pieces: usize) -> Backend {
+    let stage = Arc::clone(stage);
+    Backend::talking(move |mut talk| {
+        loop {
+            serve(&mut talk, &stage, pieces)?;
+        }
+    })
+}
+
+fn serve(talk: &mut Talk, stage: &Stage, pieces: usize) -> io::Result<()> {
+    let (head, _) = recorder::read_request(talk)?;
+    let target = head.split(' ').nth(1).unwrap_or_default();
+    let number = target.strip_prefix("/case-mk").and_then(|number| number.parse::<usize>().ok());
+    let Some((number, case)) = number.and_then(|number| Some((number, stage.cases.get(number)?))) else {
+        let body = format!("{target}\n");
+        return talk.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    };
+    for (number, piece) in case.bytes.chunks(case.bytes.len().div_ceil(pieces).max(1)).enumerate() {
+        if number > 0 {
+            thread::sleep(BETWEEN);
+        }
+        talk.say(piece)?;
+    }
+    match &case.then {
+        Then::Close => Err(io::ErrorKind::ConnectionAborted.into()),
+        Then::Open => Ok(()),
+        Then::Late(more) => {
+            thread::sleep(LATER);
+            talk.say(more)?;
+            stage.said.lock().expect("no panic inside").insert(number);
+            Ok(())
+        }
+    }
+}
+
+/// How the client reaches Bulkhead.
+#[derive(Debug, Clone, Copy)]
+pub enum Client {
+    /// HTTP/1.1 on the plain port.
+    Http1(SocketAddr),
+    /// HTTP/2 in TLS.
+    Http2(SocketAddr),
+}
+
 /// Asks for every case, `lanes` at once; `host` is the name that leads to a lane's pool.
-pub fn run(
-    cases: &[Case],
-    lanes: usize,
-    address: SocketAddr,
-    host: impl Fn(usize) -> String + Sync,
-    waiting: &[&str],
-) -> Report {
+pub fn run(stage: &Stage, lanes: usize, client: Client, host: impl Fn(usize) -> String + Sync) -> Report {
+    let cases = &stage.cases;
     let numbers: Vec<Vec<usize>> = (0..lanes).map(|lane| (lane..cases.len()).step_by(lanes).collect()).collect();
     let verdicts = in_parallel(lanes, &numbers, |lane, numbers| {
         let host = host(lane);
-        let one = |number: &usize| (*number, ask(&cases[*number], *number, address, &host));
+        let one = |number: &usize| {
+            let verdict = match client {
+                Client::Http1(address) => ask(stage, *number, address, &host),
+                Client::Http2(address) => over_h2::ask(stage, *number, address, &host),
+            };
+            (*number, verdict)
+        };
         numbers.iter().map(one).collect::<Vec<_>>()
     });
     let mut report = Report::default();
     for (number, verdict) in verdicts.into_iter().flatten() {
         let (group, name) = cases[number].group();
-        report.note(group, name, matches!(cases[number].must, Must::Passed(_)), verdict, waiting);
+        report.note(group, name, matches!(cases[number].must, Must::Passed(_)), verdict);
     }
     report
 }
 
 /// One case, and two requests behind it that must get their own answers.
-fn ask(case: &Case, number: usize, address: SocketAddr, host: &str) -> Result<(), String> {
+fn ask(stage: &Stage, number: usize, address: SocketAddr, host: &str) -> Result<(), String> {
+    let case = &stage.cases[number];
     let mut stream = connect(address);
     let body = if case.method == "POST" { ("Content-Length: 3\r\n", "abc") } else { ("", "") };
     let mark = mark(number);
@@ -81,9 +127,7 @@ fn ask(case: &Case, number: usize, address: SocketAddr, host: &str) -> Result<()
     let _ = stream.write_all(request.as_bytes());
     let seen = read_answers(&mut stream, &[case.method]);
     let verdict = judge(&case.must, &seen);
-    if matches!(case.then, Then::Late(_)) {
-        thread::sleep(LATER);
-    }
+    stage.wait_for_later(number);
     let kept = !seen.ended && seen.wrong.is_none() && !closes(&seen);
     let mut again = if kept { stream } else { connect(address) };
     for round in 1..=2 {
@@ -125,8 +169,8 @@ fn judge(must: &Must, seen: &Seen) -> Result<(), String> {
         _ => Err(format!("no answer, {:?}", seen.cut)),
     };
     let stopped = match (&gateway, &seen.cut) {
+        // With a head: a client that is sent nothing at all would ask again.
         (Err(_), Some(Some(_))) if seen.answers.is_empty() && seen.ended => Ok(()),
-        (Err(_), None) if seen.answers.is_empty() && seen.ended => Ok(()),
         _ => gateway.clone(),
     };
     match must {

@@ -6,8 +6,9 @@ mod framing;
 mod heads;
 mod hostile;
 mod interim;
+mod over_h2;
 
-pub use hostile::{backend, run};
+pub use hostile::{Client, Stage, backend, run};
 
 use crate::case::latin;
 

@@ -132,6 +132,44 @@ fn upgrades() -> Vec<Case> {
     cases.push(sent("upgrade: two lines, the second h2c".into(), twice, Sent::get()));
     let twice = "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n";
     cases.push(sent("upgrade: two lines, the first h2c".into(), twice, Sent::get()));
+    // WebSocket is asked for in one way only; the backend of this suite never switches, so HTTP goes on behind it.
+    const KEY: &str = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let keyed =
+        |sent: Sent| sent.with("sec-websocket-version", "13").with("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let asked = format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{KEY}");
+    let left = keyed(Sent::get().with("connection", "upgrade").with("upgrade", "websocket"));
+    cases.push(sent("upgrade: to WebSocket".into(), &asked, left.clone()));
+    cases.push(sent(
+        "upgrade: to WebSocket in a list".into(),
+        &format!("Connection: x, upgrade ,keep-alive\r\nUpgrade: websocket\r\n{KEY}"),
+        left.clone(),
+    ));
+    for (name, lines) in [
+        ("not named in Connection", "Upgrade: websocket\r\n"),
+        ("with Connection: keep-alive", "Connection: keep-alive\r\nUpgrade: websocket\r\n"),
+        ("in two lines", "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n"),
+        ("with a version", "Connection: Upgrade\r\nUpgrade: websocket/13\r\n"),
+    ] {
+        cases.push(sent(format!("upgrade: to WebSocket, but {name}"), lines, Sent::get()));
+    }
+    for (name, framing, body) in [
+        ("a length", "Content-Length: 3\r\n", "abc"),
+        ("chunks", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"),
+    ] {
+        let text = get(&format!("{asked}{framing}")) + body;
+        cases.push(Case::sent(
+            format!("upgrade: to WebSocket, but with {name}"),
+            &text,
+            keyed(Sent::post("abc").method("GET")),
+        ));
+        cases.push(Case::sent(
+            format!("upgrade: to WebSocket, but POST with {name}"),
+            &post(&format!("{asked}{framing}"), body),
+            keyed(Sent::post("abc")),
+        ));
+    }
+    let old = "GET /§ HTTP/1.0\r\nHost: www.test\r\nConnection: Upgrade, keep-alive\r\nUpgrade: websocket\r\n\r\n";
+    cases.push(Case::sent("upgrade: to WebSocket, but HTTP/1.0", old, Sent::get()));
     let old = "GET /§ HTTP/1.0\r\nHost: www.test\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
     cases.push(Case::sent("upgrade: HTTP/1.0", old, Sent::get().last()));
     cases
@@ -161,6 +199,10 @@ fn expectations() -> Vec<Case> {
         let lines = format!("Expect: {value}\r\nContent-Length: 3\r\n");
         cases.push(Case::sent(format!("expect: good {value:?}"), &post(&lines, "abc"), Sent::post("abc")));
         cases.push(sent(format!("expect: without a body {value:?}"), &format!("Expect: {value}\r\n"), Sent::get()));
+        for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"] {
+            let text = format!("{method} /§ HTTP/1.1\r\nHost: www.test\r\n{lines}\r\nabc");
+            cases.push(Case::sent(format!("expect: {method} {value:?}"), &text, Sent::post("abc").method(method)));
+        }
     }
     cases
 }
@@ -192,32 +234,47 @@ fn claims() -> Vec<Case> {
     cases
 }
 
-/// `_` and `-` are one to CGI and all that follow it: such names are dropped by default.
+/// `_` and `-` are one to CGI and all that follow it.
+const UNDERSCORES: [&str; 12] = [
+    "X_A",
+    "X_Forwarded_For",
+    "x_forwarded-for",
+    "Host_",
+    "_Host",
+    "Authorization_",
+    "Content_Type",
+    "__proto__",
+    "_",
+    "X-A_B",
+    "Proxy_Connection",
+    "Cookie_",
+];
+
+/// By default they are dropped.
 fn underscores() -> Vec<Case> {
-    let names = [
-        "X_A",
-        "X_Forwarded_For",
-        "x_forwarded-for",
-        "Host_",
-        "_Host",
-        "Authorization_",
-        "Content_Type",
-        "__proto__",
-        "_",
-        "X-A_B",
-        "Proxy_Connection",
-        "Cookie_",
-    ];
     let mut cases = Vec::new();
-    for name in names {
+    for name in UNDERSCORES {
         cases.push(sent(format!("underscore: {name}"), &format!("{name}: b\r\n"), Sent::get()));
+        let left = Sent::get().with("x-a", "a").with("x-b", "c");
         cases.push(sent(
             format!("underscore: {name} among others"),
             &format!("X-A: a\r\n{name}: b\r\nX-B: c\r\n"),
-            Sent::get().with("x-a", "a").with("x-b", "c"),
+            left,
         ));
     }
     cases
+}
+
+/// The same where they are kept, or else refused.
+pub fn underscores_by_policy(kept: bool) -> Vec<Case> {
+    let case = |name: &&str| {
+        let text = get(&format!("{name}: b\r\n"));
+        match kept {
+            true => Case::sent(format!("underscore: kept {name}"), &text, Sent::get().with(&name.to_lowercase(), "b")),
+            false => Case::refused(format!("underscore: refused {name}"), &text),
+        }
+    };
+    UNDERSCORES.iter().map(case).collect()
 }
 
 /// More than is accepted, refused in words of their own.

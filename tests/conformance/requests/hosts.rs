@@ -3,7 +3,7 @@
 use crate::case::{Case, Sent, get, shown};
 
 /// What is no `host[:port]`.
-const NONE: [&str; 62] = [
+pub const NONE: [&str; 62] = [
     "",
     " ",
     ":",

@@ -4,12 +4,12 @@ mod bytes;
 pub mod chunks;
 pub mod encodings;
 mod fields;
-mod hosts;
+pub mod hosts;
 pub mod lengths;
 mod lines;
-mod plain;
+pub mod plain;
 mod request_line;
-mod targets;
+pub mod targets;
 
 use crate::case::Case;
 
@@ -30,4 +30,5 @@ pub fn all() -> Vec<Case> {
     .concat()
 }
 
+pub use fields::underscores_by_policy as underscores;
 pub use targets::ambiguous;

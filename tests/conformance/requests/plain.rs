@@ -2,10 +2,10 @@
 
 use crate::case::{Case, Sent};
 
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"];
+pub const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"];
 
 /// Header lines that clients send every day, and how they leave.
-const LINES: [(&str, &[(&str, &str)]); 28] = [
+pub const LINES: [(&str, &[(&str, &str)]); 28] = [
     ("", &[]),
     ("User-Agent: curl/8.5.0\r\nAccept: */*\r\n", &[("user-agent", "curl/8.5.0"), ("accept", "*/*")]),
     (
@@ -55,7 +55,7 @@ const LINES: [(&str, &[(&str, &str)]); 28] = [
 ];
 
 /// Targets that browsers and libraries send.
-const TARGETS: [&str; 24] = [
+pub const TARGETS: [&str; 24] = [
     "/§",
     "/§/",
     "/§?",

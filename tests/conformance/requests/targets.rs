@@ -3,7 +3,7 @@
 use crate::case::{Case, Must, Sent, shown};
 
 /// What is no target of a GET.
-const NONE: [&str; 27] = [
+pub const NONE: [&str; 27] = [
     "*",
     "§",
     "www.test",
@@ -34,7 +34,7 @@ const NONE: [&str; 27] = [
 ];
 
 /// Paths that no honest client sends, refused whatever the policy.
-const NEVER: [&str; 31] = [
+pub const NEVER: [&str; 31] = [
     "/§%00",
     "/%00§",
     "/§/a%00.png",
@@ -69,7 +69,7 @@ const NEVER: [&str; 31] = [
 ];
 
 /// Paths with more than one spelling, and the one that leaves under `path = "normalise"`.
-const SPELLINGS: [(&str, &str); 44] = [
+pub const SPELLINGS: [(&str, &str); 44] = [
     ("/§/./a", "/§/a"),
     ("/§/a/../b", "/§/b"),
     ("/§/a/..", "/§/"),

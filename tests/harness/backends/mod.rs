@@ -239,6 +239,11 @@ impl Talk {
         Ok(all)
     }
 
+    /// What was read is read again by whoever reads next.
+    pub fn put_back(&mut self, bytes: &[u8]) {
+        self.ahead.splice(..0, bytes.iter().copied());
+    }
+
     /// Reads until the client ends or breaks off.
     pub fn drain(&mut self) {
         let mut buffer = [0; 16 * 1024];

@@ -3,10 +3,14 @@
 //! `/` says what it saw (method, host, `X-Forwarded-*`, protocol), `/file` is a 3 MiB file of the known pattern.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::application::pattern_of;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::{ADDRESS, application};
 use crate::certificates::Signed;
 use crate::limits::eventually;
@@ -40,25 +44,35 @@ impl Nginx {
         let (http, https) = (free(), free());
         std::fs::write(root.join("nginx.conf"), configuration(&root.display().to_string(), http, https))
             .expect("our own folder");
-        let program = needs::find("nginx").expect("need() was asked");
-        let child = Command::new(program)
-            .arg("-p")
-            .arg(root)
-            .arg("-e")
-            .arg(root.join("error.log"))
-            .arg("-c")
-            .arg(root.join("nginx.conf"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nginx can be started");
-        let nginx = Self { http, https, child, folder };
+        let nginx = Self { http, https, child: spawn(root), folder };
+        nginx.wait();
+        nginx
+    }
+
+    fn wait(&self) {
         eventually(10, "nginx answers", || {
             let up = |address| TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok();
-            (up(http) && up(https)).then_some(())
+            (up(self.http) && up(self.https)).then_some(())
         });
-        nginx
+    }
+
+    /// Sends it a signal: `SIGSTOP` makes it hang, `SIGCONT` goes on.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"));
+        kill(pid, signal).expect("our own process");
+    }
+
+    /// `kill -9`; its ports refuse connections afterwards.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again on the same ports.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(self.folder.path());
+        self.wait();
     }
 
     /// One line per request it has served: `protocol request-line status`.
@@ -70,9 +84,16 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
+}
+
+fn spawn(root: &Path) -> Child {
+    let program = needs::find("nginx").expect("need() was asked");
+    let mut command = Command::new(program);
+    command.arg("-p").arg(root).arg("-e").arg(root.join("error.log")).arg("-c").arg(root.join("nginx.conf"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("nginx can be started")
 }
 
 fn free() -> SocketAddr {

@@ -12,6 +12,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body without its framing.
     pub body: Vec<u8>,
+    /// Fields behind a chunked body, as `headers`.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Request {
@@ -80,24 +82,24 @@ fn request(bytes: &[u8]) -> Result<(Request, &[u8]), Fault> {
     }
     let headers = lines.map(field).collect::<Result<Vec<_>, _>>()?;
     let (method, target) = (method.to_owned(), target.to_owned());
-    let mut request = Request { method, target, headers, body: Vec::new() };
+    let mut request = Request { method, target, headers, body: Vec::new(), trailers: Vec::new() };
     if request.all("host").len() != 1 {
         return Err(Fault::Wrong("not exactly one Host"));
     }
     let (lengths, encodings) = (request.all("content-length"), request.all("transfer-encoding"));
-    let (body, rest) = match (&lengths[..], &encodings[..]) {
-        ([], []) => (Vec::new(), rest),
+    let (body, trailers, rest) = match (&lengths[..], &encodings[..]) {
+        ([], []) => (Vec::new(), Vec::new(), rest),
         ([length], []) if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
             let length: usize = length.parse().map_err(|_| Fault::Wrong("length"))?;
             if rest.len() < length {
                 return Err(Fault::Cut);
             }
-            (rest[..length].to_vec(), &rest[length..])
+            (rest[..length].to_vec(), Vec::new(), &rest[length..])
         }
         ([], ["chunked"]) => chunks(rest)?,
         _ => return Err(Fault::Wrong("framing that two servers could read differently")),
     };
-    request.body = body;
+    (request.body, request.trailers) = (body, trailers);
     Ok((request, rest))
 }
 
@@ -133,8 +135,11 @@ fn field(line: &[u8]) -> Result<(String, String), Fault> {
     Ok((String::from_utf8_lossy(name).to_lowercase(), value))
 }
 
-fn chunks(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), Fault> {
-    let mut body = Vec::new();
+/// A body, its trailers, and what follows.
+type Chunks<'a> = (Vec<u8>, Vec<(String, String)>, &'a [u8]);
+
+fn chunks(mut rest: &[u8]) -> Result<Chunks<'_>, Fault> {
+    let (mut body, mut trailers) = (Vec::new(), Vec::new());
     loop {
         let end = find(rest, b"\r\n").ok_or(Fault::Cut)?;
         let digits = std::str::from_utf8(&rest[..end]).map_err(|_| Fault::Wrong("chunk size"))?;
@@ -160,9 +165,9 @@ fn chunks(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), Fault> {
         let line = &rest[..end];
         rest = &rest[end + 2..];
         if line.is_empty() {
-            return Ok((body, rest));
+            return Ok((body, trailers, rest));
         }
-        field(line)?;
+        trailers.push(field(line)?);
     }
 }
 

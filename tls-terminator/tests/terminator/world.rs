@@ -30,7 +30,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustls::server::Acceptor;
 use rustls_pki_types::CertificateDer;
 use tls_terminator::metrics::TerminatorFigures;
-use tls_terminator::serve::{Opened, load_sites, serve};
+use tls_terminator::serve::{Opened, load_sites, serve, start};
 use tls_terminator::settings::{Settings, Strangers};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -301,6 +301,7 @@ fn certify(folder: &Path, plan: &[(Vec<&'static str>, Vec<SiteAlpn>)]) -> (Certi
             certificates: rsa.into_iter().chain([ecdsa]).collect(),
             alpn: alpn.clone(),
             client_auth: None,
+            line: 1,
         });
         leaves.push((ecdsa_leaf, rsa_leaf));
     }
@@ -355,7 +356,8 @@ async fn terminate(
     let stopping = async {
         let _ = stopped.await;
     };
-    serve(opened, peers(), stopping).await;
+    let (world, from_router) = start(opened);
+    serve(world, from_router, peers(), stopping).await;
 }
 
 async fn play_router(listener: std::net::TcpListener, directory: Directory, blind: Option<&'static str>) {

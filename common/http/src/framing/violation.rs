@@ -102,6 +102,8 @@ violations! {
     ConnectWithBody = 400, "connect-with-body", "CONNECT must not announce a body.";
     /// RFC 9113 §8.2.2.
     ConnectionFieldInH2 = 400, "connection-field-in-h2", "HTTP/2 requests must not have connection-specific fields.";
+    /// RFC 9113 §8.2.1: in HTTP/2 white space around a value is part of it, and would vanish in HTTP/1.
+    SpaceAroundValue = 400, "space-around-value", "HTTP/2 field values must not begin or end with white space.";
     /// RFC 9113 §8.1.1: the announced length and the end of the stream disagree.
     LengthInH2 = 400, "length-in-h2", "Content-Length and the end of the HTTP/2 stream disagree.";
     /// RFC 9110 §15.5.9: the head did not arrive whole in time.

@@ -54,6 +54,14 @@ impl Table {
         verdict
     }
 
+    /// What [`Self::judge`] would say now; nothing is remembered.
+    #[must_use]
+    pub fn look(&mut self, key: Key, now: u64) -> Verdict {
+        let rate = self.rate;
+        let schedule = find(self.row(key), key).map_or(0, |[.., schedule]| *schedule);
+        rate.judge(schedule, now)
+    }
+
     /// The last request of `key` that was within the rate does not count after all.
     pub fn give_back(&mut self, key: Key) {
         let rate = self.rate;

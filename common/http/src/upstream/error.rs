@@ -45,6 +45,8 @@ pub enum SendError {
     FirstByte,
     /// The answer stopped in the middle for too long.
     Stalled,
+    /// The whole request took longer than it may (`total_deadline`).
+    Overdue,
     /// The connection ended before the answer was complete; the text says where.
     Closed(String),
     /// An HTTP/2 stream, or its connection, was ended before the answer was complete.
@@ -60,7 +62,7 @@ impl SendError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            SendError::Dial(DialError::Timeout) | SendError::FirstByte | SendError::Stalled => {
+            SendError::Dial(DialError::Timeout) | SendError::FirstByte | SendError::Stalled | SendError::Overdue => {
                 StatusCode::GATEWAY_TIMEOUT
             }
             SendError::Dial(DialError::Denied(_)) => StatusCode::FORBIDDEN,
@@ -84,6 +86,7 @@ impl SendError {
             SendError::Dial(DialError::Unavailable(_)) => "unavailable",
             SendError::FirstByte => "first-byte-timeout",
             SendError::Stalled => "stalled",
+            SendError::Overdue => "overdue",
             SendError::Closed(_) => "closed",
             SendError::Broken(error) if error.is_reset() => "reset",
             SendError::Broken(_) => "closed",
@@ -110,6 +113,7 @@ impl fmt::Display for SendError {
             SendError::Dial(error) => error.fmt(f),
             SendError::FirstByte => f.write_str("the backend did not answer in time"),
             SendError::Stalled => f.write_str("the backend stopped in the middle of its answer"),
+            SendError::Overdue => f.write_str("the request was not answered to its end within total_deadline"),
             SendError::Closed(error) => write!(f, "the backend ended the connection: {error}"),
             SendError::Broken(error) => write!(f, "the backend broke off: {error}"),
             SendError::Protocol(error) => write!(f, "the backend's answer is not valid HTTP: {error}"),

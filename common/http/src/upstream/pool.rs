@@ -167,11 +167,11 @@ pub struct Pool<D: Dialer, B: RequestBody + Unpin> {
     slots: RefCell<HashMap<Endpoint, Rc<Slot<D, B>>>>,
 }
 
-/// A request that got no answer, and the request itself if it may be sent elsewhere whatever it is.
+/// A request that got no answer, and the request itself if it may be sent elsewhere.
 pub struct Unanswered<B> {
     /// Why.
     pub error: SendError,
-    /// Present when not a byte of it was sent.
+    /// Present when not a byte of it was sent, and also when it was, but may be repeated and nothing of an answer came.
     pub request: Option<Box<Request<B>>>,
 }
 
@@ -295,7 +295,7 @@ where
         self.send_or_return(request).await.map_err(|unanswered| unanswered.error)
     }
 
-    /// Like [`Slot::send`], but a request of which not a byte was sent comes back with the error, to be sent elsewhere.
+    /// Like [`Slot::send`], but a request that may be sent elsewhere comes back with the error.
     ///
     /// # Errors
     /// See [`Unanswered`].
@@ -315,8 +315,7 @@ where
                 Some(connection) => connection,
                 None => match self.connect(&mut dialled).await {
                     Ok(connection) => Box::new(connection),
-                    // After a second try a byte of it may have been sent before.
-                    Err(error) => return Err(unanswered(error, (!second_try).then_some((parts, body)))),
+                    Err(error) => return Err(unanswered(error, Some((parts, body)))),
                 },
             };
             if reused {
@@ -334,15 +333,17 @@ where
                 }
                 // The idle list is finite and each turn takes one from it, so this ends.
                 Err(Failed { unsent: Some(unsent), .. }) if reused => body = unsent,
-                Err(Failed { error, unsent: Some(unsent) }) => {
-                    return Err(unanswered(error, (!second_try).then_some((parts, unsent))));
-                }
+                Err(Failed { error, unsent: Some(unsent) }) => return Err(unanswered(error, Some((parts, unsent)))),
                 Err(Failed { error: SendError::Closed(_), .. }) if reused && repeatable => {
                     add(&self.shelf.counters.retried);
                     second_try = true;
                     body = B::empty();
                 }
-                Err(Failed { error, .. }) => return Err(unanswered(error, None)),
+                Err(Failed { error, .. }) => {
+                    let nothing_came = matches!(error, SendError::Closed(_) | SendError::FirstByte);
+                    let again = repeatable && nothing_came;
+                    return Err(unanswered(error, again.then(|| (parts, B::empty()))));
+                }
             }
         }
     }

@@ -22,7 +22,10 @@ pub use http::{
 };
 pub use log::{AccessFields, Log, LogFormat, LogLevel};
 pub use metrics::MetricsPage;
-pub use pool::{Balance, Ejection, Pool, PoolH2, PoolTls, SendProxy, Transport};
+pub use pool::{
+    Balance, CheckKind, Crowd, EjectOn, Ejection, HashOn, HealthCheck, Pool, PoolH2, PoolTls, Retries, SameSite,
+    SendProxy, Sticky, Transport,
+};
 pub use relay::{Outward, Relay};
 pub use router::{
     ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, SniRouter,
@@ -108,6 +111,16 @@ impl Config {
     /// The pool of that name. Every pool name inside a `Config` has one.
     pub fn pool(&self, name: &str) -> Option<&Pool> {
         self.pools.iter().find(|pool| *pool.name == *name)
+    }
+
+    /// Whether connections may be passed to the pool of that name without being opened.
+    pub fn passes_to(&self, pool: &str) -> bool {
+        let otherwise = &self.sni_router.otherwise;
+        let by_route = |route: &Route| matches!(&route.action, RouteAction::Passthrough(own) if **own == *pool);
+        let by_name = |other: &Fallback| matches!(other, Fallback::Passthrough(own) if **own == *pool);
+        self.routes.iter().any(by_route)
+            || [&otherwise.no_sni, &otherwise.unknown_name].into_iter().any(by_name)
+            || matches!(&otherwise.not_tls, NotTls::Passthrough(own) if **own == *pool)
     }
 
     /// Whether some TLS connection may reach tls-terminator.

@@ -138,6 +138,8 @@ pub struct Route {
     pub listen: Vec<Arc<str>>,
     /// What happens.
     pub action: RouteAction,
+    /// 1-based line of the file in which the route begins.
+    pub line: usize,
 }
 
 /// Exactly one of `passthrough`, `terminate` and `refuse`.

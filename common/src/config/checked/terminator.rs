@@ -44,6 +44,8 @@ pub struct Site {
     pub alpn: Vec<SiteAlpn>,
     /// Whether clients are asked for a certificate; `None`: they are not.
     pub client_auth: Option<ClientAuth>,
+    /// 1-based line of the file in which the site begins.
+    pub line: usize,
 }
 
 /// `client_auth` and `client_ca` of a site.

@@ -2,6 +2,7 @@
 
 mod ends;
 mod names;
+mod pools;
 mod ways;
 
 use super::checked::Config;
@@ -30,6 +31,7 @@ pub(super) fn judge(ledger: &Ledger, config: &Config, drafts: &Drafts) {
     ends::http_needs_route(ledger, config, drafts);
     ends::http_routes(ledger, drafts);
     ends::pools(ledger, drafts);
+    pools::judge(ledger, config, drafts);
     ends::listeners(ledger, config);
     ends::dead_ends(ledger, config, drafts);
     ends::open_proxy(ledger, config);

@@ -1,16 +1,16 @@
 //! `[[pool]]`
 
+mod balancing;
 mod transport;
 
 use super::{name, report_repeated, values};
-use crate::config::checked::{Balance, Ejection, Pool, SendProxy};
+use crate::config::checked::{Pool, SendProxy};
 use crate::config::diagnostic::Span;
 use crate::config::ledger::Names;
 use crate::config::pattern::ServerAddress;
 use crate::config::reference::Key;
 use crate::config::scalar::{Fault, wrong_type};
 use crate::config::tree::{Placed, Section};
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use toml::de::DeValue;
@@ -40,13 +40,15 @@ pub(in crate::config) fn pool(section: &Section<'_>, base: &Path) -> Option<Pool
         let error = section.ledger.error(key.path, format!("more than {MAX_SERVERS} servers"));
         section.ledger.report(error.at(&section.span_of("servers"), format!("{} servers", servers.len())));
     }
-    let balance = [("round-robin", Balance::RoundRobin), ("least-connections", Balance::LeastConnections)];
     let proxies = [("none", SendProxy::None), ("v1", SendProxy::V1), ("v2", SendProxy::V2)];
-    let balance = section.choice("balance", &balance);
+    let balance = balancing::balance(section);
     let proxy = section.choice("proxy_protocol", &proxies);
     let connect_deadline = section.duration("connect_deadline");
-    let after = section.count32("eject_after");
-    let eject_for = section.duration("eject_for");
+    let eject = balancing::ejection(section);
+    let (health, sticky) = (balancing::health(section), balancing::sticky(section, base));
+    let (crowd, retries) = (balancing::crowd(section), balancing::retries(section));
+    let (slow_start, panic_below) = (section.duration("slow_start"), section.count32("panic_below"));
+    let (total_deadline, max_age) = (section.duration("total_deadline"), section.duration("max_age"));
     let max_idle = section.count("max_idle");
     let idle_deadline = section.duration("idle_deadline");
     let transport = transport::transport(section, base);
@@ -54,10 +56,18 @@ pub(in crate::config) fn pool(section: &Section<'_>, base: &Path) -> Option<Pool
     let pool = Pool {
         name: Arc::clone(&name.value),
         servers: values(servers),
-        balance: balance?.value,
+        balance: balance?,
         connect_deadline,
         proxy_protocol: proxy.value,
-        eject: NonZeroU32::new(after).map(|after| Ejection { after, duration: eject_for }),
+        eject,
+        slow_start,
+        panic_below,
+        health,
+        sticky,
+        crowd,
+        retries,
+        total_deadline,
+        max_age,
         max_idle,
         idle_deadline,
         transport: transport?,

@@ -140,6 +140,7 @@ pub(in crate::config) fn route(section: &Section<'_>) -> Option<RouteDraft> {
         alpn: values(alpn.unwrap_or_default()),
         listen,
         action: action?,
+        line: section.ledger.line_of(&section.span),
     };
     Some(RouteDraft { route, span: name.span, names })
 }

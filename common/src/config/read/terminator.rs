@@ -57,11 +57,13 @@ pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<Site
         certificates.into_iter().zip(keys).map(|(certificate, key)| CertificateFiles { certificate, key }).collect();
     let client_auth = client_auth(section, base);
     let names = names?;
+    let line = section.ledger.line_of(&section.span);
     let site = Site {
         names: names.iter().map(|placed| placed.value.clone()).collect(),
         certificates,
         alpn: values(alpn?),
         client_auth,
+        line,
     };
     Some(SiteDraft { site, names })
 }

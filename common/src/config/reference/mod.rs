@@ -155,8 +155,9 @@ impl Key {
 
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let sections: [&[&[Key]]; 7] = [
-        &[general::KEYS, log::KEYS, metrics::KEYS, access::KEYS, pool::KEYS, pool::transport::KEYS, router::KEYS],
+    let sections: [&[&[Key]]; 8] = [
+        &[general::KEYS, log::KEYS, metrics::KEYS, access::KEYS],
+        &[pool::KEYS, pool::balancing::KEYS, pool::transport::KEYS, router::KEYS],
         access::ROUTER,
         &[terminator::KEYS, http::KEYS, http::h2::KEYS],
         access::HTTP,

@@ -1,5 +1,6 @@
 //! Keys of `[[pool]]`: the servers behind, and how they are used.
 
+pub(super) mod balancing;
 pub(super) mod transport;
 
 use super::*;
@@ -37,13 +38,6 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ),
     key(
-        "pool.balance",
-        Kind::Choice(&["round-robin", "least-connections"]),
-        value("\"round-robin\""),
-        "How a server is chosen.",
-        "",
-    ),
-    key(
         "pool.connect_deadline",
         duration(10, 5 * MINUTE),
         value("\"5s\""),
@@ -58,14 +52,6 @@ pub(super) const KEYS: &[Key] = &[
         "Passthrough only. `v2` also carries the server name and ALPN of the client.",
     ),
     key(
-        "pool.eject_after",
-        integer_or_zero(1, 1000, "never"),
-        value("3"),
-        "A server is left out after so many failures in a row.",
-        "When every server is left out, all of them are tried again.",
-    ),
-    key("pool.eject_for", duration(100, HOUR), value("\"10s\""), "How long a server is left out.", ""),
-    key(
         "pool.max_idle",
         integer(0, 10_000),
         value("64"),
@@ -78,5 +64,21 @@ pub(super) const KEYS: &[Key] = &[
         value("\"60s\""),
         "How long http-filter keeps an idle connection.",
         "Choose it below the server's own limit, so that the server never closes first.",
+    ),
+    key(
+        "pool.max_age",
+        duration(SECOND, DAY),
+        value("\"10m\""),
+        "Age after which http-filter uses a connection no more.",
+        "So a server whose name has another address now is found again: names are resolved when a connection is made, never for one \
+         that stands. A request under way is not cut off.",
+    ),
+    key(
+        "pool.total_deadline",
+        Kind::Duration(Bounds { min: 100, max: DAY, zero: Some("not limited") }),
+        value("\"1h\""),
+        "Time for a whole request: waiting in the queue, every try, and the answer to its last byte.",
+        "Ends with a 504 before the answer has begun, and with a broken connection after. Connections that switched protocols \
+         (WebSocket), server-sent events and gRPC are not meant to end: for them it counts only until the answer begins.",
     ),
 ];

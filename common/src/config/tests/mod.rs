@@ -5,6 +5,7 @@ mod access;
 mod examples;
 mod files;
 mod links;
+mod pools;
 mod sections;
 mod transport;
 mod values;

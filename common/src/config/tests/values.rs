@@ -107,10 +107,15 @@ fn place(table: &str, line: &str) -> String {
         path if matches!(reference::find(path).map(|key| &key.kind), Some(Kind::Tables)) => {
             format!("[[{path}]]\n{line}\n")
         }
-        path => match reference::find(path).and_then(|key| reference::find(key.parent())) {
-            Some(above) if matches!(above.kind, Kind::Tables) => format!("[[{}]]\n[{path}]\n{line}\n", above.path),
-            _ => format!("[{path}]\n{line}\n"),
-        },
+        path => format!("{}{line}\n", header(path)),
+    }
+}
+
+/// The header of a table, after that of the array it stands in.
+fn header(path: &str) -> String {
+    match path.rsplit_once('.').and_then(|(parent, _)| reference::find(parent)) {
+        Some(parent) if matches!(parent.kind, Kind::Tables) => format!("[[{}]]\n[{path}]\n", parent.path),
+        _ => format!("[{path}]\n"),
     }
 }
 
@@ -123,6 +128,7 @@ fn required_keys() {
                 let list = inline.rsplit('.').next().unwrap_or_default();
                 format!("[[http-filter.access]]\n{list} = [{{ value = \"1\" }}]\n")
             }
+            parent if matches!(reference::find(parent).map(|key| &key.kind), Some(Kind::Table)) => header(parent),
             parent => format!("[[{parent}]]\n"),
         };
         let errors = parse(&text).expect_err("a required key is missing");

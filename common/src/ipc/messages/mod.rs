@@ -1,6 +1,7 @@
 //! The messages, one file per edge, named `<sender>_to_<receiver>`. Nothing but data in here.
 
 pub mod control;
+pub mod explain;
 pub mod filter_to_relay;
 pub mod forward_to_relay;
 pub mod router_to_filter;

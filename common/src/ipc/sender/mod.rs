@@ -45,7 +45,7 @@ impl<R: Message> Message for Back<R> {
 }
 
 /// Bounds of one edge at its sending end; all from the configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct SenderLimits {
     /// Parcels sent to one instance and not yet acknowledged.
     pub max_unacknowledged: usize,
@@ -120,7 +120,7 @@ struct Item<M, R> {
 
 struct Shared<M, R> {
     edge: &'static str,
-    limits: SenderLimits,
+    limits: Cell<SenderLimits>,
     waiting: RefCell<VecDeque<Item<M, R>>>,
     links: RefCell<Vec<Rc<Link<M, R>>>>,
     frame: RefCell<FrameWriter>,
@@ -160,7 +160,7 @@ impl<M: Message, R: Message> Sender<M, R> {
     ) -> Self {
         let shared = Rc::new(Shared {
             edge,
-            limits,
+            limits: Cell::new(limits),
             waiting: RefCell::default(),
             links: RefCell::default(),
             frame: RefCell::default(),
@@ -197,6 +197,13 @@ impl<M: Message, R: Message> Sender<M, R> {
         receiver.await.unwrap_or(Err(Undelivered::Died))
     }
 
+    /// Other bounds from now on (reload). What waits already goes on waiting.
+    pub fn set_limits(&self, limits: SenderLimits) {
+        self.0.limits.set(limits);
+        self.0.room.notify_waiters();
+        self.0.work.notify_one();
+    }
+
     /// Waits until the queue is at most half full: what an accept loop does before it accepts more.
     pub async fn room(&self) {
         while !self.has_room() {
@@ -206,7 +213,7 @@ impl<M: Message, R: Message> Sender<M, R> {
 
     /// Whether the queue is at most half full.
     pub fn has_room(&self) -> bool {
-        self.0.waiting.borrow().len() * 2 <= self.0.limits.max_waiting
+        self.0.waiting.borrow().len() * 2 <= self.0.limits.get().max_waiting
     }
 
     /// Instances that take parcels now.
@@ -231,7 +238,7 @@ impl<M: Message, R: Message> Shared<M, R> {
         let now = Instant::now();
         let item = Item { id, parcel, call, queued: now, sent: now };
         let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() >= self.limits.max_waiting {
+        if waiting.len() >= self.limits.get().max_waiting {
             return Err(item);
         }
         waiting.push_back(item);
@@ -254,14 +261,14 @@ impl<M: Message, R: Message> Shared<M, R> {
         if !self.waiting.borrow().is_empty() || self.links.borrow().iter().any(|link| link.unacknowledged() > 0) {
             self.watch.notify_one();
         }
-        if self.waiting.borrow().len() * 2 <= self.limits.max_waiting {
+        if self.waiting.borrow().len() * 2 <= self.limits.get().max_waiting {
             self.room.notify_waiters();
         }
     }
 
     fn least_loaded(&self) -> Option<Rc<Link<M, R>>> {
         let links = self.links.borrow();
-        let with_room = links.iter().filter(|link| link.has_room(self.limits.max_unacknowledged));
+        let with_room = links.iter().filter(|link| link.has_room(self.limits.get().max_unacknowledged));
         let chosen = with_room.min_by_key(|link| link.load()).cloned()?;
         chosen.take_turn(self.turns.replace(self.turns.get() + 1));
         Some(chosen)
@@ -269,7 +276,7 @@ impl<M: Message, R: Message> Shared<M, R> {
 
     fn send_frame(&self, link: &Rc<Link<M, R>>) {
         let mut frame = self.frame.borrow_mut();
-        let too_large = link.send(&mut frame, &mut self.waiting.borrow_mut(), self.limits.max_unacknowledged);
+        let too_large = link.send(&mut frame, &mut self.waiting.borrow_mut(), self.limits.get().max_unacknowledged);
         drop(frame);
         if let Some(item) = too_large {
             self.give_up(item, Undelivered::TooLarge);

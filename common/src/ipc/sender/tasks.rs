@@ -40,7 +40,7 @@ fn expire<M: Message, R: Message>(shared: &Shared<M, R>) {
     loop {
         let mut waiting = shared.waiting.borrow_mut();
         match waiting.front() {
-            Some(item) if item.queued.elapsed() > shared.limits.wait_deadline => {}
+            Some(item) if item.queued.elapsed() > shared.limits.get().wait_deadline => {}
             _ => return,
         }
         let Some(item) = waiting.pop_front() else { return };
@@ -50,7 +50,7 @@ fn expire<M: Message, R: Message>(shared: &Shared<M, R>) {
 }
 
 fn give_up_silent<M: Message, R: Message>(shared: &Shared<M, R>) {
-    let late = |sent: Instant| sent.elapsed() > shared.limits.answer_deadline;
+    let late = |sent: Instant| sent.elapsed() > shared.limits.get().answer_deadline;
     let links: Vec<_> = shared.links.borrow().iter().filter(|link| link.oldest().is_some_and(late)).cloned().collect();
     for link in links {
         // From here on it can acknowledge nothing more; what it said before this still counts.

@@ -23,6 +23,7 @@ use tokio_rustls::client::TlsStream;
 use accept_any::AcceptAny;
 
 /// Shakes hands with the servers of one pool.
+#[derive(Clone)]
 pub struct BackendTls {
     connector: TlsConnector,
     /// Instead of the server's host.

@@ -119,11 +119,16 @@ async fn ask(resolver: &Resolver, host: &str, purpose: Purpose, within: u64) -> 
 #[test]
 fn families_take_turns_and_ipv6_begins() {
     assert_eq!(
-        interleave(&ips(&["1.1.1.1", "1.1.1.2", "1.1.1.3", "::1", "::2"])),
+        interleave(&ips(&["1.1.1.1", "1.1.1.2", "1.1.1.3", "::1", "::2"]), 0),
         ips(&["::1", "1.1.1.1", "::2", "1.1.1.2", "1.1.1.3"])
     );
-    assert_eq!(interleave(&ips(&["1.1.1.1", "1.1.1.2"])), ips(&["1.1.1.1", "1.1.1.2"]));
-    assert!(interleave(&[]).is_empty());
+    assert_eq!(
+        interleave(&ips(&["1.1.1.1", "1.1.1.2", "1.1.1.3", "::1", "::2"]), 4),
+        ips(&["::1", "1.1.1.2", "::2", "1.1.1.3", "1.1.1.1"]),
+        "each family begins elsewhere"
+    );
+    assert_eq!(interleave(&ips(&["1.1.1.1", "1.1.1.2"]), 0), ips(&["1.1.1.1", "1.1.1.2"]));
+    assert!(interleave(&[], 7).is_empty());
 }
 
 #[test]
@@ -238,6 +243,28 @@ async fn search_domains_are_for_our_own_names_only() {
     let resolver = Resolver::new(Resolver::dns(config, ResolverOpts::default()), "");
     assert_eq!(ask(&resolver, "db", Purpose::Backend, 3_000).await.unwrap(), ["10.0.0.9:443".parse().unwrap()]);
     assert!(matches!(ask(&resolver, "db", Purpose::Destination, 3_000).await, Err(ResolveError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn connections_to_a_backend_spread_over_its_addresses() {
+    let server = server(|_, kind| match kind {
+        A => Reply::Addresses(ips(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]), 60),
+        _ => Reply::Empty,
+    })
+    .await;
+    let resolver = Resolver::with_servers(&[server.address], "");
+    let mut firsts = std::collections::BTreeMap::new();
+    for _ in 0..300 {
+        let addresses = ask(&resolver, "many.test", Purpose::Backend, 3_000).await.unwrap();
+        assert_eq!(addresses.len(), 3);
+        *firsts.entry(addresses[0]).or_insert(0) += 1;
+    }
+    assert!(firsts.len() == 3 && firsts.values().all(|count| *count > 50), "{firsts:?}");
+    let mut outward = Vec::new();
+    for _ in 0..5 {
+        outward.push(ask(&resolver, "many.test", Purpose::Destination, 3_000).await.unwrap());
+    }
+    assert!(outward.windows(2).all(|pair| pair[0] == pair[1]), "other destinations keep the order of the answer");
 }
 
 #[tokio::test]

@@ -57,6 +57,10 @@ pub(super) struct Connection<B> {
     upload: Upload<B>,
     reading: Reading,
     keep_alive: bool,
+    /// Something of the present answer was given away since the reader last had to wait, and may not have been written yet.
+    unwritten: bool,
+    /// The answer broke off, which is told with the next poll.
+    broken: Option<SendError>,
     response_head: usize,
     pub(super) watched: Rc<Watched>,
     /// Clock moment of its birth, and of its last return to the idle list.
@@ -82,6 +86,8 @@ where
             upload: Upload::new(),
             reading: Reading::Done,
             keep_alive: true,
+            unwritten: false,
+            broken: None,
             response_head: limits.response_head,
             watched,
             born: now,
@@ -221,6 +227,7 @@ where
         let asked_to_close = parts.headers.get(http::header::CONNECTION).is_some_and(|value| value == "close");
         self.keep_alive &= head.keep_alive && !asked_to_close;
         self.reading = Reading::from(head.body);
+        self.unwritten = false;
         if let Some(left) = self.reading.left() {
             self.step = usize::try_from(left).unwrap_or(MOST_READ).clamp(LEAST_READ, MOST_READ);
         }
@@ -228,14 +235,29 @@ where
     }
 
     /// The next frame of the answer's body; the request's body goes on being sent meanwhile.
+    ///
+    /// hyper's server throws away what it has not written yet when a body fails. A client that has been sent nothing would take that for a
+    /// connection closed while idle, and ask again; so an error waits until what came before it could be written.
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         match self.poll_piece(cx) {
             Poll::Pending if self.watched.expired() => Poll::Ready(Some(Err(SendError::Stalled))),
             Poll::Pending => {
+                self.unwritten = false;
                 self.watched.wakes(cx.waker());
                 Poll::Pending
             }
-            ready => ready,
+            Poll::Ready(Some(Err(error))) if self.unwritten => {
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            ready => {
+                self.unwritten = true;
+                ready
+            }
         }
     }
 

@@ -120,8 +120,7 @@ where
     for left in (0..TRIES).rev() {
         let (seat, reused) = match slot.fleet.seat(slot, h2, avoid.as_ref()).await {
             Ok(found) => found,
-            // After a second try a byte of it may have been sent before.
-            Err(error) => return Err(unanswered(error, (!second_try).then(|| request.into_parts()))),
+            Err(error) => return Err(unanswered(error, Some(request.into_parts()))),
         };
         if reused {
             add(&counters.reused);
@@ -130,21 +129,24 @@ where
         if *request.method() == Method::CONNECT && !link.extended_connect().await {
             return Err(unanswered(SendError::Protocol("it does not take WebSocket over HTTP/2 (RFC 8441)"), None));
         }
-        let copy = (reused && !second_try).then(|| copy_of(&request)).flatten();
+        let copy = copy_of(&request);
         let deadlined = Deadlined::new(&slot.shared);
         let (error, unsent) = match exchange(seat, slot.endpoint(), request, deadlined, h2.secure).await {
             Ok(response) => return answered(response).await,
             Err(Failed { error, unsent: Some(unsent) }) => (error, unsent),
             Err(Failed { error, unsent: None }) => match copy {
-                Some(copy) if connection_ended(&error) => {
+                Some(copy) if connection_ended(&error) && reused && !second_try => {
                     second_try = true;
                     (error, copy)
+                }
+                Some(copy) if connection_ended(&error) || matches!(error, SendError::FirstByte) => {
+                    return Err(unanswered(error, Some(copy.into_parts())));
                 }
                 _ => return Err(unanswered(error, None)),
             },
         };
         if left == 0 {
-            return Err(unanswered(error, (!second_try).then(|| unsent.into_parts())));
+            return Err(unanswered(error, Some(unsent.into_parts())));
         }
         add(&counters.retried);
         (request, avoid) = (unsent, Some(link));

@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub struct HttpRoute {
     /// Unique; appears in logs.
     pub name: Arc<str>,
+    /// Where it stands in the file, counted from 1.
+    pub line: u32,
     /// Names in the authority; empty: any.
     pub hosts: Vec<NamePattern>,
     /// Normalised paths; empty: any.

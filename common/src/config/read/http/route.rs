@@ -23,6 +23,7 @@ pub(in crate::config) fn route(section: &Section<'_>) -> Option<HttpRouteDraft> 
     let (name, pool) = (name?, pool?);
     let route = HttpRoute {
         name: name.value,
+        line: u32::try_from(section.ledger.line_of(&section.span)).unwrap_or(u32::MAX),
         hosts: values(hosts),
         paths: values(paths),
         pool: pool.value,

@@ -1,0 +1,223 @@
+//! Keys of `[[pool]]` that say how servers are chosen, watched, limited and tried again.
+
+use super::super::*;
+
+const ANY_NUMBER: &str = "any number";
+
+pub(in crate::config::reference) const KEYS: &[Key] = &[
+    key(
+        "pool.balance",
+        Kind::Choice(&["round-robin", "least-connections", "two-choices", "hash"]),
+        value("\"round-robin\""),
+        "How a server is chosen.",
+        "`least-connections`: the fewest requests under way for its weight. `two-choices`: the better of two at random, which does not make \
+         all instances run after the same idle server. `hash`: the same key (`hash_on`) meets the same server; when a server goes, only \
+         its own keys move, and they come back with it. All follow the weights. Each instance of http-filter counts for itself.",
+    ),
+    key(
+        "pool.hash_on",
+        Kind::Text("`\"client\"`, `\"header:NAME\"` or `\"cookie:NAME\"`"),
+        value("\"client\""),
+        "The key of `balance = \"hash\"`.",
+        "Requests without that header or cookie take turns. Passthrough can only use `client`.",
+    ),
+    key(
+        "pool.hash_balance_factor",
+        integer_or_zero(100, 10_000, "any share"),
+        value("0"),
+        "Percent of its fair share of requests under way that a server may have before further keys go to their second choice.",
+        "125 keeps a key that everybody asks for from overloading its server.",
+    ),
+    key(
+        "pool.eject_after",
+        integer_or_zero(1, 1000, "never"),
+        value("3"),
+        "A server is left out after so many failures in a row.",
+        "When every server is left out, all of them are tried again.",
+    ),
+    key(
+        "pool.eject_for",
+        duration(100, HOUR),
+        value("\"10s\""),
+        "How long a server is left out.",
+        "Twice as long each further time until it has worked again, 5 minutes at most (or `eject_for`, if that is longer).",
+    ),
+    key(
+        "pool.eject_on",
+        Kind::List { of: "`\"connect\"`, `\"timeout\"`, `\"error\"`, `\"5xx\"`", single: true, empty: false },
+        value("[\"connect\", \"timeout\", \"error\"]"),
+        "What counts as a failure.",
+        "`connect`: no connection. `timeout`: no answer in time. `error`: the connection closed before the answer, or what came is not HTTP. \
+         `5xx`: an answer with such a status. Passthrough only knows `connect`.",
+    ),
+    key(
+        "pool.max_ejected",
+        integer(1, 100),
+        value("100"),
+        "Percent of the servers that may be left out for their failures at a time, but always one.",
+        "Lower it together with `eject_on = [\"5xx\"]`, so that a mistake that all servers share does not leave everything to the last one.",
+    ),
+    key(
+        "pool.panic_below",
+        integer(0, 100),
+        value("0"),
+        "With less than this percentage of the servers healthy, all are used: a few would only break down under the load.",
+        "0: only when none is healthy. 50 is a good value for pools of ten and more. Servers being drained count neither way.",
+    ),
+    key(
+        "pool.slow_start",
+        Kind::Duration(Bounds { min: 100, max: HOUR, zero: Some("at once") }),
+        value("\"0s\""),
+        "A server that comes back gets a tenth of its share at first, and all of it after this time.",
+        "",
+    ),
+    key(
+        "pool.max_connections",
+        integer_or_zero(1, MANY, ANY_NUMBER),
+        value("0"),
+        "Requests (or passed connections) under way in the whole pool, per instance; more wait in the queue.",
+        "Passthrough has no queue and closes what is more.",
+    ),
+    key(
+        "pool.max_connections_per_server",
+        integer_or_zero(1, MANY, ANY_NUMBER),
+        value("0"),
+        "The same for each server.",
+        "",
+    ),
+    key(
+        "pool.queue",
+        integer(0, 100_000),
+        value("1000"),
+        "Requests that may wait for a free server, in the order in which they came; one more is a 503.",
+        "Only used with `max_connections` or `max_connections_per_server`.",
+    ),
+    key(
+        "pool.queue_deadline",
+        duration(10, 5 * MINUTE),
+        value("\"5s\""),
+        "How long a request waits; then it is a 503 with `Retry-After`.",
+        "",
+    ),
+    key(
+        "pool.max_retries",
+        integer(0, 10),
+        Preset::Absent("as `http-filter.max_retries`"),
+        "How many further servers one request may be sent to.",
+        "",
+    ),
+    key(
+        "pool.retry_on",
+        Kind::List { of: "`\"connect\"`, `\"closed\"`, `\"timeout\"`", single: true, empty: true },
+        value("[\"connect\", \"closed\"]"),
+        "After what a request is sent to another server.",
+        "`connect`: nothing was sent, so any request. `closed`, `timeout`: it was sent and nothing came back, so only requests that may be \
+         repeated (GET, HEAD, OPTIONS, PUT, DELETE, TRACE, without body). Never after the first byte of an answer.",
+    ),
+    key(
+        "pool.retry_budget",
+        integer(0, 100),
+        value("20"),
+        "Percent of the requests that may be sent to another server, so that retries never multiply an outage.",
+        "",
+    ),
+    key("pool.retry_min", integer(0, 100_000), value("10"), "Retries a second that the budget allows in any case.", ""),
+    key(
+        "pool.health",
+        Kind::Table,
+        Preset::Absent("servers are only judged by what they do with requests"),
+        "Active health checks: each server is asked, and left out while it does not answer well.",
+        "Each instance checks for itself, over connections that passthrough-relay makes. For passthrough it only connects.",
+    ),
+    key(
+        "pool.health.check",
+        Kind::Choice(&["http", "connect"]),
+        value("\"http\""),
+        "A whole request, or only whether a connection is taken.",
+        "",
+    ),
+    key("pool.health.method", Kind::Choice(&["GET", "HEAD"]), value("\"GET\""), "Method of the request.", ""),
+    key(
+        "pool.health.path",
+        Kind::Text("path, with query if wanted, that begins with `/`"),
+        value("\"/\""),
+        "Target of the request.",
+        "",
+    ),
+    key(
+        "pool.health.host",
+        Kind::Text("host, with port if wanted"),
+        Preset::Absent("the server's address"),
+        "`Host` of the request.",
+        "",
+    ),
+    key(
+        "pool.health.statuses",
+        Kind::List { of: "status or range (`200`, `\"200-399\"`)", single: true, empty: false },
+        value("[\"200-399\"]"),
+        "Statuses of a healthy server.",
+        "",
+    ),
+    key(
+        "pool.health.interval",
+        duration(100, HOUR),
+        value("\"5s\""),
+        "Time between two checks of a server, moved by up to a tenth at random.",
+        "",
+    ),
+    key(
+        "pool.health.timeout",
+        duration(10, 5 * MINUTE),
+        value("\"2s\""),
+        "Time for one check, connecting included.",
+        "",
+    ),
+    key("pool.health.rise", integer(1, 100), value("2"), "Good checks in a row that bring a server back.", ""),
+    key("pool.health.fall", integer(1, 100), value("3"), "Bad checks in a row that take a server out.", ""),
+    key(
+        "pool.health.start",
+        Kind::Choice(&["up", "down"]),
+        value("\"up\""),
+        "What a server counts as before its first check.",
+        "With `down`, one good check is enough.",
+    ),
+    key(
+        "pool.sticky",
+        Kind::Table,
+        Preset::Absent("clients have no server of their own"),
+        "A cookie keeps a client with its server while that is healthy (http-filter).",
+        "It is HttpOnly, says nothing about the server to anyone without the key, and cannot be made up. One that is not ours, or of a server \
+         that is gone, is ignored and replaced. The server does not see it.",
+    ),
+    key("pool.sticky.cookie", Kind::Text("name of a cookie"), Preset::Required, "Name of the cookie.", ""),
+    key(
+        "pool.sticky.key",
+        Kind::Text("path of a file with at least 32 bytes"),
+        Preset::Absent("a random key of this start of this instance"),
+        "The key that cookies are made with.",
+        "Without it clients lose their server when http-filter starts anew, and several instances (or machines) do not know each other's \
+         cookies: name a file when there are several, the same one for all.",
+    ),
+    key("pool.sticky.path", Kind::Text("path that begins with `/`"), value("\"/\""), "`Path` of the cookie.", ""),
+    key(
+        "pool.sticky.max_age",
+        duration(SECOND, 400 * DAY),
+        Preset::Absent("until the browser closes"),
+        "`Max-Age` of the cookie.",
+        "",
+    ),
+    key(
+        "pool.sticky.same_site",
+        Kind::Choice(&["strict", "lax", "none"]),
+        value("\"lax\""),
+        "`SameSite` of the cookie.",
+        "Browsers take `none` only together with `Secure`.",
+    ),
+    key(
+        "pool.sticky.secure",
+        Kind::Choice(&["auto", "always"]),
+        value("\"auto\""),
+        "When the cookie is `Secure`: where the client came over TLS, or always (TLS ends before us).",
+        "",
+    ),
+];

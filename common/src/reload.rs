@@ -1,0 +1,258 @@
+//! A process takes another configuration: in two steps, so that either every process of Bulkhead takes it or none.
+//!
+//! *Prepare*: the text and the contents of the files come in a sealed memory file; they are read, judged as a whole, compared
+//! with what cannot change without a restart, and judged by the component itself, which builds everything that it needs and
+//! keeps it aside. *Commit*: what was kept aside takes the place of the old, in one turn of the event loop. Nothing of what
+//! can go wrong is left for the second step.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::config::archive::{Archive, MAX_ARCHIVE};
+use crate::config::{self, Config, Files, restart};
+use crate::ipc::sealed;
+use crate::process::Process;
+
+/// Puts what was prepared in the place of the old. Cannot fail.
+pub type Commit = Box<dyn FnOnce()>;
+type Prepare = dyn Fn(&Config, &Files) -> Result<Commit, Vec<String>>;
+
+/// How long something prepared waits for its commit.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Most bytes of complaints that fit into an answer with room to spare, and of one of them.
+const MAX_COMPLAINTS: usize = 48 * 1024;
+const MAX_COMPLAINT: usize = 8 * 1024;
+
+/// What a process works with, and what it may work with next.
+pub struct Reloader {
+    process: Process,
+    current: RefCell<Rc<Config>>,
+    file_name: RefCell<String>,
+    digest: RefCell<String>,
+    component: RefCell<Option<Box<Prepare>>>,
+    prepared: RefCell<Option<Prepared>>,
+    reloads: Cell<u64>,
+}
+
+struct Prepared {
+    generation: u64,
+    file_name: String,
+    digest: String,
+    config: Rc<Config>,
+    commit: Commit,
+}
+
+impl std::fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reloader").field("process", &self.process).finish_non_exhaustive()
+    }
+}
+
+impl Reloader {
+    /// Of a process that began with this configuration, of a file and a text with this [`config::digest`].
+    pub fn new(process: Process, config: Config, file_name: String, digest: String) -> Rc<Self> {
+        Rc::new(Self {
+            process,
+            current: RefCell::new(Rc::new(config)),
+            file_name: RefCell::new(file_name),
+            digest: RefCell::new(digest),
+            component: RefCell::default(),
+            prepared: RefCell::default(),
+            reloads: Cell::new(0),
+        })
+    }
+
+    /// From now on `prepare` judges what comes and builds what will replace the present state.
+    pub fn answer_with(&self, prepare: impl Fn(&Config, &Files) -> Result<Commit, Vec<String>> + 'static) {
+        *self.component.borrow_mut() = Some(Box::new(prepare));
+    }
+
+    /// The configuration at work.
+    #[must_use]
+    pub fn config(&self) -> Rc<Config> {
+        Rc::clone(&self.current.borrow())
+    }
+
+    /// The file that it came from, as it was named.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        self.file_name.borrow().clone()
+    }
+
+    /// The digest of its text.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.digest.borrow().clone()
+    }
+
+    /// How often it was replaced.
+    #[must_use]
+    pub fn reloads(&self) -> u64 {
+        self.reloads.get()
+    }
+
+    /// The first step. What an earlier one prepared is dropped. Call inside the runtime.
+    ///
+    /// # Errors
+    /// Everything that speaks against the new configuration; the present one stays.
+    pub fn prepare(self: &Rc<Self>, generation: u64, memory: Option<OwnedFd>) -> Result<(), Vec<Box<str>>> {
+        self.prepared.borrow_mut().take();
+        let prepared = self.build(generation, memory).map_err(|complaints| {
+            tracing::warn!("a new configuration was refused, the old one stays: {}", complaints.join("; "));
+            shorten(complaints)
+        })?;
+        *self.prepared.borrow_mut() = Some(prepared);
+        let reloader = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(PATIENCE).await;
+            reloader.abort(generation);
+        });
+        Ok(())
+    }
+
+    fn build(&self, generation: u64, memory: Option<OwnedFd>) -> Result<Prepared, Vec<String>> {
+        let one = |error: &dyn std::fmt::Display| vec![error.to_string()];
+        let component = self.component.borrow();
+        let Some(component) = &*component else { return Err(one(&"it is still starting: try again")) };
+        let memory = memory.ok_or_else(|| one(&"nothing was handed over"))?;
+        let bytes = sealed::read(memory, MAX_ARCHIVE).map_err(|error| one(&error))?;
+        let archive = Archive::decode(&bytes).map_err(|error| one(&error))?;
+        drop(bytes);
+        let (config, _) = archive.parse().map_err(|errors| one(&errors))?;
+        let fixed = restart::needs_restart(&self.current.borrow(), &config);
+        if !fixed.is_empty() {
+            return Err(vec![format!(
+                "a reload cannot change {}: restart Bulkhead for that, or take it back and reload the rest",
+                fixed.join(", ")
+            )]);
+        }
+        let commit = component(&config, &archive.files)?;
+        let digest = config::digest(&archive.text);
+        Ok(Prepared { generation, digest, file_name: archive.file_name, config: Rc::new(config), commit })
+    }
+
+    /// The second step.
+    ///
+    /// # Errors
+    /// Nothing of this generation is prepared.
+    pub fn commit(&self, generation: u64) -> Result<(), Vec<Box<str>>> {
+        let ours = self.prepared.borrow_mut().take_if(|prepared| prepared.generation == generation);
+        let Some(prepared) = ours else {
+            return Err(vec!["nothing is prepared: another reload came between, or too much time has passed".into()]);
+        };
+        *self.current.borrow_mut() = prepared.config;
+        *self.file_name.borrow_mut() = prepared.file_name;
+        *self.digest.borrow_mut() = prepared.digest;
+        (prepared.commit)();
+        self.reloads.set(self.reloads.get() + 1);
+        tracing::info!(reloads = self.reloads.get(), "configuration reloaded");
+        Ok(())
+    }
+
+    /// Drops what was prepared, if it is this.
+    pub fn abort(&self, generation: u64) {
+        self.prepared.borrow_mut().take_if(|prepared| prepared.generation == generation);
+    }
+}
+
+/// Complaints that fit into one answer.
+fn shorten(complaints: Vec<String>) -> Vec<Box<str>> {
+    let (mut kept, mut bytes) = (Vec::new(), 0);
+    for mut complaint in complaints {
+        if complaint.len() > MAX_COMPLAINT {
+            complaint.truncate(complaint.floor_char_boundary(MAX_COMPLAINT));
+            complaint.push('…');
+        }
+        bytes += complaint.len();
+        if bytes > MAX_COMPLAINTS {
+            kept.push("… and more: `bulkhead check` shows all".into());
+            break;
+        }
+        kept.push(complaint.into());
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use super::*;
+    use std::path::Path;
+
+    const REST: &str = "[[forward-proxy.listen]]\nname = \"out\"\naddress = \"127.0.0.1:3128\"\n";
+
+    fn archive(text: &str) -> Option<OwnedFd> {
+        let text = format!("{text}{REST}");
+        let archive = Archive { file_name: "b.toml".into(), base: "/".into(), text, ..Archive::default() };
+        Some(sealed::seal("test", &archive.encode().unwrap()).unwrap())
+    }
+
+    fn in_runtime(test: impl Future<Output = ()>) {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build_local(tokio::runtime::LocalOptions::default()).unwrap().block_on(test);
+    }
+
+    fn reloader() -> (Rc<Reloader>, Rc<Cell<u32>>) {
+        let config = Config::parse(REST, "b.toml", Path::new("/")).unwrap().0;
+        let reloader = Reloader::new(Process::HttpFilter, config, String::new(), String::new());
+        let committed = Rc::new(Cell::new(0));
+        let count = Rc::clone(&committed);
+        reloader.answer_with(move |config, _| {
+            if config.log.access {
+                return Err(vec!["no log here".into()]);
+            }
+            let count = Rc::clone(&count);
+            Ok(Box::new(move || count.set(count.get() + 1)))
+        });
+        (reloader, committed)
+    }
+
+    #[test]
+    fn only_what_was_prepared_is_committed_and_only_once() {
+        in_runtime(async {
+            let (reloader, committed) = reloader();
+            reloader.prepare(1, archive("[log]\naccess = false\n")).unwrap();
+            assert!(reloader.commit(2).is_err());
+            reloader.commit(1).unwrap();
+            assert!(reloader.commit(1).is_err());
+            assert_eq!((committed.get(), reloader.reloads()), (1, 1));
+            assert!(!reloader.config().log.access);
+            reloader.prepare(3, archive("[log]\naccess = false\n")).unwrap();
+            reloader.prepare(4, archive("[log]\naccess = false\n")).unwrap();
+            assert!(reloader.commit(3).is_err(), "a later one has taken its place");
+            reloader.abort(4);
+            assert!(reloader.commit(4).is_err());
+            assert_eq!(committed.get(), 1);
+        });
+    }
+
+    #[test]
+    fn whatever_is_wrong_changes_nothing() {
+        in_runtime(async {
+            let (reloader, committed) = reloader();
+            let unfinished = Reloader::new(Process::HttpFilter, Config::default(), String::new(), String::new());
+            assert!(unfinished.prepare(1, archive("")).unwrap_err()[0].contains("still starting"));
+            for (text, part) in [
+                ("[log]\nacess = false\n", "acess"),
+                ("[log]\naccess = true\n", "no log here"),
+                ("[log]\naccess = false\nlevel = \"debug\"\n", "log.level"),
+                ("[log]\naccess = false\n[http-filter]\ninstances = 3\n", "http-filter.instances"),
+            ] {
+                let complaints = reloader.prepare(1, archive(text)).unwrap_err();
+                assert!(complaints.join(" ").contains(part), "{text}: {complaints:?}");
+                assert!(reloader.commit(1).is_err());
+            }
+            assert!(reloader.prepare(1, None).is_err());
+            assert_eq!((committed.get(), reloader.reloads()), (0, 0));
+        });
+    }
+
+    #[test]
+    fn complaints_fit_into_an_answer() {
+        let many = shorten((0..100).map(|_| "é".repeat(10_000)).collect());
+        assert!(many.iter().map(|one| one.len()).sum::<usize>() < crate::ipc::codec::MAX_FRAME - 4096);
+        assert!(many.last().unwrap().contains("and more"));
+    }
+}

@@ -1,0 +1,190 @@
+//! `bulkhead reload`: judges the file exactly as `bulkhead check` does, then gives every running process the text that was
+//! judged and the contents of its files. They cannot read either: their sandboxes are closed.
+//!
+//! Two steps, so that either all take it or none: everybody *prepares* (reads, judges, builds, keeps aside); only if nobody
+//! objects, everybody *commits*. What one process asks of another must be known there first, so the way out commits first
+//! and the way in last.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use common::config::archive::Archive;
+use common::config::{Config, Files};
+use common::ipc::messages::control::{Control, ControlReply};
+use common::ipc::sealed;
+use common::process::Process;
+
+use crate::ask::{Crew, Silence, Target, event_loop, one, one_with};
+use crate::check;
+use crate::say::{count, say, span};
+
+/// How long a process may take to judge and build: a thousand keys are read, nothing is asked of the network.
+const PREPARE: Duration = Duration::from_secs(30);
+/// How long it may take to put in place what is ready.
+const COMMIT: Duration = Duration::from_secs(5);
+
+/// Who commits after whom.
+const ORDER: [Process; 5] =
+    [Process::PassthroughRelay, Process::HttpFilter, Process::TlsTerminator, Process::ForwardProxy, Process::SniRouter];
+
+/// Gives the running processes the configuration as it is now.
+///
+/// # Errors
+/// What is wrong with the file, or which process refuses it and why. Nothing has changed then, unless the message says so.
+pub fn run(file: &Path) -> Result<(), String> {
+    let begun = Instant::now();
+    let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
+    let text = common::config::read_text(&file).map_err(|what| format!("error: {}: {what}", file.display()))?;
+    let (config, plan) = check::judge(&file)?;
+    if common::config::read_text(&file).as_ref() != Ok(&text) {
+        return Err(format!(
+            "error: {} was changed while it was judged; nothing was reloaded: try again",
+            file.display()
+        ));
+    }
+    let mut crew = Crew::of(&config, &plan)?;
+    let needed: Vec<(Process, u32)> = plan.instances().collect();
+    let mut left_over = Vec::new();
+    crew.targets.retain(|target| {
+        let wanted = needed.contains(&(target.process, target.instance)) || lives(target);
+        if !wanted {
+            left_over.push(name(target));
+        }
+        wanted
+    });
+    if !left_over.is_empty() {
+        eprintln!("warning: left alone because nobody is behind the socket: {}", left_over.join(", "));
+    }
+    let parcels = parcels(&crew, &file, &text, &config)?;
+    let generation = generation();
+    event_loop()?.block_on(async {
+        prepare(&crew, &parcels, generation).await?;
+        commit(&crew, generation).await
+    })?;
+    let processes = count(crew.targets.len(), "process works", "processes work");
+    say(&format!("reloaded: {}: {processes} with it, after {}", file.display(), span(begun.elapsed())));
+    Ok(())
+}
+
+fn name(target: &Target) -> String {
+    format!("{}@{}", target.process, target.instance)
+}
+
+/// Whether a process that the new configuration does not name is there: it will say why this cannot be reloaded.
+fn lives(target: &Target) -> bool {
+    let Ok(runtime) = event_loop() else { return true };
+    let asked = runtime.block_on(one(&target.socket, &Control::Status, COMMIT));
+    !matches!(asked, Err(Silence::Dead | Silence::NotRunning))
+}
+
+/// Tells one reload from another.
+fn generation() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or_default() ^ (u64::from(std::process::id()) << 40)
+}
+
+/// One sealed memory file per target: nobody gets the files of another process.
+fn parcels(crew: &Crew, file: &Path, text: &str, config: &Config) -> Result<Vec<OwnedFd>, String> {
+    let base = file.parent().unwrap_or(Path::new("/")).to_owned();
+    let encode = |process: Process| {
+        let files = Files::read(&config.files, process).map_err(|errors| errors.join("\n"))?;
+        let file_name = file.display().to_string();
+        let archive = Archive { file_name, base: base.clone(), text: text.to_owned(), files };
+        archive.encode().map_err(|error| format!("error: {error}"))
+    };
+    let mut contents: BTreeMap<Process, Vec<u8>> = BTreeMap::new();
+    let mut parcels = Vec::new();
+    for target in &crew.targets {
+        let bytes = match contents.entry(target.process) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(encode(target.process)?),
+        };
+        let parcel = sealed::seal("bulkhead-reload", bytes);
+        parcels.push(parcel.map_err(|error| format!("error: cannot make a memory file: {error}"))?);
+    }
+    Ok(parcels)
+}
+
+/// The first step, for all at once. If one refuses, the others drop what they have prepared.
+async fn prepare(crew: &Crew, parcels: &[OwnedFd], generation: u64) -> Result<(), String> {
+    let mut asked = Vec::new();
+    for (target, parcel) in crew.targets.iter().cloned().zip(parcels) {
+        let parcel = parcel.try_clone().map_err(|error| format!("error: {error}"))?;
+        asked.push(tokio::task::spawn_local(async move {
+            let question = Control::Prepare { generation };
+            let answer = one_with(&target.socket, &question, &[parcel.as_fd()], PREPARE).await;
+            (name(&target), complaints(answer))
+        }));
+    }
+    // The same complaint of several processes is said once.
+    let mut refusals: Vec<(String, Vec<String>)> = Vec::new();
+    for task in asked {
+        let (name, complaints) = task.await.map_err(|error| format!("error: asking a process failed: {error}"))?;
+        for complaint in complaints {
+            match refusals.iter_mut().find(|(known, _)| *known == complaint) {
+                Some((_, names)) => names.push(name.clone()),
+                None => refusals.push((complaint, vec![name.clone()])),
+            }
+        }
+    }
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let aborts = crew.targets.iter().cloned().map(|target| {
+        tokio::task::spawn_local(async move { drop(one(&target.socket, &Control::Abort { generation }, COMMIT).await) })
+    });
+    for abort in aborts.collect::<Vec<_>>() {
+        let _ = abort.await; // who cannot be told forgets by itself
+    }
+    let lines = refusals.iter().map(|(complaint, names)| format!("error: {}: {complaint}", names.join(", ")));
+    Err(format!("{}\nnothing was reloaded: every process works with what it had", lines.collect::<Vec<_>>().join("\n")))
+}
+
+/// The second step, one kind of process after the other.
+async fn commit(crew: &Crew, generation: u64) -> Result<(), String> {
+    let mut failed = Vec::new();
+    for process in ORDER {
+        for target in crew.targets.iter().filter(|target| target.process == process) {
+            let answer = one(&target.socket, &Control::Commit { generation }, COMMIT).await;
+            failed.extend(complaints(answer).into_iter().map(|why| format!("error: {}: {why}", name(target))));
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{}\nthe others have taken the new configuration. A process that has just died takes it when it starts again; \
+         otherwise reload once more",
+        failed.join("\n")
+    ))
+}
+
+fn complaints(answer: Result<ControlReply, Silence>) -> Vec<String> {
+    match answer {
+        Ok(ControlReply::Done) => Vec::new(),
+        Ok(ControlReply::Refused(why)) => why.into_iter().map(String::from).collect(),
+        Ok(_) => vec!["answered something else: another release?".to_owned()],
+        Err(silence) => vec![silence.to_string()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_place_in_the_order_receivers_first() {
+        for process in Process::ALL {
+            assert_eq!(ORDER.iter().filter(|other| **other == process).count(), 1, "{process}");
+        }
+        let place = |process| ORDER.iter().position(|other| *other == process);
+        for edge in common::wiring::EDGES {
+            if edge.receiver == Process::TlsTerminator || edge.receiver == Process::PassthroughRelay {
+                assert!(place(edge.receiver) < place(edge.sender), "{}", edge.name);
+            }
+        }
+    }
+}

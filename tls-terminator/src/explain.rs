@@ -1,0 +1,58 @@
+//! `bulkhead explain` at the handshake: which site, which certificate files, what ALPN comes to. Asks the table that handshakes
+//! ask; nothing is counted, and nothing of a key is told.
+
+use common::config::{Config, SiteAlpn, TlsVersion};
+use common::ipc::messages::explain::{Explain, Explained, Step, Then};
+
+use crate::receive::Generation;
+
+/// What would become of this handshake.
+#[must_use]
+pub fn explain(now: &Generation, config: &Config, question: &Explain) -> Explained {
+    let shown = question.server_name.as_deref().unwrap_or("no name");
+    let site = now.sites.site_for(question.server_name.as_deref()).and_then(|site| config.sites.get(site));
+    let Some(site) = site else {
+        let step = Step::new("site", format!("{shown}: no site has this name: alert unrecognized_name"));
+        return Explained::ends(vec![step.refuses(true)]);
+    };
+    let names: Vec<&str> = site.names.iter().map(common::config::NamePattern::as_str).collect();
+    let mut step = Step::new("site", names.join(", ")).by("[[site]]", Some(site.line));
+    for files in &site.certificates {
+        step = step.fact("certificate", files.certificate.display().to_string());
+    }
+    let mut steps = vec![step];
+    if let Some(auth) = &site.client_auth {
+        let text = match auth.required {
+            true => "required; what follows is for a client that shows one in which no name stands",
+            false => "asked for; what follows is for a client that shows none",
+        };
+        let mut step = Step::new("certificate", text).by("site.client_auth", None);
+        for file in &auth.authorities {
+            step = step.fact("signed by", file.display().to_string());
+        }
+        steps.push(step);
+    }
+    let version = match &*question.tls_version {
+        "TLSv1.2" => TlsVersion::Tls12,
+        _ => TlsVersion::Tls13,
+    };
+    if version < config.tls_terminator.min_version {
+        let text = format!("{} is older than min_version: alert protocol_version", question.tls_version);
+        steps.push(Step::new("version", text).by("tls-terminator.min_version", None).refuses(true));
+        return Explained::ends(steps);
+    }
+    let offered = |own: &&SiteAlpn| question.alpn.iter().any(|protocol| **protocol == *own.as_str());
+    let agreed = site.alpn.iter().find(offered).map(|own| own.as_str());
+    // RFC 7301 section 3.2: nothing in common is fatal, nothing offered is not.
+    if agreed.is_none() && !question.alpn.is_empty() {
+        let ours: Vec<&str> = site.alpn.iter().map(|own| own.as_str()).collect();
+        let text = format!("nothing in common with {}: alert no_application_protocol", ours.join(", "));
+        steps.push(Step::new("protocol", text).refuses(true));
+        return Explained::ends(steps);
+    }
+    steps.push(Step::new(
+        "protocol",
+        format!("{}, {}", question.tls_version, agreed.unwrap_or("http/1.1 without ALPN")),
+    ));
+    Explained::goes_on(steps, Then::Filter(agreed.map(Into::into)))
+}
