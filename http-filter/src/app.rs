@@ -289,6 +289,9 @@ fn h2_budgets(filter: &HttpFilter) -> Budgets {
     })
 }
 
+/// How long an idle connection keeps its buffers.
+const REST: Duration = Duration::from_millis(100);
+
 fn deadlines(filter: &HttpFilter, opaque_idle: Duration) -> Deadlines {
     Deadlines {
         first_byte: filter.first_byte_deadline,
@@ -298,6 +301,7 @@ fn deadlines(filter: &HttpFilter, opaque_idle: Duration) -> Deadlines {
         body_bytes: at_rate(filter.min_body_rate, filter.body_idle_deadline),
         write_bytes: at_rate(filter.min_answer_rate, filter.body_idle_deadline),
         write: filter.body_idle_deadline,
+        rest: Some(REST),
         opaque_idle,
         ..Deadlines::default()
     }

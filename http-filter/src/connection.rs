@@ -4,9 +4,9 @@
 //! [`super::serve`], not by timers here.
 
 use std::cell::{Cell, RefCell};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use common::net::client_limit::{ClientLimit, Place};
 use common::observe::metrics::Held;
@@ -18,9 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 use super::app::{App, Instance};
-use super::pipeline;
 use super::receive::Client;
 use super::streams::Executor;
+use super::{pipeline, rest};
 
 /// What the requests of one connection share.
 pub struct Connection {
@@ -117,20 +117,43 @@ where
     });
 }
 
+/// Serves requests and, between them, rests: see [`rest`].
 async fn serve_h1<S>(instance: &Rc<Instance>, stream: S, connection: &Rc<Connection>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = Guarded::new(stream, instance.app().framing, Arc::clone(&connection.ledger));
-    let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
-    let serving = h1(&instance.app()).serve_connection(TokioIo::new(stream), service).with_upgrades();
-    let mut serving = pin!(serving);
-    tokio::select! {
-        biased;
-        result = &mut serving => return result,
-        () = instance.draining() => serving.as_mut().graceful_shutdown(),
+    let mut stream = Guarded::new(stream, instance.app().framing, Arc::clone(&connection.ledger));
+    let mut ahead = Vec::new();
+    loop {
+        let (lent, lender) = rest::lend(stream, ahead);
+        let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
+        let serving = h1(&instance.app()).serve_connection(TokioIo::new(lent), service).with_upgrades();
+        let mut serving = Box::pin(serving);
+        let until_rest = std::future::poll_fn(|cx| match serving.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if connection.ledger.may_rest() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        tokio::select! {
+            biased;
+            ended = until_rest => if let Some(result) = ended { return result },
+            () = instance.draining() => {
+                serving.as_mut().graceful_shutdown();
+                return serving.await;
+            }
+        }
+        let Some(mut resting) = lender.recall(serving) else { return Ok(()) };
+        ahead = tokio::select! {
+            biased;
+            first = rest::first_bytes(&mut resting) => first.unwrap_or_default(),
+            () = instance.draining() => return Ok(()),
+        };
+        if ahead.is_empty() {
+            return Ok(());
+        }
+        connection.ledger.resume();
+        stream = resting;
     }
-    serving.await
 }
 
 fn h1(app: &App) -> hyper::server::conn::http1::Builder {
@@ -150,8 +173,8 @@ where
 {
     let stream = Guarded::h2(stream, Arc::clone(&instance.app().h2_budgets), Arc::clone(&connection.ledger));
     let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
-    let serving = h2(instance, &instance.app()).serve_connection(TokioIo::new(stream), service);
-    let mut serving = pin!(serving);
+    // In a box, so that every connection's task is not as large as the largest.
+    let mut serving = Box::pin(h2(instance, &instance.app()).serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         biased;
         result = &mut serving => return result,
@@ -165,6 +188,8 @@ fn h2(instance: &Instance, app: &App) -> hyper::server::conn::http2::Builder<Exe
     let mut builder = hyper::server::conn::http2::Builder::new(Executor(Rc::clone(&instance.streams)));
     builder
         .max_concurrent_streams(app.config.max_streams)
+        // A page that is left at once resets all that it asked for; the guard counts the rest.
+        .max_pending_accept_reset_streams(usize::try_from(app.config.max_streams).ok())
         .max_header_list_size(u32::try_from(app.config.max_header_bytes).unwrap_or(u32::MAX))
         .max_send_buf_size(SEND_BUFFER)
         .initial_stream_window_size(STREAM_WINDOW)

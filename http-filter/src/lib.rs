@@ -19,6 +19,7 @@ pub mod observe;
 pub mod pipeline;
 pub mod receive;
 pub mod response;
+pub mod rest;
 pub mod route;
 pub mod sandbox;
 pub mod serve;

@@ -37,12 +37,22 @@ pub async fn run(
     let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
         Ok(answer) => response::pass_on(answer, exchange, journey),
         Err(refusal) if call => response::refuse_call(refusal, exchange, journey),
-        Err(refusal) => response::refuse(refusal, accept.as_ref(), exchange, journey),
+        Err(refusal) => response::refuse(name_violation(refusal, &connection), accept.as_ref(), exchange, journey),
     };
     if last && !connection.h2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answer)
+}
+
+/// A body that could not be read to its end because the guard stopped it is refused in the guard's words (408, or what was wrong).
+fn name_violation(refusal: Refusal, connection: &Connection) -> Refusal {
+    match connection.ledger.violation() {
+        Some(violation) if refusal.decision == "request" => {
+            Refusal::malformed(violation.status(), violation.text(), violation.label(), true)
+        }
+        _ => refusal,
+    }
 }
 
 async fn judge_and_serve(

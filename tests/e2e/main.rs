@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod access;
+mod attacks;
 mod backends_tls;
 mod bad_backends;
 mod client_certificates;

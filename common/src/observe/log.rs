@@ -28,7 +28,7 @@ pub fn start(tag: &str, log: &Log) {
     };
     let json = log.format == LogFormat::Json;
     output::start(tag, json, log);
-    let lines = Lines { style: Style::new(tag, json) };
+    let lines = Lines { style: Style::new(tag, json), libraries: level >= Level::DEBUG };
     let builder = tracing_subscriber::fmt().with_writer(ToOutput).with_max_level(level);
     let _ = builder.event_format(lines).try_init();
 }
@@ -42,7 +42,9 @@ struct Whole {
 
 impl io::Write for Whole {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        output::append(line, self.urgent);
+        if !line.is_empty() {
+            output::append(line, self.urgent);
+        }
         Ok(line.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -63,6 +65,8 @@ impl<'a> MakeWriter<'a> for ToOutput {
 
 struct Lines {
     style: Style,
+    /// Whether lines of libraries are written.
+    libraries: bool,
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -76,6 +80,10 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        // h2 warns of what any stranger can do as often as it likes; what matters of it we say and count ourselves.
+        if !self.libraries && event.metadata().target().starts_with("h2::") {
+            return Ok(());
+        }
         let mut message = Message(String::new());
         event.record(&mut message);
         let mut bytes = Vec::with_capacity(256);
@@ -147,7 +155,7 @@ mod tests {
         let writer = sink.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || writer.clone())
-            .event_format(Lines { style: Style::new("http-filter@1", json) })
+            .event_format(Lines { style: Style::new("http-filter@1", json), libraries: true })
             .finish();
         tracing::subscriber::with_default(subscriber, log);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()

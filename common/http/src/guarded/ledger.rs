@@ -85,6 +85,8 @@ pub struct Ledger {
     /// Bytes of body since `body_window`.
     body_bytes: AtomicU64,
     body_window: AtomicU64,
+    /// The connection has been idle for long enough to rest.
+    rest: AtomicBool,
     /// The writer waits for the client to take bytes.
     write_wanted: AtomicBool,
     /// Bytes taken since `write_window`.
@@ -116,6 +118,7 @@ impl Ledger {
             read_wanted: AtomicBool::new(false),
             body_bytes: AtomicU64::new(0),
             body_window: AtomicU64::new(now),
+            rest: AtomicBool::new(false),
             write_wanted: AtomicBool::new(false),
             write_bytes: AtomicU64::new(0),
             write_window: AtomicU64::new(now),
@@ -195,6 +198,25 @@ impl Ledger {
 
     pub(super) fn flooded(&self, flood: Flood) {
         let _ = self.flood.set(flood);
+    }
+
+    /// The connection has been idle for a while and nothing waits to be written: whatever serves it may be dropped until bytes come.
+    #[must_use]
+    pub fn may_rest(&self) -> bool {
+        self.rest.load(Relaxed) && self.is_idle() && !self.write_wanted.load(Relaxed)
+    }
+
+    /// The rest is over.
+    pub fn resume(&self) {
+        self.rest.store(false, Relaxed);
+    }
+
+    /// Tells the connection's task, once, that it may rest.
+    pub(super) fn let_rest(&self) {
+        if !self.rest.load(Relaxed) {
+            self.rest.store(true, Relaxed);
+            self.wake();
+        }
     }
 
     pub(super) fn pass_head(&self) {

@@ -28,6 +28,8 @@ pub struct Deadlines {
     pub write_bytes: u64,
     /// How long we wait for the client to close after a refusal.
     pub linger: Duration,
+    /// Idle time between requests after which [`Ledger::may_rest`] says so; `None`: never.
+    pub rest: Option<Duration>,
     /// Idle time of a tunnel or an HTTP/2 connection without open streams.
     pub opaque_idle: Duration,
 }
@@ -43,6 +45,7 @@ impl Default for Deadlines {
             write: Duration::from_secs(30),
             write_bytes: 1,
             linger: Duration::from_secs(2),
+            rest: None,
             opaque_idle: Duration::from_secs(300),
         }
     }
@@ -104,6 +107,8 @@ impl Watch {
             if let Some(missed) = judge(ledger, &deadlines, now) {
                 ledger.expire(missed);
                 expired += 1;
+            } else if deadlines.rest.is_some_and(|rest| has_rested(ledger, now, millis(rest))) {
+                ledger.let_rest();
             }
             true
         });
@@ -117,6 +122,11 @@ impl Watch {
             ledger.expire(Expired::Idle);
         }
     }
+}
+
+/// Nothing has happened for so many milliseconds, and nothing is under way.
+fn has_rested(ledger: &Ledger, now: u64, rest: u64) -> bool {
+    ledger.is_idle() && ledger.idle(now).is_some_and(|idle| idle >= rest)
 }
 
 /// Which deadline has this connection missed?
