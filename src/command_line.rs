@@ -1,6 +1,7 @@
 //! The verbs, read by hand. Pure: words in, an order or a complaint out.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::explain;
@@ -19,6 +20,8 @@ bulkhead: a reverse and forward proxy in five separate processes
   bulkhead reload [CONFIG]        give the running processes the configuration as it is now: all of them take it, or none
   bulkhead status [WHERE] [--figures] [--json]
                                   ask every running process how it is
+  bulkhead metrics [WHERE] [--listen ADDRESS]
+                                  the figures of every process as Prometheus reads them, once or on a port
   bulkhead drain POOL SERVER [WHERE] | undrain POOL SERVER [WHERE]
                                   give a server (HOST:PORT as configured) nothing new, or take that back
   bulkhead sandbox [WHERE]        which walls hold, and what happened when each process tried what it must not do
@@ -54,6 +57,17 @@ pub struct StatusOrder {
     pub json: bool,
 }
 
+/// `bulkhead metrics …`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsOrder {
+    /// Whom to ask.
+    pub place: Place,
+    /// `--listen ADDRESS`; without it an inherited socket or the configuration's address.
+    pub listen: Option<SocketAddr>,
+    /// Serve a port instead of printing once: `--listen ADDRESS`, or `--serve`, which `bulkhead up` says.
+    pub serve: bool,
+}
+
 /// `bulkhead drain POOL SERVER …` and `undrain`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrainOrder {
@@ -75,6 +89,7 @@ pub enum Verb {
     Check { config: PathBuf },
     Reload { config: PathBuf },
     Status(StatusOrder),
+    Metrics(MetricsOrder),
     Sandbox { place: Place },
     Drain(DrainOrder),
     Demo { words: Vec<OsString> },
@@ -105,6 +120,7 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
             let has = |flag| found.flags.contains(&flag);
             Ok(Verb::Status(StatusOrder { figures: has("--figures"), json: has("--json"), place: found.place() }))
         }
+        Some("metrics") => metrics(words),
         Some(name @ ("drain" | "undrain")) => {
             let mut named =
                 || words.next().map(|word| word.to_string_lossy().into_owned()).filter(|it| !it.starts_with('-'));
@@ -134,6 +150,29 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
         Some("version" | "--version" | "-V") => Ok(Verb::Version),
         _ => Err(format!("there is no verb `{}`", verb.to_string_lossy())),
     }
+}
+
+/// `--listen` is the one flag with a value; it is taken out before the others are sorted.
+fn metrics(words: impl Iterator<Item = OsString>) -> Result<Verb, String> {
+    let mut words: Vec<OsString> = words.collect();
+    let mut listen = None;
+    if let Some(at) = words.iter().position(|word| word == "--listen") {
+        let address = words.get(at + 1).map(|word| word.to_string_lossy().into_owned());
+        let address = address.ok_or("--listen needs an address after it, such as 127.0.0.1:9100")?;
+        let parsed: SocketAddr = address
+            .parse()
+            .map_err(|_| format!("`{address}` is not an address with a port, such as 127.0.0.1:9100"))?;
+        if !parsed.ip().is_loopback() {
+            return Err(format!(
+                "other machines can reach {address}; if they may, write it into [metrics] with allow_remote = true"
+            ));
+        }
+        listen = Some(parsed);
+        words.drain(at..at + 2);
+    }
+    let found = Found::among(words.into_iter(), &["--serve"])?;
+    let serve = listen.is_some() || found.flags.contains(&"--serve");
+    Ok(Verb::Metrics(MetricsOrder { place: found.place(), listen, serve }))
 }
 
 fn only_config(verb: &str, words: impl Iterator<Item = OsString>) -> Result<PathBuf, String> {
@@ -230,8 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_printed_or_served() {
+        let order = |line| match order(line) {
+            Ok(Verb::Metrics(order)) => order,
+            other => panic!("{other:?}"),
+        };
+        let printed = order("metrics a.toml");
+        assert_eq!((printed.place, printed.listen, printed.serve), (Place::Config("a.toml".into()), None, false));
+        let served = order("metrics --listen [::1]:9100 --runtime-dir /run/b");
+        assert_eq!((served.place, served.serve), (Place::RuntimeDir("/run/b".into()), true));
+        assert_eq!(served.listen, Some("[::1]:9100".parse().unwrap()));
+        assert!(order("metrics a.toml --serve").serve);
+    }
+
+    #[test]
     fn what_is_not_understood_is_named() {
         for (line, part) in [
+            ("metrics --listen", "needs an address"),
+            ("metrics --listen 9100", "`9100`"),
+            ("metrics --listen 0.0.0.0:9100", "allow_remote"),
             ("", "verb is missing"),
             ("upp a.toml", "`upp`"),
             ("up", "needs the path"),

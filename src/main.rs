@@ -9,6 +9,7 @@ mod command_line;
 mod demo;
 mod drain;
 mod explain;
+mod metrics;
 mod plan;
 mod reload;
 mod sandbox;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match verb {
         Verb::Up { config } => up::run(&config),
         Verb::Check { config } => check::run(&config),
+        Verb::Metrics(order) => metrics::run(&order),
         Verb::Reload { config } => reload::run(&config),
         Verb::Status(order) => status::run(&order),
         Verb::Drain(order) => drain::run(&order),

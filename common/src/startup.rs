@@ -20,6 +20,7 @@ use crate::ipc::peer::PeerCheck;
 use crate::ipc::receiver::{Arrival, Receiver, Replier, Verdict};
 use crate::net::listen_fds::{InheritError, Inherited};
 use crate::observe::metrics::Figures;
+use crate::observe::{output, page};
 use crate::pool_desk::{self, PoolDesk};
 use crate::process::Process;
 use crate::reload::{Commit, Reloader};
@@ -203,8 +204,17 @@ impl Context {
                 reloads: reloader.reloads(),
                 draining: self.is_stopping(),
                 sandboxed: self.inner.report.holds(),
-                figures: figures.read(),
+                figures: figures
+                    .read()
+                    .into_iter()
+                    .chain(output::figures().map(|(name, value)| (name.into(), value)))
+                    .collect(),
             })),
+            Control::Metrics => {
+                let text = page::render(&self.facts(), figures);
+                descriptors.into_iter().for_each(|stream| page::send(stream, text.clone()));
+                ControlReply::Done
+            }
             Control::Pools => {
                 let desk = self.inner.pools.borrow();
                 ControlReply::Pools(pool_desk::fitting(desk.as_ref().map(|desk| desk.pools()).unwrap_or_default()))
@@ -225,6 +235,16 @@ impl Context {
                 ControlReply::Done
             }
             Control::Explain(_) => ControlReply::Refused(Vec::new()), // answered elsewhere, because it may take time
+        }
+    }
+
+    fn facts(&self) -> page::Facts {
+        page::Facts {
+            process: self.inner.process,
+            instance: self.inner.instance,
+            uptime: self.inner.began.elapsed(),
+            draining: self.is_stopping(),
+            sandboxed: self.inner.report.holds(),
         }
     }
 
@@ -295,14 +315,16 @@ where
             }
         };
     }
-    crate::observe::log::start(format!("{process}@{}", arguments.instance), &config.log);
-    match begin(component, config, &arguments, open).and_then(|begun| live(begun, serve)) {
+    crate::observe::log::start(&format!("{process}@{}", arguments.instance), &config.log);
+    let code = match begin(component, config, &arguments, open).and_then(|begun| live(begun, serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("cannot serve: {error}");
             ExitCode::FAILURE
         }
-    }
+    };
+    output::finish();
+    code
 }
 
 /// The figures that `open` made, for the status answer.
@@ -331,6 +353,7 @@ fn begin<O>(
         SandboxMode::Strict => Mode::Strict,
     };
     let inherited = Inherited::from_environment()?;
+    output::open();
     let mut opening = Opening { config, instance, inherited, edges: Vec::new() };
     let control = opening.listeners(CONTROL)?.into_iter().next().ok_or(StartError::Missing(CONTROL.to_owned()))?;
     let opened = open(&mut opening)?;
@@ -410,6 +433,7 @@ where
     runtime.block_on(async {
         let Begun { opened, context, control, control_peers } = begun;
         stop_on_signals(&context)?;
+        tokio::task::spawn_local(output::tend());
         context.answer_control(control, Rc::new(opened.figures()), control_peers);
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         tracing::info!("serving");
@@ -481,7 +505,9 @@ impl Arguments {
 fn print(component: &Component, what: Printed) -> ExitCode {
     match what {
         Printed::Version => println!("{} {}", component.process, env!("CARGO_PKG_VERSION")),
-        Printed::Figures => component.figures.iter().for_each(|(name, help)| println!("{name}\t{help}")),
+        Printed::Figures => {
+            component.figures.iter().chain(output::TABLE).for_each(|(name, help)| println!("{name}\t{help}"));
+        }
     }
     ExitCode::SUCCESS
 }

@@ -5,7 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use common::observe::output;
+
 use crate::refuse::Refusal;
+
+/// Bytes of a method or destination that a line shows at most.
+const LONGEST: usize = 512;
 
 /// What is known of a request so far; written once, by [`Record::write`].
 #[derive(Debug)]
@@ -78,20 +83,19 @@ impl Record {
 
     /// Writes the line.
     pub fn write(&self) {
-        tracing::info!(
-            client = %self.client,
-            user = self.user.as_deref(),
-            method = %self.method,
-            destination = %self.destination,
-            decision = self.decision,
-            rule = %self.rule,
-            status = self.status,
-            decided_us = self.decided_us,
-            answered_us = self.answered_us,
-            total_us = self.elapsed(),
-            bytes = self.bytes,
-            "request"
-        );
+        output::access("request", |line| {
+            line.display("client", self.client);
+            line.maybe("user", self.user.as_deref());
+            line.cut("method", &self.method, LONGEST);
+            line.cut("destination", &self.destination, LONGEST);
+            line.text("decision", self.decision);
+            line.text("rule", &self.rule);
+            line.number("status", self.status.into());
+            line.number("decided_us", self.decided_us);
+            line.number("answered_us", self.answered_us);
+            line.number("total_us", self.elapsed());
+            line.number("bytes_out", self.bytes);
+        });
     }
 
     fn elapsed(&self) -> u64 {

@@ -27,6 +27,6 @@ common::figures! {
         password_checks_refused: "requests refused because too many passwords wait to be checked",
         wrong_passwords: "passwords that did not fit",
         throttled: "requests refused because their client tried too many wrong passwords",
-        lingering: "refused connections that are being told so",
+        lingering: "refused connections that are being told so now",
     }
 }

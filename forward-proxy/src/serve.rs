@@ -148,7 +148,7 @@ impl Proxy {
             warn_of_strangers(new, users);
         }
         let users = self.authenticator.prepare(users).map_err(|error| vec![format!("no random bytes: {error}")])?;
-        let (proxy, next) = (Rc::clone(self), Rc::new(Generation::new(new, policy, config.log.access)));
+        let (proxy, next) = (Rc::clone(self), Rc::new(Generation::new(new, policy, config.log.writes_access())));
         let new = new.clone();
         Ok(move || {
             users();
@@ -316,7 +316,8 @@ fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
 /// Accepts until told to stop, then finishes what is under way.
 pub async fn serve(opened: Opened, context: Context) {
     let Opened { config, policy, listeners, directory, authenticator, metrics } = opened;
-    let proxy = Proxy::start(&config.forward_proxy, policy, config.log.access, authenticator, directory, metrics);
+    let proxy =
+        Proxy::start(&config.forward_proxy, policy, config.log.writes_access(), authenticator, directory, metrics);
     context.on_explain({
         let proxy = Rc::clone(&proxy);
         move |question, config| std::future::ready(explain(&proxy, &config, &question))

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 
 use super::certified::Certified;
 use super::metrics::Metrics;
+use super::observe::settings::Settings;
 use super::response::compression::Compression;
 use super::response::error_page::ErrorPages;
 use super::rewriting::HeaderRules;
@@ -150,8 +151,8 @@ pub struct App {
     pub generation: u64,
     /// The process's section of the configuration.
     pub config: HttpFilter,
-    /// One line per request.
-    pub log: bool,
+    /// Log, request ids and traces.
+    pub observe: Settings,
     /// Limits of the strict reading.
     pub framing: Limits,
     /// What a client may do on an HTTP/2 connection.
@@ -221,7 +222,7 @@ impl App {
             underscores: underscores(filter.underscore_headers),
             forwarded: style(filter.forwarded),
             framing,
-            log: config.log.access,
+            observe: settings(config, files, relay, clock, metrics, previous)?,
             config: filter.clone(),
             metrics: metrics.clone(),
         })
@@ -249,6 +250,7 @@ impl App {
         rules_of_section("request_headers", &config.http_filter.request_headers)
             .and(ErrorPages::new(&config.http_filter.error_pages, &files).map(drop))
             .and(RequestLimits::new(&config.http_filter, None).map(drop))
+            .and_then(|()| super::observe::settings::check(config))
             .map_err(|error| vec![error])
     }
 
@@ -263,6 +265,25 @@ impl App {
     pub fn buffer_limit(&self) -> usize {
         (self.framing.head * 2).max(64 * 1024)
     }
+}
+
+#[cfg_attr(not(feature = "otlp"), allow(unused_variables, unused_mut))]
+fn settings(
+    config: &Config,
+    files: &Files,
+    relay: &Sender<Dial, Dialed>,
+    clock: &Clock,
+    metrics: &Metrics,
+    previous: Option<&App>,
+) -> Result<Settings, String> {
+    let previous = previous.map(|app| &app.observe);
+    let mut settings = Settings::new(config, metrics, previous)?;
+    #[cfg(feature = "otlp")]
+    {
+        let exporter = previous.and_then(|previous| previous.exporter.as_ref());
+        settings.exporter = crate::observe::otlp::Exporter::new(config, files, relay, clock, metrics, exporter)?;
+    }
+    Ok(settings)
 }
 
 fn style(choice: ForwardedHeaders) -> Style {

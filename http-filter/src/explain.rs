@@ -111,7 +111,7 @@ fn follow<'a>(
     let route = route::choose(app, &access_list::facts(connection, seen, parts, &fields), secure)?;
     let line = usize::try_from(route.line).ok();
     let step = Step::new("route", format!("to {}", route.leads_to(&route::pool_names(config)))).by(&route.name, line);
-    let values = plan::values(connection, seen, parts, route, secure);
+    let values = plan::values(connection, seen, parts, route, secure, None);
     match lead(app, route, seen.client, &parts.headers, &values) {
         Err(refusal) => {
             steps.push(step);

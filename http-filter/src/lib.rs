@@ -16,6 +16,7 @@ pub mod grpc;
 pub mod journey;
 pub mod metrics;
 pub mod normalise;
+pub mod observe;
 pub mod pipeline;
 pub mod receive;
 pub mod response;

@@ -4,7 +4,7 @@ use common_http::h2_guard::Flood;
 
 common::figures! {
     /// Figures of http-filter.
-    pub struct Metrics {
+    pub struct Metrics with labelled: super::observe::labelled::Labelled {
         connections: "client connections open now",
         connections_tls: "connections taken from tls-terminator",
         connections_plain: "connections taken from sni-router",
@@ -57,6 +57,9 @@ common::figures! {
         answers_3xx: "answers with a status from 300 to 399",
         answers_4xx: "answers with a status from 400 to 499",
         answers_5xx: "answers with a status from 500 to 599",
+        aborted: "requests whose client left before the last byte of its answer",
+        spans_sent: "spans that the collector took",
+        spans_dropped: "spans dropped because the queue was full or the collector refused them",
         bytes_in: "bytes of request bodies",
         bytes_out: "bytes of answer bodies",
     }

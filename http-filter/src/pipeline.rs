@@ -79,7 +79,9 @@ async fn judge_and_serve<'a>(
         Served::Here(answer) => return Ok(answer.map(Streamed::Own)),
     };
     let pool = judged.pool;
-    let (outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), judged)?;
+    journey.stage("upstream");
+    let (mut outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), judged)?;
+    journey.send_on(outgoing.request.headers_mut());
     let answer = upstream::send(app, pool, outgoing, journey).await?;
     upgrade::switch(app, connection, answer, switching, exchange, journey)
 }
@@ -114,14 +116,19 @@ fn judge<'a>(
     journey: &mut Journey,
 ) -> Result<Served<'a>, Refusal> {
     receive(app, connection, parts, exchange)?;
+    journey.stage("normalise");
     let seen = normalise::read(app, connection, parts)?;
-    journey.saw(&seen.target);
+    journey.saw(&seen);
     plan.saw(app, &seen.target.host);
+    journey.stage("access");
     access_list::judge(app, connection, &seen, parts, journey)?;
+    journey.stage("limits");
     rate_limit::judge(app, &Facts { connection, seen: &seen, parts }, journey)?;
+    journey.stage("route");
     let fields = Fields(&parts.headers);
     let route = route::choose(app, &access_list::facts(connection, &seen, parts, &fields), plan.is_secure())?;
-    let values = plan::values(connection, &seen, parts, route, plan.is_secure());
+    let id = journey.request_id();
+    let values = plan::values(connection, &seen, parts, route, plan.is_secure(), id.as_ref());
     plan.routed(app, route, &values);
     journey.routed(&route.name, None);
     let pool = match lead(app, route, seen.client, &parts.headers, &values)? {

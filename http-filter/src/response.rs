@@ -120,9 +120,9 @@ pub fn pass_on(
 ) -> Response<FilterBody> {
     let switching = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
     strip(answer.headers_mut(), Direction::Response, switching, Underscores::Keep);
-    journey.answered(answer.status());
+    journey.answered(answer.status(), answer.headers_mut());
     note(Event::Answered);
-    if let Some(page) = intercept(app, &answer, plan) {
+    if let Some(page) = intercept(app, &answer, plan, &journey) {
         journey.answered_here("error-page");
         answer = page;
     }
@@ -138,7 +138,7 @@ pub fn pass_on(
         // Both halves are joined elsewhere.
         Streamed::Switched => Source::Own(None),
     };
-    Response::from_parts(parts, FilterBody { source, journey, _exchange: exchange })
+    Response::from_parts(parts, FilterBody::new(source, exchange, journey))
 }
 
 /// Answers a request here.
@@ -151,7 +151,7 @@ pub fn refuse(
 ) -> Response<FilterBody> {
     journey.refused(&refusal);
     note(Event::Answered);
-    let mut response = said(app, &refusal, plan);
+    let mut response = journey.tell(|id| said(app, &refusal, plan, id));
     if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(SOON));
     }
@@ -159,14 +159,14 @@ pub fn refuse(
     journey.write_limits(response.headers_mut());
     let (mut parts, body) = response.into_parts();
     let source = Source::Own(Some(own(&mut parts, body, plan.head)));
-    Response::from_parts(parts, FilterBody { source, journey, _exchange: exchange })
+    Response::from_parts(parts, FilterBody::new(source, exchange, journey))
 }
 
 /// A refusal in words: a page of the configuration, or our own.
-fn said(app: &App, refusal: &Refusal, plan: &mut Plan<'_>) -> Response<Bytes> {
+fn said(app: &App, refusal: &Refusal, plan: &mut Plan<'_>, request_id: Option<&str>) -> Response<Bytes> {
     let (status, rule) = (refusal.status, refusal.rule.as_deref());
     if let Some(page) = app.error_pages.find(status, &plan.host, plan.accept.as_ref(), false) {
-        let mut response = Response::new(page.tell(&Story { status, reason: &refusal.reason, rule, request_id: None }));
+        let mut response = Response::new(page.tell(&Story { status, reason: &refusal.reason, rule, request_id }));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, page.content_type.clone());
@@ -179,12 +179,13 @@ fn said(app: &App, refusal: &Refusal, plan: &mut Plan<'_>) -> Response<Bytes> {
     let mut answer = OwnAnswer::new(status, &refusal.reason);
     answer.rule = rule;
     answer.close = refusal.close;
+    answer.request_id = request_id;
     let wants = plan.accept.take().map(|accept| HeaderMap::from_iter([(ACCEPT, accept)]));
     answer.respond(wants.as_ref())
 }
 
 /// The page that takes the place of a backend's error, with what its header says beside the body (`Retry-After`, `WWW-Authenticate`, …).
-fn intercept(app: &App, answer: &Answer, plan: &Plan<'_>) -> Option<Answer> {
+fn intercept(app: &App, answer: &Answer, plan: &Plan<'_>, journey: &Journey) -> Option<Answer> {
     let status = answer.status();
     if app.error_pages.is_empty() || status.as_u16() < 400 || !matches!(answer.body(), Streamed::Body(..)) {
         return None;
@@ -192,7 +193,10 @@ fn intercept(app: &App, answer: &Answer, plan: &Plan<'_>) -> Option<Answer> {
     let page = app.error_pages.find(status, &plan.host, plan.accept.as_ref(), true)?;
     app.metrics.error_pages.up();
     let reason = "The server behind this proxy answered with an error.";
-    let mut own = Response::new(Streamed::Own(page.tell(&Story { status, reason, rule: None, request_id: None })));
+    let id = journey.request_id();
+    let tell = |request_id: Option<&str>| page.tell(&Story { status, reason, rule: None, request_id });
+    let body = id.map_or_else(|| tell(None), |id| id.with(|id| tell(Some(id))));
+    let mut own = Response::new(Streamed::Own(body));
     *own.status_mut() = status;
     own.headers_mut().clone_from(answer.headers());
     for name in OF_THE_OLD_BODY {
@@ -216,6 +220,16 @@ fn own(parts: &mut Parts, body: Bytes, head: bool) -> Bytes {
     Bytes::new()
 }
 
+impl FilterBody {
+    fn new(source: Source, exchange: Exchange, journey: Journey) -> Self {
+        let mut body = Self { source, journey, _exchange: exchange };
+        if body.is_end_stream() {
+            body.journey.completed(); // nobody will ask for it
+        }
+        body
+    }
+}
+
 /// Answers a gRPC call here, in its own words.
 pub fn refuse_call(
     app: &App,
@@ -229,7 +243,7 @@ pub fn refuse_call(
     let mut response = grpc::answer(&refusal);
     plan.apply(app, response.headers_mut());
     journey.write_limits(response.headers_mut());
-    response.map(|()| FilterBody { source: Source::Own(None), journey, _exchange: exchange })
+    response.map(|()| FilterBody::new(Source::Own(None), exchange, journey))
 }
 
 impl Body for FilterBody {
@@ -249,9 +263,13 @@ impl Body for FilterBody {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 self.journey.wrote(bytes);
+                if self.is_end_stream() {
+                    self.journey.completed();
+                }
             }
             Poll::Ready(Some(Err(error))) => self.journey.broke(error),
-            Poll::Ready(None) | Poll::Pending => {}
+            Poll::Ready(None) => self.journey.completed(),
+            Poll::Pending => {}
         }
         polled
     }

@@ -101,6 +101,10 @@ pub async fn serve(opened: Opened, context: Context) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
+    let finished = async {
+        finished.await;
+        instance.app().observe.finish().await;
+    };
     if tokio::time::timeout(DRAIN, finished).await.is_err() {
         tracing::warn!("stopping with {} connections open", instance.metrics.connections.get());
     }

@@ -8,6 +8,7 @@
 
 mod backoff;
 mod children;
+mod metrics_page;
 mod port_owner;
 mod reload;
 mod runtime_dir;
@@ -26,6 +27,7 @@ use tokio::sync::Notify;
 use crate::check;
 use crate::say::{count, say, span};
 use children::{Keeper, Recipe};
+use metrics_page::MetricsPage;
 use runtime_dir::RuntimeDir;
 use signals::{Signals, Wish};
 use sockets::Sockets;
@@ -40,11 +42,12 @@ const READY_DEADLINE: Duration = Duration::from_secs(60);
 pub fn run(file: &Path) -> Result<(), String> {
     let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
     let (config, plan) = check::judge(&file)?;
-    common::observe::log::start("bulkhead".to_owned(), &config.log);
+    common::observe::log::start("bulkhead", &config.log);
     rustix::process::umask(Mode::from_raw_mode(0o077)); // what we make is for its owner alone; the processes inherit it
     raise_open_files();
     let mut home = RuntimeDir::claim(&config.bulkhead.runtime_dir)?;
     let sockets = Sockets::open(&plan, &mut home)?;
+    let page = config.metrics.listen.map(|address| MetricsPage::new(address, &file)).transpose()?;
     let recipes = children::recipes(&plan, &file, home.path(), &sockets)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -52,11 +55,16 @@ pub fn run(file: &Path) -> Result<(), String> {
         .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
     let listening = sockets.listening().join(", ");
     drop(sockets); // the recipes hold what the processes need
-    runtime.block_on(supervise(recipes, &listening, &file))
+    runtime.block_on(supervise(recipes, page, &listening, &file))
     // `home` goes last and takes the names of the sockets with it
 }
 
-async fn supervise(recipes: Vec<Recipe>, listening: &str, file: &Path) -> Result<(), String> {
+async fn supervise(
+    recipes: Vec<Recipe>,
+    page: Option<MetricsPage>,
+    listening: &str,
+    file: &Path,
+) -> Result<(), String> {
     let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
     let begun = Instant::now();
     let changed = Rc::new(Notify::new());
@@ -70,6 +78,7 @@ async fn supervise(recipes: Vec<Recipe>, listening: &str, file: &Path) -> Result
         }
     };
     if outcome.is_ok() {
+        let _page = page.map(MetricsPage::start); // it ends when this ends: the last figures are of a living house
         let many = count(keepers.len(), "process serves", "processes serve");
         say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
         let told = Rc::new(Notify::new());

@@ -24,6 +24,8 @@ mod hand_over;
 mod http_routes;
 mod launcher;
 mod limits;
+mod metrics;
+mod observe;
 mod passthrough;
 mod pools;
 mod rate_limits;

@@ -10,9 +10,46 @@ use crate::tree::root;
 const HEAD: &str = "\
 # Figures
 
-What each process counts. `bulkhead status --figures` shows the values, `bulkhead status --json` gives them to machines;
-counters only grow while a process lives, gauges (\"now\") go up and down. This page is written by a test from what the
+What each process counts. `bulkhead status --figures` shows the values, `bulkhead status --json` gives them to machines,
+`bulkhead metrics` and the port of `[metrics]` give them to Prometheus; counters only grow while a process lives, gauges
+(\"now\") go up and down. This page is written by a test from what the
 binaries say themselves (`sni-router --figures`); `BLESS=1 cargo test -p tests --test rules figures` writes it anew.
+
+## Names for Prometheus
+
+A figure is named `bulkhead_<process>_<figure>`, with `_` for `-`; a counter ends in `_total`. Each sample has the label
+`instance`. Labels hold names of the configuration, never what a client sent; of each kind of name at most 4096 are told
+apart, later ones are counted as `other`.
+
+Of every process, beside its table below:
+
+| name | meaning |
+| --- | --- |
+| `build_info` | 1; the label `version` is the release |
+| `uptime_seconds` | seconds since it began to serve |
+| `draining` | 1 while it finishes |
+| `sandboxed` | 1 if every layer of its sandbox holds |
+| `cpu_seconds` | processor time used (counter) |
+| `max_resident_bytes` | most memory that was resident at once |
+
+`bulkhead_up` (labels `process`, `instance`) is 1 for each process that answered.
+
+Of http-filter, with labels:
+
+| name | labels | meaning |
+| --- | --- | --- |
+| `route_requests` | `route`, `status` | requests by class of status: `1xx` to `5xx`, `none` if no answer was begun (counter) |
+| `route_bytes_in`, `route_bytes_out` | `route` | bytes of request and answer bodies (counters) |
+| `route_total_seconds` | `route` | histogram: from the head of a request to the last byte of its answer |
+| `route_first_byte_seconds` | `route` | histogram: from the head of a request to the head of its answer |
+| `server_requests` | `pool`, `server` | requests sent to a server, tries counted one by one (counter) |
+| `server_failures` | `pool`, `server` | of these, those that got no answer (counter) |
+| `server_active` | `pool`, `server` | of these, those being answered now |
+| `server_first_byte_seconds` | `pool`, `server` | histogram: from sending a request to the head of the answer |
+| `rule_refused` | `rule` | requests that a rule or limit refused (counter) |
+| `rule_observed` | `rule` | requests that a rule in observe mode would have refused (counter) |
+
+Buckets of all histograms, in seconds: 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30.
 ";
 
 fn page() -> String {

@@ -39,7 +39,7 @@ pub use text_pattern::TextPattern;
 
 use cross::Drafts;
 use ledger::Ledger;
-use read::{access, forward, general, http, pool, router, terminator};
+use read::{access, forward, general, http, log, metrics, pool, router, terminator};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -183,7 +183,8 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
     let http_routes = drafts.http_routes.iter().map(|draft| draft.route.clone()).collect();
     let mut config = Config {
         bulkhead: general::shared(&root.table("bulkhead")),
-        log: general::log(&root.table("log")),
+        log: log::log(&root.table("log")),
+        metrics: metrics::metrics(&root.table("metrics")),
         access: access::access(&root.table("access"), base),
         sni_router: router::sni_router(&root.table("sni-router")),
         routes: drafts.routes.iter().map(|draft| draft.route.clone()).collect(),

@@ -24,6 +24,9 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     differs("bulkhead.users", old.bulkhead.users != new.bulkhead.users);
     differs("log.level", old.log.level != new.log.level);
     differs("log.format", old.log.format != new.log.format);
+    differs("log.gather", old.log.gather != new.log.gather);
+    differs("log.buffer", old.log.buffer != new.log.buffer);
+    differs("metrics", old.metrics != new.metrics);
     differs("sni-router.instances", old.sni_router.instances != new.sni_router.instances);
     differs("passthrough-relay.instances", old.passthrough_relay.instances != new.passthrough_relay.instances);
     differs("passthrough-relay.splice_pipes", old.passthrough_relay.splice_pipes != new.passthrough_relay.splice_pipes);

@@ -1,20 +1,24 @@
-//! Log lines: one per event, on standard error, text or JSON, always tagged with the process and its instance.
+//! Log lines: one per event, on standard error ([`super::output`]), text or JSON, always tagged with the process and its instance.
 //!
-//! Bytes of strangers reach a line only as field values, and control characters are escaped there, so nobody can forge a
-//! line or colour a terminal.
+//! This file joins `tracing` to [`super::line`], which escapes what strangers send. Lines of requests do not come this way
+//! ([`super::output::access`]), because they must cost little; they look the same.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::io;
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::line::{Line, Style};
+use super::output;
+use super::stamp::Stamp;
 use crate::config::{Log, LogFormat, LogLevel};
 
-/// Starts logging; later calls change nothing.
-pub fn start(tag: String, log: &Log) {
+/// Starts logging; later calls change nothing but the limits of the buffer.
+pub fn start(tag: &str, log: &Log) {
     let level = match log.level {
         LogLevel::Error => Level::ERROR,
         LogLevel::Warn => Level::WARN,
@@ -22,14 +26,45 @@ pub fn start(tag: String, log: &Log) {
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
     };
-    let lines = Lines { tag, json: log.format == LogFormat::Json, libraries: level >= Level::DEBUG };
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
+    let json = log.format == LogFormat::Json;
+    output::start(tag, json, log);
+    let lines = Lines { style: Style::new(tag, json), libraries: level >= Level::DEBUG };
+    let builder = tracing_subscriber::fmt().with_writer(ToOutput).with_max_level(level);
     let _ = builder.event_format(lines).try_init();
 }
 
+/// Gives whole lines to the output; warnings and errors do not wait there.
+struct ToOutput;
+
+struct Whole {
+    urgent: bool,
+}
+
+impl io::Write for Whole {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if !line.is_empty() {
+            output::append(line, self.urgent);
+        }
+        Ok(line.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for ToOutput {
+    type Writer = Whole;
+
+    fn make_writer(&'a self) -> Whole {
+        Whole { urgent: true }
+    }
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Whole {
+        Whole { urgent: *meta.level() <= Level::WARN }
+    }
+}
+
 struct Lines {
-    tag: String,
-    json: bool,
+    style: Style,
     /// Whether lines of libraries are written.
     libraries: bool,
 }
@@ -49,105 +84,51 @@ where
         if !self.libraries && event.metadata().target().starts_with("h2::") {
             return Ok(());
         }
-        let level = event.metadata().level();
-        let mut fields = Fields { json: self.json, message: String::new(), rest: String::with_capacity(256) };
-        event.record(&mut fields);
-        if self.json {
-            writer.write_str("{\"time\":\"")?;
-            SystemTime.format_time(&mut writer)?;
-            write!(writer, "\",\"level\":\"{level}\",\"process\":\"{}\"", self.tag)?;
-            if !fields.message.is_empty() {
-                writer.write_str(",\"message\":")?;
-                writer.write_str(&fields.message)?;
-            }
-            writeln!(writer, "{}}}", fields.rest)
-        } else {
-            SystemTime.format_time(&mut writer)?;
-            writeln!(writer, " {level:>5} {}: {}{}", self.tag, fields.message, fields.rest)
-        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let mut bytes = Vec::with_capacity(256);
+        let level = event.metadata().level().as_str();
+        let mut line = self.style.begin(&mut bytes, &mut Stamp::default(), level, &message.0);
+        event.record(&mut Fields(&mut line));
+        line.end();
+        writer.write_str(&String::from_utf8_lossy(&bytes))
     }
 }
 
-/// Collects the fields of one event; the field `message` is the sentence, the others follow it.
-struct Fields {
-    json: bool,
-    message: String,
-    rest: String,
-}
+/// The field `message` is the sentence; it comes first.
+struct Message(String);
 
-impl Fields {
-    fn put(&mut self, field: &Field, value: &str, quoted: bool) {
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            let target = &mut self.message;
-            if self.json {
-                quote(target, value);
-            } else {
-                escape(target, value);
-            }
-            return;
-        }
-        if self.json {
-            self.rest.push(',');
-            quote(&mut self.rest, field.name());
-            self.rest.push(':');
-        } else {
-            self.rest.push(' ');
-            self.rest.push_str(field.name());
-            self.rest.push('=');
-        }
-        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'=' && byte != b'\\';
-        if quoted && (self.json || value.is_empty() || !value.bytes().all(plain)) {
-            quote(&mut self.rest, value);
-        } else {
-            self.rest.push_str(value);
+            self.0 = format!("{value:?}");
         }
     }
 }
 
-impl Visit for Fields {
+/// The other fields, in order.
+struct Fields<'a, 'b>(&'a mut Line<'b>);
+
+impl Visit for Fields<'_, '_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value, true);
+        self.0.text(field.name(), value);
     }
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, &format!("{value:?}"), true);
+        if field.name() != "message" {
+            self.0.text(field.name(), &format!("{value:?}"));
+        }
     }
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, &value.to_string(), false);
+        self.0.number(field.name(), value);
     }
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, &value.to_string(), false);
+        match u64::try_from(value) {
+            Ok(value) => self.0.number(field.name(), value),
+            Err(_) => self.0.text(field.name(), &value.to_string()),
+        }
     }
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, if value { "true" } else { "false" }, false);
-    }
-}
-
-/// Appends `value` as a JSON string, quotes included (RFC 8259 §7). Text lines use the same form, so one reader serves both.
-fn quote(target: &mut String, value: &str) {
-    target.push('"');
-    for character in value.chars() {
-        match character {
-            '"' => target.push_str("\\\""),
-            '\\' => target.push_str("\\\\"),
-            other => escape_one(target, other),
-        }
-    }
-    target.push('"');
-}
-
-fn escape(target: &mut String, value: &str) {
-    value.chars().for_each(|character| escape_one(target, character));
-}
-
-fn escape_one(target: &mut String, character: char) {
-    match character {
-        '\n' => target.push_str("\\n"),
-        '\r' => target.push_str("\\r"),
-        '\t' => target.push_str("\\t"),
-        other if other.is_control() => {
-            let _ = write!(target, "\\u{:04x}", u32::from(other));
-        }
-        other => target.push(other),
+        self.0.flag(field.name(), value);
     }
 }
 
@@ -174,7 +155,7 @@ mod tests {
         let writer = sink.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || writer.clone())
-            .event_format(Lines { tag: "http-filter@1".into(), json, libraries: true })
+            .event_format(Lines { style: Style::new("http-filter@1", json), libraries: true })
             .finish();
         tracing::subscriber::with_default(subscriber, log);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
@@ -184,7 +165,7 @@ mod tests {
     fn a_json_line_is_json_whatever_a_stranger_sends() {
         let text = line(true, || tracing::info!(path = "/a\"b\n\u{1b}[31m", bytes = 7, ok = true, "served \"x\""));
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["process"], "http-filter@1");
+        assert_eq!((&value["process"], &value["instance"]), (&"http-filter".into(), &1.into()));
         assert_eq!(value["path"], "/a\"b\n\u{1b}[31m");
         assert_eq!((&value["bytes"], &value["ok"]), (&7.into(), &true.into()));
         assert_eq!(value["message"], "served \"x\"");

@@ -1,8 +1,10 @@
 //! Counters and gauges. Each process declares its own table once, beside its code, with [`crate::figures!`]; the status
-//! answer and the documentation both come from that table.
+//! answer, the page for Prometheus and the documentation come from that table.
 
 use std::cell::Cell;
 use std::rc::Rc;
+
+use super::exposition::Page;
 
 /// One figure. Clones share the value; there is one thread, so nothing is atomic.
 #[derive(Debug, Clone, Default)]
@@ -51,19 +53,30 @@ impl Drop for Held {
     }
 }
 
-/// What the status answer needs of a table made by [`crate::figures!`].
+/// What the status answer and the page for Prometheus need of a table made by [`crate::figures!`].
 pub trait Figures: 'static {
     /// Name and value, in the order of the table.
     fn read(&self) -> Vec<(Box<str>, u64)>;
+
+    /// Names and meanings, in the same order.
+    fn table(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Figures with labels, beside the table.
+    fn families(&self, _page: &mut Page) {}
 }
 
-/// Declares a table of figures: a struct with one [`Figure`] per line, its names, and what they mean.
+/// Declares a table of figures: a struct with one [`Figure`] per line, its names, and what they mean. A meaning that says
+/// "now" makes a gauge, every other one a counter. `with name: Type` adds a field whose [`Families`] have labels.
 #[macro_export]
 macro_rules! figures {
-    ($(#[$doc:meta])* $visibility:vis struct $name:ident { $($field:ident: $help:literal,)* }) => {
+    ($(#[$doc:meta])* $visibility:vis struct $name:ident $(with $extra:ident: $kind:ty)? { $($field:ident: $help:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Default)]
-        $visibility struct $name { $(#[doc = $help] pub $field: $crate::observe::metrics::Figure,)* }
+        $visibility struct $name {
+            $(#[doc = $help] pub $field: $crate::observe::metrics::Figure,)*
+            $(/// Figures with labels.
+            pub $extra: $kind,)?
+        }
 
         impl $name {
             /// Names and meanings, in order.
@@ -79,8 +92,28 @@ macro_rules! figures {
             fn read(&self) -> Vec<(Box<str>, u64)> {
                 vec![$((stringify!($field).into(), self.$field.get()),)*]
             }
+
+            fn table(&self) -> &'static [(&'static str, &'static str)] {
+                Self::TABLE
+            }
+
+            $(fn families(&self, page: &mut $crate::observe::exposition::Page) {
+                $crate::observe::metrics::Families::families(&self.$extra, page);
+            })?
         }
     };
+}
+
+/// Figures with labels. Labels come from the configuration, never from clients.
+pub trait Families {
+    /// Writes all of them.
+    fn families(&self, page: &mut Page);
+}
+
+/// Whether a figure goes up and down: its meaning says "now".
+#[must_use]
+pub fn is_gauge(meaning: &str) -> bool {
+    meaning.split(|character: char| !character.is_alphanumeric()).any(|word| word == "now")
 }
 
 #[cfg(test)]
@@ -106,6 +139,8 @@ mod tests {
         sample.open.down();
         assert_eq!(sample.open.get(), 0);
         assert_eq!(Sample::TABLE[0], ("accepted", "connections accepted"));
+        assert_eq!(Sample::TABLE.iter().map(|(_, help)| is_gauge(help)).collect::<Vec<_>>(), [false, true]);
+        assert!(is_gauge("connections held now; of them") && !is_gauge("nowhere"));
         assert_eq!(sample.all().len(), Sample::TABLE.len());
     }
 }

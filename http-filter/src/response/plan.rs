@@ -10,6 +10,7 @@ use super::compression::Compression;
 use super::{accept_encoding, security};
 use crate::app::App;
 use crate::connection::Connection;
+use crate::observe::request_id::RequestId;
 use crate::rewriting::{Filled, Values};
 use crate::route::Route;
 
@@ -99,6 +100,7 @@ pub fn values<'a>(
     parts: &'a Parts,
     route: &'a Route,
     secure: bool,
+    request_id: Option<&'a RequestId>,
 ) -> Values<'a> {
     Values {
         client: Some(seen.client),
@@ -110,8 +112,8 @@ pub fn values<'a>(
         secure,
         sni: connection.client.server_name().unwrap_or_default(),
         ja4: connection.client.tls.as_ref().map_or("", |tls| &*tls.ja4),
+        request_id,
         route: &route.name,
-        ..Values::NONE
     }
 }
 

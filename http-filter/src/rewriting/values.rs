@@ -9,6 +9,8 @@ use common::config::template::{Part, Placeholder, Template};
 use http::HeaderValue;
 use regex::Captures;
 
+use crate::observe::request_id::RequestId;
+
 /// Longest outcome of a template, in bytes.
 pub const MAX_OUTCOME: usize = 16 * 1024;
 
@@ -30,7 +32,7 @@ pub struct Values<'a> {
     /// The client speaks TLS.
     pub secure: bool,
     /// Identity of the request in our log.
-    pub request_id: &'a str,
+    pub request_id: Option<&'a RequestId>,
     /// Server name of the TLS connection.
     pub sni: &'a str,
     /// JA4 fingerprint.
@@ -49,7 +51,7 @@ impl Values<'_> {
         query: None,
         method: "",
         secure: false,
-        request_id: "",
+        request_id: None,
         sni: "",
         ja4: "",
         route: "",
@@ -92,7 +94,11 @@ impl Values<'_> {
             }
             Placeholder::Method => out.push_str(self.method),
             Placeholder::Scheme => out.push_str(self.scheme()),
-            Placeholder::RequestId => out.push_str(self.request_id),
+            Placeholder::RequestId => {
+                if let Some(id) = self.request_id {
+                    id.with(|id| out.push_str(id));
+                }
+            }
             Placeholder::Sni => out.push_str(self.sni),
             Placeholder::Ja4 => out.push_str(self.ja4),
             Placeholder::Route => out.push_str(self.route),

@@ -205,12 +205,13 @@ impl ServerPool {
         (limit > 0).then(|| self.deadlines.begin(self.clock.now().saturating_add(limit)))
     }
 
-    /// A place at a server that was not tried, after a wait if need be.
+    /// A place at a server that was not tried, after a wait if need be; how long it was is added to `waited`.
     pub(super) async fn place(
         self: &Rc<Self>,
         metrics: &Metrics,
         wish: &Wish,
         tried: &[usize],
+        waited: &mut Option<Duration>,
     ) -> Result<Busy, NoPlace> {
         self.serve_queue(); // who waits was here before
         match self.balancer.pick(&wish.ask(tried), Instant::now()) {
@@ -221,7 +222,10 @@ impl ServerPool {
         let crowd = &self.config.crowd;
         let place = self.queue.enter(*wish, tried, crowd.queue).ok_or(NoPlace::QueueFull)?;
         let _waiting = metrics.queued.hold();
-        match tokio::time::timeout(crowd.deadline, place).await {
+        let began = Instant::now();
+        let place = tokio::time::timeout(crowd.deadline, place).await;
+        *waited = Some(waited.unwrap_or_default() + began.elapsed());
+        match place {
             Ok(Ok(Some(busy))) => Ok(busy),
             Ok(_) => Err(NoPlace::Nobody),
             Err(_) => Err(NoPlace::TooLong),

@@ -47,7 +47,11 @@ async fn try_servers(
     let mut tried = Vec::new();
     let mut last = None;
     loop {
-        let place = pool.place(&app.metrics, &wish, &tried).await;
+        let mut waited = None;
+        let place = pool.place(&app.metrics, &wish, &tried, &mut waited).await;
+        if let Some(waited) = waited {
+            journey.queued(waited);
+        }
         let busy = place.map_err(|why| last.take().unwrap_or_else(|| no_place(app, pool, why)))?;
         let index = busy.server();
         let Some(server) = pool.servers.get(index) else { return Err(no_place(app, pool, NoPlace::Nobody)) };
@@ -57,6 +61,7 @@ async fn try_servers(
         journey.sent_to(&server.label, &meter);
         let Unanswered { error, request: again } = match server.slot.send_or_return(request).await {
             Ok(mut response) => {
+                journey.connected(response.extensions());
                 pool.answered(&app.metrics, index, response.status());
                 if let Some((_, sticky)) = pool.sticky.as_ref().filter(|_| wish.prefer != Some(index)) {
                     sticky.tell(index, wish.tls, response.headers_mut());

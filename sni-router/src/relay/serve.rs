@@ -74,7 +74,7 @@ pub async fn serve(opened: Opened, context: Context) {
         options: Cell::new(tunnel_options(relay)),
         pipes: PipePool::new(relay.splice_pipes, PIPE_SIZE),
         limit: ClientLimit::new(relay.max_connections, relay.max_connections_per_address),
-        log: Cell::new(config.log.access),
+        log: Cell::new(config.log.writes_access()),
         metrics: metrics.clone(),
     });
     let dials = DialService::new(known(&config), Rc::clone(&resolver), metrics.clone());
@@ -120,8 +120,10 @@ pub async fn serve(opened: Opened, context: Context) {
 
 /// http-filter may reach the servers of its own routes, not those of passthrough pools.
 fn known(config: &Config) -> Rc<Known> {
-    let routed =
-        |pool: &&config::Pool| config.http_filter.routes.iter().any(|route| route.pools().any(|own| *own == pool.name));
+    let exports = |pool: &config::Pool| config.http_filter.observe.trace.export.as_ref() == Some(&pool.name);
+    let routed = |pool: &&config::Pool| {
+        exports(pool) || config.http_filter.routes.iter().any(|route| route.pools().any(|own| *own == pool.name))
+    };
     let relay = &config.passthrough_relay;
     Known::new(config.pools.iter().filter(routed), guard(config), relay.resolve_deadline, socket_options(relay))
 }
@@ -145,7 +147,7 @@ fn prepare(
 ) -> impl FnOnce() + use<> {
     let (dials, passthrough, tunnels) = (Rc::clone(dials), Rc::clone(passthrough), Rc::clone(tunnels));
     let (known, pools) = (known(config), passthrough.prepare(&passed_to(config)));
-    let (relay, log) = (config.passthrough_relay.clone(), config.log.access);
+    let (relay, log) = (config.passthrough_relay.clone(), config.log.writes_access());
     move || {
         dials.take_over(known);
         passthrough.take_over(pools, socket_options(&relay));

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use common::ipc::messages::Ends;
 use common::net::client_limit::{ClientKey, ClientLimit, NoPlace, Place};
+use common::observe::output;
 use tokio::net::TcpStream;
 
 use super::metrics::Metrics;
@@ -74,12 +75,18 @@ impl Tunnels {
         let end = tunnel::run(client, server, to_server, to_client, &self.options.get(), &self.pipes).await;
         self.account(&end);
         if self.log.get() {
-            let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(
-                client = %parties.ends.client, service = parties.service, name = parties.name, user = parties.user,
-                pool = parties.pool, server = parties.server, bytes_in = end.a_to_b, bytes_out = end.b_to_a,
-                milliseconds, end = %Ended(&end.reason), "tunnel ended"
-            );
+            output::access("tunnel ended", |line| {
+                line.display("client", parties.ends.client);
+                line.text("service", parties.service);
+                line.maybe("name", parties.name);
+                line.maybe("user", parties.user);
+                line.maybe("pool", parties.pool);
+                line.text("server", parties.server);
+                line.number("bytes_in", end.a_to_b);
+                line.number("bytes_out", end.b_to_a);
+                line.number("total_us", u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+                line.display("end", Ended(&end.reason));
+            });
         }
     }
 

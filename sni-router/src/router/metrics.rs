@@ -22,7 +22,7 @@ common::figures! {
         not_tls: "connections refused because they do not speak TLS",
         bad_proxy_header: "connections closed because the PROXY header they owe is absent or malformed",
         undelivered: "connections refused because no instance of the receiving process took them in time",
-        lingering: "refused connections that are being told so",
+        lingering: "refused connections that are being told so now",
         out_of_descriptors: "connections closed at once because this process has no descriptor left",
     }
 }

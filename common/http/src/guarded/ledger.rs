@@ -76,6 +76,8 @@ pub struct Ledger {
     in_flight: AtomicU64,
     phase: AtomicU8,
     phase_since: AtomicU64,
+    /// Milliseconds that the last head took to come.
+    head_took: AtomicU64,
     /// Last byte in either direction, or end of an answer.
     active: AtomicU64,
     /// The reader waits for bytes that have not come (so a stall is the client's).
@@ -111,6 +113,7 @@ impl Ledger {
             in_flight: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::FirstByte as u8),
             phase_since: AtomicU64::new(now),
+            head_took: AtomicU64::new(0),
             active: AtomicU64::new(now),
             read_wanted: AtomicBool::new(false),
             body_bytes: AtomicU64::new(0),
@@ -218,6 +221,14 @@ impl Ledger {
 
     pub(super) fn pass_head(&self) {
         bump(&self.passed);
+        let took = if self.phase() == Phase::Head { self.in_phase(self.clock.now()) } else { 0 };
+        self.head_took.store(took, Relaxed);
+    }
+
+    /// Milliseconds from the first byte of the last head to its end, by the coarse clock: 0 unless a sweep lay between.
+    #[must_use]
+    pub fn head_took(&self) -> u64 {
+        self.head_took.load(Relaxed)
     }
 
     pub(super) fn refuse(&self, violation: Violation) {

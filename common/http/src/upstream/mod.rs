@@ -31,7 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use body::ResponseBody;
 pub use error::{DialError, SendError};
 pub use h2::H2Limits;
-pub use pool::{Counters, Pool, PoolLimits, Slot, Unanswered};
+pub use pool::{Counters, DialTime, Pool, PoolLimits, Slot, Unanswered};
 pub use switched::{Switched, upgraded};
 
 /// Where a backend is: a name or an address, and a port.

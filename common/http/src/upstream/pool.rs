@@ -67,6 +67,10 @@ impl Default for PoolLimits {
     }
 }
 
+/// Extension of an answer on a fresh connection: how long it took to connect. Absent where the connection was used before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DialTime(pub Duration);
+
 /// What happened at one endpoint.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -306,9 +310,10 @@ where
         loop {
             let used = if second_try { None } else { self.shelf.take() };
             let reused = used.is_some();
+            let mut dialled = None;
             let mut connection = match used {
                 Some(connection) => connection,
-                None => match self.connect().await {
+                None => match self.connect(&mut dialled).await {
                     Ok(connection) => Box::new(connection),
                     Err(error) => return Err(unanswered(error, Some((parts, body)))),
                 },
@@ -319,8 +324,12 @@ where
             connection.watched.start(millis(self.shared.limits.get().first_byte));
             match connection.exchange(&parts, body).await {
                 Ok(response) => {
-                    let answer = self.receive(response, connection).await;
-                    return answer.map_err(|error| unanswered(error, None));
+                    let mut answer =
+                        self.receive(response, connection).await.map_err(|error| unanswered(error, None))?;
+                    if let Some(time) = dialled {
+                        answer.extensions_mut().insert(time);
+                    }
+                    return Ok(answer);
                 }
                 // The idle list is finite and each turn takes one from it, so this ends.
                 Err(Failed { unsent: Some(unsent), .. }) if reused => body = unsent,
@@ -355,10 +364,12 @@ where
         Ok(response.map(|()| body))
     }
 
-    async fn connect(&self) -> Result<Connection<B>, SendError> {
+    async fn connect(&self, time: &mut Option<DialTime>) -> Result<Connection<B>, SendError> {
+        let began = Instant::now();
         let limits = self.shared.limits.get();
         let deadline = Instant::now().checked_add(limits.connect).unwrap_or_else(Instant::now);
         let io = self.shared.dialer.dial(&self.endpoint, deadline).await.map_err(SendError::Dial)?;
+        *time = Some(DialTime(began.elapsed()));
         let watched = Rc::new(Watched::new(self.shared.clock.clone()));
         self.shared.watched.borrow_mut().push(Rc::clone(&watched));
         add(&self.shelf.counters.dialled);

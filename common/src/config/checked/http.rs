@@ -3,11 +3,13 @@
 mod answers;
 mod h2;
 mod limit;
+mod observe;
 mod route;
 
 pub use answers::{Algorithm, Compression, CompressionLevel, ErrorPage, HeaderRule, HeaderRules, SecurityHeaders};
 pub use h2::H2Limits;
 pub use limit::{ConcurrencyLimit, KeyPart, LimitScope, RateLimit};
+pub use observe::{Observe, RequestIdPolicy, Trace, TraceMode, TraceTrust};
 pub use route::{
     HostHeader, HttpRoute, Redirect, RedirectTemplate, RedirectTo, Respond, RespondBody, Rewrite, RouteTarget, Split,
     SplitBy,
@@ -70,6 +72,8 @@ pub struct HttpFilter {
     pub underscore_headers: UnderscoreHeaders,
     /// Which headers tell the backend about the client.
     pub forwarded: ForwardedHeaders,
+    /// Request ids and traces.
+    pub observe: Observe,
     /// `[[http-filter.access]]` in order; first match decides.
     pub access: Vec<AccessRule>,
     /// When no access rule matches.

@@ -7,6 +7,8 @@
 mod access;
 mod forward;
 mod http;
+mod log;
+mod metrics;
 mod pool;
 mod relay;
 mod router;
@@ -16,10 +18,12 @@ pub use access::{Access, AccessRule, Conditions, Country, Days, Destination, Hou
 pub use forward::{ForwardListener, ForwardProxy};
 pub use http::{
     Algorithm, Compression, CompressionLevel, ConcurrencyLimit, ErrorPage, ForwardedHeaders, H2Limits, HeaderRule,
-    HeaderRules, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, PathPolicy, RateLimit, Redirect,
-    RedirectTemplate, RedirectTo, Respond, RespondBody, Rewrite, RouteTarget, SecurityHeaders, Split, SplitBy,
-    UnderscoreHeaders,
+    HeaderRules, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, Observe, PathPolicy, RateLimit, Redirect,
+    RedirectTemplate, RedirectTo, RequestIdPolicy, Respond, RespondBody, Rewrite, RouteTarget, SecurityHeaders, Split,
+    SplitBy, Trace, TraceMode, TraceTrust, UnderscoreHeaders,
 };
+pub use log::{AccessFields, Log, LogFormat, LogLevel};
+pub use metrics::MetricsPage;
 pub use pool::{
     Balance, CheckKind, Crowd, EjectOn, Ejection, HashOn, HealthCheck, Pool, PoolH2, PoolTls, Retries, SameSite,
     SendProxy, Sticky, Transport,
@@ -41,6 +45,8 @@ pub struct Config {
     pub bulkhead: Shared,
     /// `[log]`
     pub log: Log,
+    /// `[metrics]`: the page of figures that `bulkhead up` serves.
+    pub metrics: MetricsPage,
     /// `[access]`: what all access rules share.
     pub access: Access,
     /// `[sni-router]`, its listeners, fallbacks and access rules.
@@ -89,36 +95,6 @@ pub enum SandboxMode {
 pub enum Users {
     /// `bulkhead-<process>`; when that user does not exist, a numeric user of its own.
     PerProcess,
-}
-
-/// `[log]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// Least severe level that is written.
-    pub level: LogLevel,
-    /// Form of a line.
-    pub format: LogFormat,
-    /// Whether one line per request or connection is written.
-    pub access: bool,
-}
-
-/// `log.level`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-/// `log.format`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 /// The verdict of an access rule.

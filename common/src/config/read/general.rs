@@ -1,7 +1,7 @@
-//! `[bulkhead]`, `[log]` and `[passthrough-relay]`.
+//! `[bulkhead]` and `[passthrough-relay]`.
 
 use super::networks;
-use crate::config::checked::{Log, LogFormat, LogLevel, Outward, Relay, SandboxMode, Shared, Users};
+use crate::config::checked::{Outward, Relay, SandboxMode, Shared, Users};
 use crate::config::tree::Section;
 use std::path::PathBuf;
 
@@ -23,23 +23,6 @@ pub(in crate::config) fn shared(section: &Section<'_>) -> Shared {
         runtime_dir: runtime_dir.map(|placed| placed.value).unwrap_or_default(),
         sandbox: section.choice("sandbox", &sandbox).map_or(SandboxMode::Strict, |placed| placed.value),
         users: section.choice("users", &[("per-process", Users::PerProcess)]).map_or(Users::PerProcess, |p| p.value),
-    }
-}
-
-pub(in crate::config) fn log(section: &Section<'_>) -> Log {
-    let levels = [
-        ("error", LogLevel::Error),
-        ("warn", LogLevel::Warn),
-        ("info", LogLevel::Info),
-        ("debug", LogLevel::Debug),
-        ("trace", LogLevel::Trace),
-    ];
-    Log {
-        level: section.choice("level", &levels).map_or(LogLevel::Info, |placed| placed.value),
-        format: section
-            .choice("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)])
-            .map_or(LogFormat::Text, |placed| placed.value),
-        access: section.flag("access").unwrap_or(true),
     }
 }
 

@@ -4,6 +4,7 @@ mod action;
 mod answers;
 mod h2;
 mod limit;
+mod observe;
 mod redirect_template;
 mod rewriting;
 mod route;
@@ -59,6 +60,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
             .choice("underscore_headers", &underscores)
             .map_or(UnderscoreHeaders::Refuse, |placed| placed.value),
         forwarded: section.choice("forwarded", &forwarded).map_or(ForwardedHeaders::Both, |placed| placed.value),
+        observe: observe::observe(section),
         access: section.tables("access").iter().filter_map(|rule| access::rule(rule, Names::HttpRules)).collect(),
         rate_limits: section.tables("rate-limit").iter().filter_map(limit::rate_limit).collect(),
         concurrency_limits: section.tables("concurrency-limit").iter().filter_map(limit::concurrency_limit).collect(),

@@ -5,6 +5,8 @@ pub(super) mod access;
 pub(super) mod forward;
 pub(super) mod general;
 pub(super) mod http;
+pub(super) mod log;
+pub(super) mod metrics;
 pub(super) mod pool;
 pub(super) mod router;
 pub(super) mod terminator;

@@ -1,4 +1,4 @@
-//! Keys that belong to no single process, and the way out: `[bulkhead]`, `[log]`, `[passthrough-relay]`.
+//! Keys that belong to no single process, and the way out: `[bulkhead]`, `[passthrough-relay]`.
 
 use super::*;
 
@@ -27,16 +27,6 @@ pub(super) const KEYS: &[Key] = &[
         "`per-process`: the user `bulkhead-<process>`, or a numeric user of its own when that one does not exist. Without \
          root every process stays who it is.",
     ),
-    table("log", "What is written to standard error.", ""),
-    key(
-        "log.level",
-        Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
-        value("\"info\""),
-        "Least severe level that is written.",
-        "",
-    ),
-    key("log.format", Kind::Choice(&["text", "json"]), value("\"text\""), "Form of a line.", ""),
-    key("log.access", Kind::Flag, value("true"), "Whether one line per request and connection is written.", ""),
     table(
         "passthrough-relay",
         "The only process that connects out: it joins passed-through clients to pools and dials for the others.",

@@ -3,6 +3,7 @@
 pub(super) mod answers;
 pub(super) mod h2;
 pub(super) mod limit;
+pub(super) mod observe;
 pub(super) mod rewriting;
 pub(super) mod route;
 

@@ -7,7 +7,9 @@ mod access;
 mod forward;
 mod general;
 mod http;
+mod log;
 mod markdown;
+mod metrics;
 mod pool;
 mod router;
 mod terminator;
@@ -153,12 +155,13 @@ impl Key {
 
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let sections: [&[&[Key]]; 9] = [
-        &[general::KEYS, access::KEYS, pool::KEYS, pool::balancing::KEYS, pool::transport::KEYS, router::KEYS],
+    let sections: [&[&[Key]]; 10] = [
+        &[general::KEYS, log::KEYS, metrics::KEYS, access::KEYS],
+        &[pool::KEYS, pool::balancing::KEYS, pool::transport::KEYS, router::KEYS],
         access::ROUTER,
         &[terminator::KEYS, http::KEYS, http::rewriting::SECTION, http::h2::KEYS],
         access::HTTP,
-        &[http::limit::KEYS],
+        &[http::observe::KEYS, http::limit::KEYS],
         http::route::KEYS,
         &[http::rewriting::ROUTE, http::answers::ERROR_PAGES, http::answers::COMPRESSION],
         &[forward::KEYS],

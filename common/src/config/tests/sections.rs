@@ -57,7 +57,10 @@ fn the_defaults_are_the_real_ones() {
     let config = Config::default();
     assert_eq!(config.bulkhead.runtime_dir, Path::new("/run/bulkhead"));
     assert_eq!(config.bulkhead.sandbox, SandboxMode::BestEffort);
-    assert_eq!(config.log, Log { level: LogLevel::Info, format: LogFormat::Text, access: true });
+    assert_eq!((config.log.level, config.log.format, config.log.access), (LogLevel::Info, LogFormat::Text, true));
+    assert_eq!((config.log.sample, config.log.slow), (1, Some(Duration::from_secs(5))));
+    assert_eq!((config.log.fields, config.metrics.listen), (AccessFields::default(), None));
+    assert_eq!(config.http_filter.observe.request_id, RequestIdPolicy::Backend);
     let router = &config.sni_router;
     assert_eq!((router.client_hello_limit, router.max_hellos, router.max_hellos_per_address), (65_536, 8192, 64));
     assert_eq!(router.connection_rate.map(|rate| (rate.per_second.get(), rate.burst.get())), Some((200, 400)));

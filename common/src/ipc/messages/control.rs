@@ -11,6 +11,9 @@ pub enum Control {
     Status,
     /// Answered with [`ControlReply::Sandbox`].
     Sandbox,
+    /// The figures as text for Prometheus, written into the stream that comes with the question. Answered with
+    /// [`ControlReply::Done`] at once.
+    Metrics,
     /// Answered with [`ControlReply::Pools`]; empty from a process that balances nothing.
     Pools,
     /// Give a server of a pool nothing new, or take that back. Answered with [`ControlReply::Done`] or
@@ -117,7 +120,7 @@ pub struct ServerState {
 
 impl crate::ipc::Message for Control {
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Prepare { .. }))
+        usize::from(matches!(self, Self::Prepare { .. } | Self::Metrics))
     }
 }
 

@@ -1,0 +1,78 @@
+//! Keeps `bulkhead metrics --serve` alive where the configuration asks for a port (`[metrics] listen`). The port is opened
+//! here, as every other one, so that an address in use is told before anything starts.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
+
+use common::sandbox::LAUNCHER_VARIABLE;
+use common::sys::socket::pass_descriptors;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use super::backoff::Backoff;
+use crate::siblings;
+
+/// What is needed to start it.
+#[derive(Debug)]
+pub struct MetricsPage {
+    config: PathBuf,
+    listener: OwnedFd,
+}
+
+/// It runs; dropping this ends it.
+#[derive(Debug)]
+pub struct Running(JoinHandle<()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort(); // the child is killed with its handle: it holds nothing that could be lost
+    }
+}
+
+impl MetricsPage {
+    /// Opens the port.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub fn new(address: SocketAddr, config: &Path) -> Result<Self, String> {
+        let listener = TcpListener::bind(address)
+            .map_err(|error| format!("error: [metrics] listen {address} cannot be opened: {error}"))?;
+        Ok(Self { config: config.to_owned(), listener: listener.into() })
+    }
+
+    /// Starts it, and again whenever it ends. Call inside the runtime.
+    pub fn start(self) -> Running {
+        Running(tokio::task::spawn_local(async move {
+            let mut backoff = Backoff::default();
+            loop {
+                let begun = Instant::now();
+                let ending = match self.child() {
+                    Ok(mut child) => child.wait().await.map(|status| status.to_string()),
+                    Err(error) => Err(error),
+                };
+                let ending = ending.unwrap_or_else(|error| error.to_string());
+                let next = backoff.ended(begun.elapsed());
+                tracing::warn!("the page of figures ended with {ending}; starting it again");
+                tokio::time::sleep(next.pause).await;
+            }
+        }))
+    }
+
+    fn child(&self) -> std::io::Result<Child> {
+        let program = siblings::find("bulkhead").map_err(std::io::Error::other)?;
+        let mut command = std::process::Command::new(program);
+        command.arg("metrics").arg(&self.config).arg("--serve");
+        command.env_clear().envs(siblings::passed_environment());
+        command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "metrics");
+        command.env(LAUNCHER_VARIABLE, std::process::id().to_string());
+        command.stdin(Stdio::null()).process_group(0);
+        pass_descriptors(&mut command, vec![self.listener.try_clone()?]);
+        let mut command = Command::from(command);
+        command.kill_on_drop(true);
+        command.spawn()
+    }
+}
