@@ -7,7 +7,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{Config, Files, ForwardedHeaders, HttpFilter};
+use common::config::{Config, Files, ForwardedHeaders, HeaderRule, HttpFilter};
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
 use common::ipc::sender::{Sender, SenderLimits};
 use common::net::client_limit::ClientLimit;
@@ -21,7 +21,11 @@ use tokio::sync::Notify;
 use super::certified::Certified;
 use super::metrics::Metrics;
 use super::observe::settings::Settings;
-use super::route::{Route, Routes};
+use super::response::compression::Compression;
+use super::response::error_page::ErrorPages;
+use super::rewriting::HeaderRules;
+use super::route::split::finish;
+use super::route::{Routes, pool_names};
 use super::stages::access_list;
 use super::stages::rate_limit::Limits as RequestLimits;
 use super::streams::{StreamDeadlines, StreamWatch};
@@ -163,10 +167,19 @@ pub struct App {
     pub access: RuleSet,
     /// Rate and concurrency limits.
     pub limits: RequestLimits,
-    /// Routes with their pools.
-    pub routes: Vec<Route>,
+    /// Routes; they name pools by their number in `pools`.
+    pub routes: Routes,
     /// Every pool that a route leads to, once.
     pub pools: Vec<Rc<ServerPool>>,
+    /// Changes to every request that is sent on.
+    pub request_headers: HeaderRules,
+    /// Changes to every answer.
+    pub response_headers: HeaderRules,
+    /// Pages for errors.
+    pub error_pages: ErrorPages,
+    /// What is compressed; `None`: nothing.
+    pub compression: Option<Compression>,
+    random: Cell<u64>,
     /// Figures: the instance's.
     pub metrics: Metrics,
 }
@@ -199,8 +212,13 @@ impl App {
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             h2_budgets: Arc::new(h2_budgets(filter)),
             limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,
-            routes: routes(config, &pools)?,
+            routes: Routes::new(config, files, &environment).map_err(|errors| errors.join("\n"))?,
             pools,
+            request_headers: rules_of_section("request_headers", &filter.request_headers)?,
+            response_headers: rules_of_section("response_headers", &filter.response_headers)?,
+            error_pages: ErrorPages::new(&filter.error_pages, files)?,
+            compression: Compression::new(&filter.compression),
+            random: Cell::new(seed()?),
             underscores: underscores(filter.underscore_headers),
             forwarded: style(filter.forwarded),
             framing,
@@ -228,11 +246,19 @@ impl App {
         let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
         sticky::check(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
-        RequestLimits::new(&config.http_filter, None)
-            .map(drop)
+        Routes::new(config, &files, &environment)?;
+        rules_of_section("request_headers", &config.http_filter.request_headers)
+            .and(ErrorPages::new(&config.http_filter.error_pages, &files).map(drop))
+            .and(RequestLimits::new(&config.http_filter, None).map(drop))
             .and_then(|()| super::observe::settings::check(config))
-            .and(Routes::new(config).map(drop))
             .map_err(|error| vec![error])
+    }
+
+    /// A number for a choice that nobody needs to foresee or to keep secret (SplitMix64).
+    pub fn random(&self) -> u64 {
+        let next = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.random.set(next);
+        finish(next)
     }
 
     /// Largest read buffer hyper may grow to: a whole head and some body.
@@ -327,11 +353,8 @@ fn pools(
 ) -> Result<Vec<Rc<ServerPool>>, String> {
     let filter = &config.http_filter;
     let mut pools: Vec<Rc<ServerPool>> = Vec::new();
-    for route in &filter.routes {
-        if pools.iter().any(|pool| pool.name == route.pool) {
-            continue;
-        }
-        let own = config.pool(&route.pool).ok_or_else(|| format!("there is no pool {}", route.pool))?;
+    for name in pool_names(config) {
+        let own = config.pool(&name).ok_or_else(|| format!("there is no pool {name}"))?;
         let known = previous.and_then(|app| app.pools.iter().find(|pool| pool.name == own.name));
         pools.push(match known {
             Some(same) if same.is_made_from(own, filter, files) => Rc::clone(same),
@@ -346,12 +369,12 @@ fn pools(
     Ok(pools)
 }
 
-fn routes(config: &Config, pools: &[Rc<ServerPool>]) -> Result<Vec<Route>, String> {
-    let mut routes = Vec::new();
-    for (route, conditions) in config.http_filter.routes.iter().zip(Routes::new(config)?.0) {
-        let pool = pools.iter().find(|pool| pool.name == route.pool);
-        let pool = pool.ok_or_else(|| format!("there is no pool {}", route.pool))?;
-        routes.push(Route::new(Arc::clone(&route.name), Rc::clone(pool), route.host_header, conditions));
-    }
-    Ok(routes)
+fn rules_of_section(key: &str, rules: &[HeaderRule]) -> Result<HeaderRules, String> {
+    HeaderRules::new(rules).map_err(|why| format!("http-filter.{key}: {why}"))
+}
+
+fn seed() -> Result<u64, String> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random numbers: {error}"))?;
+    Ok(u64::from_ne_bytes(bytes))
 }

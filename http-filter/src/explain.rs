@@ -12,7 +12,7 @@ use common::ipc::messages::Ends;
 use common::ipc::messages::explain::{Explain, Explained, Reach, Step, Then};
 use common_http::h2_gate::check_h2;
 use common_http::headers::Fields;
-use http::header::HOST;
+use http::header::{HOST, LOCATION};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Uri, Version};
 
@@ -20,8 +20,11 @@ use super::app::{App, Instance};
 use super::connection::Connection;
 use super::receive::{Client, Tls};
 use super::response::Refusal;
-use super::route::{self, Route};
+use super::response::plan;
+use super::route;
+use super::route::lead::{Lead, lead, rewrite};
 use super::stages::{access_list, limit_scope, rate_limit};
+use super::upstream::ServerPool;
 use super::{normalise, pipeline};
 
 /// What would become of this request.
@@ -45,10 +48,11 @@ fn judge(instance: &Rc<Instance>, config: &Config, question: &Explain) -> Explai
     };
     let mut steps = Vec::new();
     match decide(&app, config, &connection, &parts, &mut steps) {
-        Ok(route) => {
-            let servers = route.pool.status();
+        Ok(None) => Explained::ends(steps),
+        Ok(Some(pool)) => {
+            let servers = pool.status();
             let labels: Vec<Box<str>> = servers.iter().map(|server| server.label.clone()).collect();
-            let mut step = Step::new("pool", labels.join(", ")).by(&route.pool.name, None);
+            let mut step = Step::new("pool", labels.join(", ")).by(&pool.name, None);
             for server in &servers {
                 step = step.fact(&server.label, server.state());
             }
@@ -69,7 +73,7 @@ fn decide<'a>(
     connection: &Connection,
     parts: &Parts,
     steps: &mut Vec<Step>,
-) -> Result<&'a Route, Refusal> {
+) -> Result<Option<&'a Rc<ServerPool>>, Refusal> {
     if connection.h2 {
         check_h2(parts, &app.framing)
             .map_err(|violation| Refusal::malformed(violation.status(), violation.text(), violation.label(), false))?;
@@ -90,11 +94,46 @@ fn decide<'a>(
         return Err(access_list::refusal(rule));
     }
     steps.extend(rate_limit::look(app, &limit_scope::Facts { connection, seen: &seen, parts })?);
-    let route = route::choose(app, &seen.target)?;
-    let line = config.http_filter.routes.iter().find(|own| own.name == route.name).map(|own| own.line);
-    let line = line.and_then(|line| usize::try_from(line).ok());
-    steps.push(Step::new("route", format!("to the pool {}", route.pool.name)).by(&route.name, line));
-    Ok(route)
+    follow(app, config, connection, &seen, parts, steps)
+}
+
+/// The route, and what it does to the request. `None`: it answers itself.
+fn follow<'a>(
+    app: &'a App,
+    config: &Config,
+    connection: &Connection,
+    seen: &normalise::Seen<'_>,
+    parts: &Parts,
+    steps: &mut Vec<Step>,
+) -> Result<Option<&'a Rc<ServerPool>>, Refusal> {
+    let fields = Fields(&parts.headers);
+    let secure = plan::is_secure(connection, &parts.headers);
+    let route = route::choose(app, &access_list::facts(connection, seen, parts, &fields), secure)?;
+    let line = usize::try_from(route.line).ok();
+    let step = Step::new("route", format!("to {}", route.leads_to(&route::pool_names(config)))).by(&route.name, line);
+    let values = plan::values(connection, seen, parts, route, secure);
+    match lead(app, route, seen.client, &parts.headers, &values) {
+        Err(refusal) => {
+            steps.push(step);
+            Err(refusal)
+        }
+        Ok(Lead::Own(answer, decision)) => {
+            let mut step = step.fact("decision", decision).fact("status", answer.status().as_str());
+            if let Some(location) = answer.headers().get(LOCATION) {
+                step = step.fact("location", String::from_utf8_lossy(location.as_bytes()));
+            }
+            steps.push(step);
+            Ok(None)
+        }
+        Ok(Lead::Pool(pool)) => {
+            let rewritten = rewrite(app, route, &values);
+            steps.push(match &rewritten {
+                Ok(Some(target)) => step.fact("sent as", target.as_str()),
+                _ => step,
+            });
+            rewritten.map(|_| Some(pool))
+        }
+    }
 }
 
 fn refused(refusal: &Refusal) -> Step {

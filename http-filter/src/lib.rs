@@ -1,6 +1,7 @@
 //! http-filter: HTTP behind termination, in the order in which a request meets the files:
 //! [`receive`] (sockets come in over IPC) → [`connection`] (hyper, h1 or h2 by ALPN) → [`pipeline`] (THE order of decisions) →
-//! [`normalise`] (one reading; [`certified`]) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`upstream`] (balance, dial through the
+//! [`normalise`] (one reading; [`certified`]) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`rewriting`] (what is changed
+//! on the way?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
 //! [`explain`] asks the same stages about a request that nobody sends.
 //!
@@ -20,6 +21,7 @@ pub mod pipeline;
 pub mod receive;
 pub mod response;
 pub mod rest;
+pub mod rewriting;
 pub mod route;
 pub mod sandbox;
 pub mod serve;

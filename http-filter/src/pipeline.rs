@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use common_http::guarded::{Exchange, HeadVerdict};
 use common_http::h2_gate::check_h2;
-use common_http::headers::join_cookies;
+use common_http::headers::{Fields, join_cookies};
 use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -16,10 +17,15 @@ use hyper::body::Incoming;
 use super::app::App;
 use super::connection::Connection;
 use super::journey::Journey;
+use super::response::plan::{self, Plan};
 use super::response::{self, FilterBody, Refusal};
+use super::rewriting::Filled;
 use super::route::Route;
+use super::route::lead::{Lead, lead, rewrite};
 use super::stages::limit_scope::Facts;
 use super::stages::{access_list, rate_limit};
+use super::upstream::ServerPool;
+use super::upstream::pool::Streamed;
 use super::{grpc, normalise, route, upgrade, upstream};
 
 /// One request, from hyper to hyper.
@@ -32,12 +38,12 @@ pub async fn run(
     connection.follow(&app);
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
-    let accept = request.headers().get(http::header::ACCEPT).cloned();
+    let mut plan = Plan::begin(&app, &connection, &request);
     let call = connection.h2 && grpc::is_call(request.headers());
-    let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut journey).await {
-        Ok(answer) => response::pass_on(answer, exchange, journey),
-        Err(refusal) if call => response::refuse_call(refusal, exchange, journey),
-        Err(refusal) => response::refuse(name_violation(refusal, &connection), accept.as_ref(), exchange, journey),
+    let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut plan, &mut journey).await {
+        Ok(answer) => response::pass_on(&app, answer, &mut plan, exchange, journey),
+        Err(refusal) if call => response::refuse_call(&app, refusal, &mut plan, exchange, journey),
+        Err(refusal) => response::refuse(&app, name_violation(refusal, &connection), &mut plan, exchange, journey),
     };
     if last && !connection.h2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -55,11 +61,12 @@ fn name_violation(refusal: Refusal, connection: &Connection) -> Refusal {
     }
 }
 
-async fn judge_and_serve(
-    app: &App,
+async fn judge_and_serve<'a>(
+    app: &'a App,
     connection: &Rc<Connection>,
     request: Request<Incoming>,
     exchange: &Exchange,
+    plan: &mut Plan<'a>,
     journey: &mut Journey,
 ) -> Result<upstream::Answer, Refusal> {
     let (mut parts, body) = request.into_parts();
@@ -67,22 +74,36 @@ async fn judge_and_serve(
     if connection.h2 {
         join_cookies(&mut parts.headers);
     }
-    let judged = judge(app, connection, &parts, exchange, journey)?;
+    let judged = match judge(app, connection, &parts, exchange, plan, journey)? {
+        Served::By(judged) => judged,
+        Served::Here(answer) => return Ok(answer.map(Streamed::Own)),
+    };
+    let pool = judged.pool;
     journey.stage("upstream");
-    let (mut outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), &judged)?;
+    let (mut outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), judged)?;
     journey.send_on(outgoing.request.headers_mut());
-    let answer = upstream::send(app, judged.route, outgoing, journey).await?;
+    let answer = upstream::send(app, pool, outgoing, journey).await?;
     upgrade::switch(app, connection, answer, switching, exchange, journey)
 }
 
-/// A request that may pass: where it goes, and its target if that had to be rewritten.
+/// Who answers a request that may pass.
+enum Served<'a> {
+    By(Judged<'a>),
+    Here(Response<Bytes>),
+}
+
+/// A request that may pass and is sent on: what is changed in it.
 pub struct Judged<'a> {
-    /// Who serves it.
+    /// What it was taken by.
     pub route: &'a Route,
     /// The client behind trusted proxies.
     pub client: IpAddr,
-    /// The one form of path and query, where it is not what the client wrote.
+    /// Who serves.
+    pub pool: &'a Rc<ServerPool>,
+    /// The target for the backend, where it is not what the client wrote.
     pub rewritten: Option<PathAndQuery>,
+    /// Values of the header rules of the section and of the route.
+    pub filled: [Filled; 2],
 }
 
 /// Every decision, in order.
@@ -91,23 +112,40 @@ fn judge<'a>(
     connection: &Connection,
     parts: &Parts,
     exchange: &Exchange,
+    plan: &mut Plan<'a>,
     journey: &mut Journey,
-) -> Result<Judged<'a>, Refusal> {
+) -> Result<Served<'a>, Refusal> {
     receive(app, connection, parts, exchange)?;
     journey.stage("normalise");
     let seen = normalise::read(app, connection, parts)?;
     journey.saw(&seen);
+    plan.saw(app, &seen.target.host);
     journey.stage("access");
     access_list::judge(app, connection, &seen, parts, journey)?;
     journey.stage("limits");
     rate_limit::judge(app, &Facts { connection, seen: &seen, parts }, journey)?;
     journey.stage("route");
-    let route = route::choose(app, &seen.target)?;
-    journey.routed(&route.name, &route.pool.name);
-    let rewritten = seen.target.rewritten().map_err(|_| {
-        Refusal::malformed(StatusCode::BAD_REQUEST, "The target of the request is not valid.", "bad-target", false)
-    })?;
-    Ok(Judged { route, client: seen.client, rewritten })
+    let fields = Fields(&parts.headers);
+    let route = route::choose(app, &access_list::facts(connection, &seen, parts, &fields), plan.is_secure())?;
+    let values = plan::values(connection, &seen, parts, route, plan.is_secure());
+    plan.routed(app, route, &values);
+    journey.routed(&route.name, None);
+    let pool = match lead(app, route, seen.client, &parts.headers, &values)? {
+        Lead::Pool(pool) => pool,
+        Lead::Own(answer, decision) => {
+            journey.answered_here(decision);
+            return Ok(Served::Here(answer));
+        }
+    };
+    journey.routed(&route.name, Some(&pool.name));
+    let rewritten = match rewrite(app, route, &values)? {
+        Some(rewritten) => Some(rewritten),
+        None => seen.target.rewritten().map_err(|_| {
+            Refusal::malformed(StatusCode::BAD_REQUEST, "The target of the request is not valid.", "bad-target", false)
+        })?,
+    };
+    let filled = [app.request_headers.fill(&values), route.request_headers.fill(&values)];
+    Ok(Served::By(Judged { route, client: seen.client, pool, rewritten, filled }))
 }
 
 /// What the bytes themselves said: the guard's verdict for HTTP/1, the gate's for HTTP/2.

@@ -73,6 +73,21 @@ fn every_mistake_is_shown_where_it_is() {
             ("passthrough = \"app\"", "passthrough = \"ap\"", &["ap", "app"]),
             ("level = \"info\"", "level = \"loud\"", &["loud", "info"]),
             ("level = \"info\"", "level = 3", &["level"]),
+            (
+                "name = \"everything-to-app\"",
+                "name = \"everything-to-app\"\npath_regex = '^/(x'",
+                &["path_regex", "unclosed group", "path_regex = '^/(x'"],
+            ),
+            (
+                "name = \"everything-to-app\"",
+                "name = \"everything-to-app\"\nrewrite_path = { regex = '^/(.)', to = \"/${2}\" }",
+                &["no capture `2`", "regex = '^/(.)'"],
+            ),
+            (
+                "name = \"everything-to-app\"",
+                "name = \"everything-to-app\"\nwhen = 'request.pth == \"/\"'",
+                &["http-filter.route.when", "request.pth"],
+            ),
             ("[log]", "[lag]", &["lag", "log"]),
             ("idle_deadline = \"1s\"", "idle_deadline = \"1 fortnight\"", &["fortnight"]),
             ("127.0.0.2:9", "127.0.0.2:99999", &["99999"]),

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod access;
+mod answers;
 mod attacks;
 mod backends_tls;
 mod bad_backends;
@@ -20,6 +21,7 @@ mod floods;
 mod forwarding;
 mod grpc;
 mod hand_over;
+mod http_routes;
 mod launcher;
 mod limits;
 mod metrics;

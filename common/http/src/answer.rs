@@ -128,11 +128,15 @@ fn preferred(headers: &HeaderMap) -> Form {
     }
 }
 
-fn one_line(text: &str) -> String {
+/// Text on one line: control characters become spaces.
+#[must_use]
+pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn escape_html(text: &str) -> String {
+/// Text that cannot become mark-up, in HTML or XML, inside an attribute in quotes too.
+#[must_use]
+pub fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -148,7 +152,9 @@ fn escape_html(text: &str) -> String {
     out
 }
 
-fn escape_json(text: &str) -> String {
+/// Text for the inside of a JSON string, harmless in HTML too.
+#[must_use]
+pub fn escape_json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

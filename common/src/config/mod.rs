@@ -20,6 +20,7 @@ mod read;
 pub mod reference;
 pub mod restart;
 mod scalar;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod text_pattern;
@@ -172,7 +173,12 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
         routes: root.tables("route").iter().filter_map(router::route).collect(),
         pools: root.tables("pool").iter().filter_map(|section| pool::pool(section, base)).collect(),
         sites: root.tables("site").iter().filter_map(|section| terminator::site(section, base)).collect(),
-        http_routes: root.table("http-filter").tables("route").iter().filter_map(http::route).collect(),
+        http_routes: root
+            .table("http-filter")
+            .tables("route")
+            .iter()
+            .filter_map(|section| http::route(section, base))
+            .collect(),
     };
     let http_routes = drafts.http_routes.iter().map(|draft| draft.route.clone()).collect();
     let mut config = Config {
@@ -186,7 +192,7 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
         passthrough_relay: general::relay(&root.table("passthrough-relay")),
         tls_terminator: terminator::tls_terminator(&root.table("tls-terminator")),
         sites: drafts.sites.iter().map(|draft| draft.site.clone()).collect(),
-        http_filter: http::http_filter(&root.table("http-filter"), http_routes),
+        http_filter: http::http_filter(&root.table("http-filter"), http_routes, base),
         forward_proxy: forward::forward_proxy(&root.table("forward-proxy"), base),
         files: Vec::new(),
     };

@@ -92,7 +92,8 @@ pub fn rules(config: &Config, environment: &Environment) -> Result<RuleSet, Vec<
 /// # Errors
 /// What is wrong with the country file.
 pub fn environment(config: &Config, files: &Files) -> Result<Environment, String> {
-    let asking = config.http_filter.access.iter().map(|rule| &rule.conditions);
+    let rules = config.http_filter.access.iter().map(|rule| &rule.conditions);
+    let asking = rules.chain(config.http_filter.routes.iter().map(|route| &route.conditions));
     Environment::new(&config.access, files, asking, normal_path)
 }
 

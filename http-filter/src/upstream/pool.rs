@@ -37,6 +37,8 @@ pub enum Streamed {
     Body(ResponseBody<ClientBody>, Busy),
     /// Nothing: the connection has switched protocols.
     Switched,
+    /// An answer of our own, whole.
+    Own(bytes::Bytes),
 }
 
 /// One pool of the configuration.

@@ -33,7 +33,7 @@ pub fn prepare(
     app: &App,
     connection: &Connection,
     mut request: Request<Incoming>,
-    judged: &Judged<'_>,
+    judged: Judged<'_>,
 ) -> Result<(Outgoing, Option<Switch>), Refusal> {
     let limit = app.config.max_body;
     if limit.is_some_and(|limit| declared_length(&request).is_some_and(|length| length > limit)) {
@@ -41,11 +41,11 @@ pub fn prepare(
     }
     let asked = upgrade::asked(connection, &mut request);
     let keep_upgrade = asked.as_ref().is_some_and(|(asked, _)| *asked == Asked::Http1);
-    let h2 = judged.route.pool.speaks_h2();
+    let h2 = judged.pool.speaks_h2();
     let (mut parts, body) = request.into_parts();
-    let wish = judged.route.pool.wish(judged.client, connection.client.tls.is_some(), &mut parts.headers);
+    let wish = judged.pool.wish(judged.client, connection.client.tls.is_some(), &mut parts.headers);
     let announced = if connection.h2 { announced(&mut parts.headers, &body) } else { None };
-    send_on(&mut parts, judged.rewritten.clone());
+    send_on(&mut parts, judged.rewritten);
     let trailers = strip(&mut parts.headers, Direction::Request, keep_upgrade, app.underscores);
     if trailers && h2 {
         // The one word of TE that HTTP/2 knows (RFC 9113 §8.2.2); gRPC servers ask for it.
@@ -54,6 +54,9 @@ pub fn prepare(
     parts.headers.remove(header::EXPECT); // answered here: the client may send its body when we begin to read it
     let host = host(connection, &mut parts.headers);
     connection.forwarder.borrow_mut().write(&mut parts.headers, &host);
+    let [section, own] = judged.filled;
+    app.request_headers.apply(&mut parts.headers, section);
+    judged.route.request_headers.apply(&mut parts.headers, own);
     let switch = asked.map(|asked| upgrade::prepare(asked, h2, &mut parts)).transpose()?;
     let meter = Meter::default();
     let request = Request::from_parts(parts, ClientBody::new(body, limit, announced, meter.clone()));

@@ -13,11 +13,14 @@ use super::retry;
 use crate::app::App;
 use crate::journey::Journey;
 use crate::response::Refusal;
-use crate::route::Route;
 
-/// Sends the request to the route's pool; see [`retry`] for when it goes to a second server.
-pub async fn send(app: &App, route: &Route, outgoing: Outgoing, journey: &mut Journey) -> Result<Answer, Refusal> {
-    let pool = &route.pool;
+/// Sends the request to a pool; see [`retry`] for when it goes to a second server.
+pub async fn send(
+    app: &App,
+    pool: &Rc<ServerPool>,
+    outgoing: Outgoing,
+    journey: &mut Journey,
+) -> Result<Answer, Refusal> {
     let deadline = pool.deadline();
     let Some(result) = within(deadline.as_ref(), try_servers(app, pool, outgoing, journey)).await else {
         let text = "The request was not answered within the time that this server allows.";

@@ -32,6 +32,7 @@ pub(crate) fn trim_ows(mut value: &[u8]) -> &[u8] {
 }
 
 /// Whether a comma-separated list (one field line) holds `token`, ignoring case and white space.
-pub(crate) fn list_has(value: &[u8], token: &[u8]) -> bool {
+#[must_use]
+pub fn list_has(value: &[u8], token: &[u8]) -> bool {
     value.split(|b| *b == b',').any(|part| trim_ows(part).eq_ignore_ascii_case(token))
 }

@@ -16,7 +16,8 @@ mod violation;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use bytes::{is_target_byte, is_tchar, list_has, trim_ows};
+pub use bytes::list_has;
+pub(crate) use bytes::{is_target_byte, is_tchar, trim_ows};
 pub(crate) use chunked::is_forbidden_trailer;
 pub use violation::Violation;
 

@@ -1,14 +1,19 @@
 //! The section of http-filter; a file each for the tables below it.
 
+mod answers;
 mod h2;
 mod limit;
 mod observe;
 mod route;
 
+pub use answers::{Algorithm, Compression, CompressionLevel, ErrorPage, HeaderRule, HeaderRules, SecurityHeaders};
 pub use h2::H2Limits;
 pub use limit::{ConcurrencyLimit, KeyPart, LimitScope, RateLimit};
 pub use observe::{Observe, RequestIdPolicy, Trace, TraceMode, TraceTrust};
-pub use route::{HostHeader, HttpRoute};
+pub use route::{
+    HostHeader, HttpRoute, Redirect, RedirectTemplate, RedirectTo, Respond, RespondBody, Rewrite, RouteTarget, Split,
+    SplitBy,
+};
 
 use super::{AccessRule, Action};
 use crate::config::pattern::NetworkSet;
@@ -79,6 +84,18 @@ pub struct HttpFilter {
     pub concurrency_limits: Vec<ConcurrencyLimit>,
     /// `[[http-filter.route]]` in order; first match decides, none is a 404.
     pub routes: Vec<HttpRoute>,
+    /// Changes to the header of every request that is sent on.
+    pub request_headers: HeaderRules,
+    /// Changes to the header of every answer.
+    pub response_headers: HeaderRules,
+    /// Security headers of every answer whose route says nothing of its own.
+    pub security_headers: SecurityHeaders,
+    /// Whether security headers replace those of the backend.
+    pub security_headers_override: bool,
+    /// `[[http-filter.error-page]]` in order.
+    pub error_pages: Vec<ErrorPage>,
+    /// `[http-filter.compression]`
+    pub compression: Compression,
 }
 
 /// `http-filter.path`

@@ -17,8 +17,10 @@ mod terminator;
 pub use access::{Access, AccessRule, Conditions, Country, Days, Destination, Hours, UserPattern};
 pub use forward::{ForwardListener, ForwardProxy};
 pub use http::{
-    ConcurrencyLimit, ForwardedHeaders, H2Limits, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, Observe,
-    PathPolicy, RateLimit, RequestIdPolicy, Trace, TraceMode, TraceTrust, UnderscoreHeaders,
+    Algorithm, Compression, CompressionLevel, ConcurrencyLimit, ErrorPage, ForwardedHeaders, H2Limits, HeaderRule,
+    HeaderRules, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, Observe, PathPolicy, RateLimit, Redirect,
+    RedirectTemplate, RedirectTo, RequestIdPolicy, Respond, RespondBody, Rewrite, RouteTarget, SecurityHeaders, Split,
+    SplitBy, Trace, TraceMode, TraceTrust, UnderscoreHeaders,
 };
 pub use log::{AccessFields, Log, LogFormat, LogLevel};
 pub use metrics::MetricsPage;

@@ -47,16 +47,15 @@ pub(super) fn http_routes(ledger: &Ledger, drafts: &Drafts) {
                 .help("routes are tried in order; put the narrower one first");
             ledger.report(warning);
         }
-        let pool = drafts.pools.iter().find(|pool| pool.pool.name == draft.route.pool);
-        if let Some(pool) = pool
-            && pool.pool.proxy_protocol != SendProxy::None
-        {
+        for (name, span) in &draft.pools {
+            let pool = drafts.pools.iter().find(|pool| pool.pool.name == *name);
+            let Some(pool) = pool.filter(|pool| pool.pool.proxy_protocol != SendProxy::None) else { continue };
             let error = ledger
                 .error(
                     "http-filter.route.pool",
                     format!("the pool `{}` sends PROXY headers, and http-filter cannot", pool.pool.name),
                 )
-                .at(&draft.pool, "used by http-filter")
+                .at(span, "used by http-filter")
                 .and(&pool.proxy.span, "PROXY header here")
                 .help("connections to a pool of http-filter are shared by clients; it sends `Forwarded` instead");
             ledger.report(error);
@@ -66,11 +65,13 @@ pub(super) fn http_routes(ledger: &Ledger, drafts: &Drafts) {
 
 /// Whether every request that falls under `later` falls under `earlier` too.
 fn takes_all(earlier: &HttpRoute, later: &HttpRoute) -> bool {
+    let more = earlier.asks_more();
+    let (earlier, later) = (&earlier.conditions, &later.conditions);
     let hosts = earlier.hosts.is_empty()
         || (!later.hosts.is_empty() && later.hosts.iter().all(|host| earlier.hosts.iter().any(|own| own.covers(host))));
     let paths = earlier.paths.is_empty()
         || (!later.paths.is_empty() && later.paths.iter().all(|path| earlier.paths.iter().any(|own| own.covers(path))));
-    hosts && paths
+    hosts && paths && !more
 }
 
 /// A pool that nobody uses was probably meant for something.

@@ -28,13 +28,15 @@ pub(in crate::config) fn access(section: &Section<'_>, base: &Path) -> Access {
 
 /// Notes the country file for each process that has rules with countries; without a file such rules are errors.
 pub(in crate::config) fn country_file(ledger: &Ledger, config: &Config) {
-    let lists: [(&'static str, &[AccessRule]); 3] = [
-        ("sni-router.access.countries", &config.sni_router.access),
-        ("http-filter.access.countries", &config.http_filter.access),
-        ("forward-proxy.access.countries", &config.forward_proxy.access),
+    let ask = |rules: &[AccessRule]| rules.iter().any(|rule| rule.conditions.ask_countries());
+    let lists: [(&'static str, bool); 4] = [
+        ("sni-router.access.countries", ask(&config.sni_router.access)),
+        ("http-filter.access.countries", ask(&config.http_filter.access)),
+        ("http-filter.route.countries", config.http_filter.routes.iter().any(|route| route.conditions.ask_countries())),
+        ("forward-proxy.access.countries", ask(&config.forward_proxy.access)),
     ];
-    for (key, rules) in lists {
-        if !rules.iter().any(|rule| rule.conditions.ask_countries()) {
+    for (key, asked) in lists {
+        if !asked {
             continue;
         }
         let span = ledger.place(COUNTRY_FILE).unwrap_or_default();
@@ -139,7 +141,7 @@ fn texts<T>(section: &Section<'_>, key_name: &str, read: impl Fn(&str) -> Result
 }
 
 /// Texts that another crate will judge.
-fn located(section: &Section<'_>, key_name: &str) -> Vec<Located> {
+pub(super) fn located(section: &Section<'_>, key_name: &str) -> Vec<Located> {
     let Some(key) = section.key(key_name) else { return Vec::new() };
     let read = |found: &DeValue<'_>, span: &std::ops::Range<usize>| match found {
         DeValue::String(text) if text.trim().is_empty() => Err(Fault::from("it is empty".to_owned())),

@@ -1,19 +1,26 @@
 //! `[http-filter]`; a file each for the tables below it.
 
+mod action;
+mod answers;
 mod h2;
 mod limit;
 mod observe;
+mod redirect_template;
+mod rewriting;
 mod route;
 
 pub(in crate::config) use route::{HttpRouteDraft, route};
 
 use super::{ACTIONS, access, networks};
-use crate::config::checked::{Action, ForwardedHeaders, HttpFilter, HttpRoute, PathPolicy, UnderscoreHeaders};
+use crate::config::checked::{
+    Action, ForwardedHeaders, HttpFilter, HttpRoute, PathPolicy, SecurityHeaders, UnderscoreHeaders,
+};
 use crate::config::ledger::Names;
 use crate::config::tree::Section;
+use std::path::Path;
 
 /// The section without its routes.
-pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRoute>) -> HttpFilter {
+pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRoute>, base: &Path) -> HttpFilter {
     let paths = [("normalise", PathPolicy::Normalise), ("reject-ambiguous", PathPolicy::RejectAmbiguous)];
     let underscores =
         [("drop", UnderscoreHeaders::Drop), ("keep", UnderscoreHeaders::Keep), ("refuse", UnderscoreHeaders::Refuse)];
@@ -60,5 +67,13 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
         h2: h2::h2_limits(&section.table("h2")),
         access_default: section.choice("access_default", &ACTIONS).map_or(Action::Deny, |placed| placed.value),
         routes,
+        request_headers: rewriting::header_rules(section, "request_headers"),
+        response_headers: rewriting::header_rules(section, "response_headers"),
+        security_headers: section
+            .choice("security_headers", &answers::SECURITY)
+            .map_or(SecurityHeaders::Off, |placed| placed.value),
+        security_headers_override: section.flag("security_headers_override").unwrap_or_default(),
+        error_pages: section.tables("error-page").iter().filter_map(|page| answers::error_page(page, base)).collect(),
+        compression: answers::compression(&section.table("compression")),
     }
 }

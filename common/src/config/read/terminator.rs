@@ -107,6 +107,15 @@ fn paths(section: &Section<'_>, key_name: &str, base: &Path, secret: bool) -> Op
     Some(values(placed))
 }
 
+/// One file, noted likewise; no secret.
+pub(super) fn noted_file(section: &Section<'_>, key_name: &str, base: &Path) -> Option<PathBuf> {
+    let placed = section.text(key_name, |text| path(text, base))?;
+    let (path, span) = (placed.value.clone(), placed.span);
+    let key = section.key(key_name)?.path;
+    section.ledger.files.borrow_mut().push(NamedFile { key, path, secret: false, span });
+    Some(placed.value)
+}
+
 /// The path of a file the configuration names, from the directory of the configuration.
 pub(super) fn path(text: &str, base: &Path) -> Result<PathBuf, String> {
     if text.is_empty() || text.contains('\0') {

@@ -1,8 +1,10 @@
 //! Keys of `[http-filter]`; a file each for the tables below it.
 
+pub(super) mod answers;
 pub(super) mod h2;
 pub(super) mod limit;
 pub(super) mod observe;
+pub(super) mod rewriting;
 pub(super) mod route;
 
 use super::*;

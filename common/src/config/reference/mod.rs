@@ -155,13 +155,15 @@ impl Key {
 
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let sections: [&[&[Key]]; 8] = [
+    let sections: [&[&[Key]]; 10] = [
         &[general::KEYS, log::KEYS, metrics::KEYS, access::KEYS],
         &[pool::KEYS, pool::balancing::KEYS, pool::transport::KEYS, router::KEYS],
         access::ROUTER,
-        &[terminator::KEYS, http::KEYS, http::h2::KEYS],
+        &[terminator::KEYS, http::KEYS, http::rewriting::SECTION, http::h2::KEYS],
         access::HTTP,
-        &[http::observe::KEYS, http::limit::KEYS, http::route::KEYS],
+        &[http::observe::KEYS, http::limit::KEYS],
+        http::route::KEYS,
+        &[http::rewriting::ROUTE, http::answers::ERROR_PAGES, http::answers::COMPRESSION],
         &[forward::KEYS],
         access::FORWARD,
     ];

@@ -12,7 +12,9 @@ const MINIMAL: &str = include_str!("../../../../docs/examples/minimal.toml");
 fn the_examples_are_sound_with_their_files() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("certs")).unwrap();
-    for name in ["certs/shop.pem", "certs/shop.key", "users", "countries.csv", "certs/partners.pem"] {
+    fs::create_dir(folder.path().join("pages")).unwrap();
+    let secrets = ["certs/shop.pem", "certs/shop.key", "users", "countries.csv", "certs/partners.pem"];
+    for name in secrets.into_iter().chain(["pages/error.html", "pages/maintenance.html"]) {
         let path = folder.path().join(name);
         fs::write(&path, "x").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();

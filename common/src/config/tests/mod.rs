@@ -4,6 +4,7 @@
 mod access;
 mod examples;
 mod files;
+mod http_routes;
 mod links;
 mod pools;
 mod sections;

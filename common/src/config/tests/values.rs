@@ -104,6 +104,7 @@ fn every_range_is_kept_at_both_ends() {
 fn place(table: &str, line: &str) -> String {
     match table {
         "pool.servers" => format!("[[pool]]\nname = \"x\"\nservers = [{{ address = \"a:1\", {line} }}]\n"),
+        path if is_in_route(path) => in_route(path, line),
         path if matches!(reference::find(path).map(|key| &key.kind), Some(Kind::Tables)) => {
             format!("[[{path}]]\n{line}\n")
         }
@@ -119,6 +120,20 @@ fn header(path: &str) -> String {
     }
 }
 
+/// Whether it is an inline table of a route.
+fn is_in_route(path: &str) -> bool {
+    path.starts_with("http-filter.route.")
+}
+
+/// A route whose inline table has this line.
+fn in_route(path: &str, line: &str) -> String {
+    let name = path.rsplit('.').next().unwrap();
+    match reference::find(path).unwrap().kind {
+        Kind::List { .. } => format!("[[http-filter.route]]\n{name} = [{{ {line} }}]\n"),
+        _ => format!("[[http-filter.route]]\n{name} = {{ {line} }}\n"),
+    }
+}
+
 #[test]
 fn required_keys() {
     for key in reference::keys().filter(|key| matches!(key.preset, Preset::Required)) {
@@ -128,6 +143,7 @@ fn required_keys() {
                 let list = inline.rsplit('.').next().unwrap_or_default();
                 format!("[[http-filter.access]]\n{list} = [{{ value = \"1\" }}]\n")
             }
+            path if is_in_route(path) => in_route(path, ""),
             parent if matches!(reference::find(parent).map(|key| &key.kind), Some(Kind::Table)) => header(parent),
             parent => format!("[[{parent}]]\n"),
         };
