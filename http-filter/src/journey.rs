@@ -146,7 +146,7 @@ impl Account {
 
     /// Nothing about it is worth a line of its own.
     pub(super) fn is_success(&self) -> bool {
-        let passed = matches!(self.decision, "passed" | "switched") && (100..400).contains(&self.status);
+        let passed = self.reason.is_none() && (100..400).contains(&self.status);
         passed && self.complete && self.error.is_none() && self.observed.is_none()
     }
 
@@ -232,22 +232,19 @@ impl Journey {
 
     /// Where it goes.
     pub fn routed(&mut self, route: &Arc<str>, pool: Option<&Arc<str>>) {
-        let figures = self.app.metrics.labelled.route(route);
+        let labelled = self.app.metrics.labelled.clone();
         self.note(|account| {
-            account.route = Some(Arc::clone(route));
+            if account.route.as_ref().is_none_or(|known| !Arc::ptr_eq(known, route)) {
+                account.route_figures = Some(labelled.route(route));
+                account.route = Some(Arc::clone(route));
+            }
             account.pool = pool.cloned();
-            account.route_figures = Some(figures);
         });
     }
 
     /// An answer of our own that is no refusal.
     pub fn answered_here(&mut self, decision: &'static str) {
         self.note(|account| account.decision = decision);
-    }
-
-    /// Identity of the request.
-    pub fn request_id(&self) -> Option<RequestId> {
-        self.account.as_ref().map(|account| account.context.id.clone())
     }
 
     /// Writes request id and trace into what goes to the backend.
@@ -317,12 +314,24 @@ impl Journey {
         });
     }
 
-    /// Gives `show` the id of the request, for a page that the client sees, and lets it be told to the client.
-    pub fn tell<T>(&self, show: impl FnOnce(Option<&str>) -> http::Response<T>) -> http::Response<T> {
-        let Some(account) = &self.account else { return show(None) };
-        let mut answer = account.context.id.with(|id| show(Some(id)));
-        account.context.tell_client(&self.app.observe, answer.headers_mut());
-        answer
+    /// The id of the request.
+    pub fn request_id(&self) -> Option<RequestId> {
+        self.account.as_ref().map(|account| account.context.id.clone())
+    }
+
+    /// Gives `show` the id of the request, for a page that the client sees.
+    pub fn with_id<T>(&self, show: impl FnOnce(Option<&str>) -> T) -> T {
+        match &self.account {
+            Some(account) => account.context.id.with(|id| show(Some(id))),
+            None => show(None),
+        }
+    }
+
+    /// Writes what the client is told about its request; for answers of a backend [`Self::answered`] does.
+    pub fn tell_client(&self, headers: &mut HeaderMap) {
+        if let Some(account) = &self.account {
+            account.context.tell_client(&self.app.observe, headers);
+        }
     }
 
     fn head(&mut self, status: StatusCode) {

@@ -122,7 +122,7 @@ pub fn pass_on(
     strip(answer.headers_mut(), Direction::Response, switching, Underscores::Keep);
     journey.answered(answer.status(), answer.headers_mut());
     note(Event::Answered);
-    if let Some(page) = intercept(app, &answer, plan, &journey) {
+    if let Some(page) = journey.with_id(|id| intercept(app, &answer, plan, id)) {
         journey.answered_here("error-page");
         answer = page;
     }
@@ -151,7 +151,8 @@ pub fn refuse(
 ) -> Response<FilterBody> {
     journey.refused(&refusal);
     note(Event::Answered);
-    let mut response = journey.tell(|id| said(app, &refusal, plan, id));
+    let mut response = journey.with_id(|id| said(app, &refusal, plan, id));
+    journey.tell_client(response.headers_mut());
     if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(SOON));
     }
@@ -185,7 +186,7 @@ fn said(app: &App, refusal: &Refusal, plan: &mut Plan<'_>, request_id: Option<&s
 }
 
 /// The page that takes the place of a backend's error, with what its header says beside the body (`Retry-After`, `WWW-Authenticate`, …).
-fn intercept(app: &App, answer: &Answer, plan: &Plan<'_>, journey: &Journey) -> Option<Answer> {
+fn intercept(app: &App, answer: &Answer, plan: &Plan<'_>, request_id: Option<&str>) -> Option<Answer> {
     let status = answer.status();
     if app.error_pages.is_empty() || status.as_u16() < 400 || !matches!(answer.body(), Streamed::Body(..)) {
         return None;
@@ -193,10 +194,7 @@ fn intercept(app: &App, answer: &Answer, plan: &Plan<'_>, journey: &Journey) -> 
     let page = app.error_pages.find(status, &plan.host, plan.accept.as_ref(), true)?;
     app.metrics.error_pages.up();
     let reason = "The server behind this proxy answered with an error.";
-    let id = journey.request_id();
-    let tell = |request_id: Option<&str>| page.tell(&Story { status, reason, rule: None, request_id });
-    let body = id.map_or_else(|| tell(None), |id| id.with(|id| tell(Some(id))));
-    let mut own = Response::new(Streamed::Own(body));
+    let mut own = Response::new(Streamed::Own(page.tell(&Story { status, reason, rule: None, request_id })));
     *own.status_mut() = status;
     own.headers_mut().clone_from(answer.headers());
     for name in OF_THE_OLD_BODY {
@@ -220,16 +218,6 @@ fn own(parts: &mut Parts, body: Bytes, head: bool) -> Bytes {
     Bytes::new()
 }
 
-impl FilterBody {
-    fn new(source: Source, exchange: Exchange, journey: Journey) -> Self {
-        let mut body = Self { source, journey, _exchange: exchange };
-        if body.is_end_stream() {
-            body.journey.completed(); // nobody will ask for it
-        }
-        body
-    }
-}
-
 /// Answers a gRPC call here, in its own words.
 pub fn refuse_call(
     app: &App,
@@ -241,9 +229,20 @@ pub fn refuse_call(
     journey.refused(&refusal);
     note(Event::Answered);
     let mut response = grpc::answer(&refusal);
+    journey.tell_client(response.headers_mut());
     plan.apply(app, response.headers_mut());
     journey.write_limits(response.headers_mut());
     response.map(|()| FilterBody::new(Source::Own(None), exchange, journey))
+}
+
+impl FilterBody {
+    fn new(source: Source, exchange: Exchange, journey: Journey) -> Self {
+        let mut body = Self { source, journey, _exchange: exchange };
+        if body.is_end_stream() {
+            body.journey.completed(); // nobody will ask for it
+        }
+        body
+    }
 }
 
 impl Body for FilterBody {

@@ -83,6 +83,7 @@ macro_rules! figures {
             pub const TABLE: &'static [(&'static str, &'static str)] = &[$((stringify!($field), $help),)*];
 
             /// All of them, in order.
+            #[allow(dead_code)] // not every table is walked
             pub fn all(&self) -> Vec<&$crate::observe::metrics::Figure> {
                 vec![$(&self.$field,)*]
             }

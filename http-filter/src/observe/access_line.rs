@@ -36,7 +36,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("referer", "`Referer`; only with `fields`"),
     ("status", "status of the answer; 0 if none was begun"),
     ("stage", "last stage that the request reached"),
-    ("decision", "`passed`, `switched` (another protocol), or one word for the refusal"),
+    ("decision", "`passed`, `switched` (another protocol), one word for an answer of our own, or one for the refusal"),
     ("rule", "rule or limit that refused; absent if none did"),
     ("reason", "the sentence that the client was told; absent if the answer was the backend's"),
     ("observed", "rule in observe mode that would have refused; absent if none would"),

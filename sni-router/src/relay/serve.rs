@@ -121,9 +121,9 @@ pub async fn serve(opened: Opened, context: Context) {
 /// http-filter may reach the servers of its own routes, not those of passthrough pools.
 fn known(config: &Config) -> Rc<Known> {
     let exports = |pool: &config::Pool| config.http_filter.observe.trace.export.as_ref() == Some(&pool.name);
-    let routed = |pool: &&config::Pool| {
-        exports(pool) || config.http_filter.routes.iter().any(|route| route.pools().any(|own| *own == pool.name))
-    };
+    let leads =
+        |pool: &config::Pool| config.http_filter.routes.iter().any(|route| route.pools().any(|own| *own == pool.name));
+    let routed = |pool: &&config::Pool| leads(pool) || exports(pool);
     let relay = &config.passthrough_relay;
     Known::new(config.pools.iter().filter(routed), guard(config), relay.resolve_deadline, socket_options(relay))
 }
