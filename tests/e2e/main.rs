@@ -15,6 +15,7 @@ mod client_certificates;
 mod descriptors;
 mod drain;
 mod drip;
+mod examples;
 mod explain;
 mod filtering;
 mod floods;

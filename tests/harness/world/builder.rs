@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -30,6 +32,7 @@ pub struct Builder {
     sites: Vec<Vec<String>>,
     site_keys: Vec<(usize, String)>,
     files: Vec<(String, String)>,
+    whole: Option<String>,
     plain: bool,
     forwards: bool,
 }
@@ -47,6 +50,7 @@ impl Builder {
             sites: Vec::new(),
             site_keys: Vec::new(),
             files: Vec::new(),
+            whole: None,
             plain: true,
             forwards: false,
         };
@@ -112,6 +116,14 @@ impl Builder {
     #[must_use]
     pub fn file(mut self, name: &str, text: &str) -> Self {
         self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Instead of everything that is described here: a whole configuration file, of which only what ties it to a machine is
+    /// replaced: the listeners on ports 443 and 80, written as in docs/examples, and the `runtime_dir`.
+    #[must_use]
+    pub fn exactly(mut self, text: &str) -> Self {
+        self.whole = Some(text.to_owned());
         self
     }
 
@@ -213,7 +225,12 @@ impl Builder {
             folder::write_private(&certs.join(format!("{number}.key")), &signed.key_pem);
         }
         for (name, text) in &self.files {
-            std::fs::write(folder.join(name), text).expect("our own folder");
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().expect("a file in our folder")).expect("our own folder");
+            folder::write_private(&path, text);
+            if path.extension().is_none_or(|kind| kind != "key") {
+                std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("our own file");
+            }
         }
         let text = self.text(folder, Ports { https, http, proxy });
         std::fs::write(folder.join("bulkhead.toml"), text).expect("our own folder");
@@ -257,6 +274,9 @@ impl Builder {
     }
 
     fn text(&self, folder: &Path, ports: Ports) -> String {
+        if let Some(whole) = &self.whole {
+            return moved(whole, folder, ports);
+        }
         let mut text = format!("[bulkhead]\nruntime_dir = \"{}\"\n", folder.join("run").display());
         self.write_section(&mut text, "bulkhead");
         text.push_str("\n[log]\n");
@@ -310,6 +330,16 @@ impl Builder {
             let _ = writeln!(text, "{key} = {value}");
         }
     }
+}
+
+/// A configuration for port 443, port 80 and `/run`, on our ports and in our folder.
+fn moved(text: &str, folder: &Path, ports: Ports) -> String {
+    let mut text = text.replace("\"/run/bulkhead\"", &format!("\"{}\"", folder.join("run").display()));
+    for (port, own) in [(443, ports.https), (80, ports.http)] {
+        let from = format!("[\"0.0.0.0:{port}\", \"[::]:{port}\"]");
+        text = text.replace(&from, &format!("\"127.0.0.1:{own}\""));
+    }
+    text
 }
 
 fn launch(bin: &Path, config: &Path, uid: Option<u32>) -> (Child, Log) {

@@ -7,6 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 
 const FULL: &str = include_str!("../../../../docs/examples/bulkhead.toml");
 const MINIMAL: &str = include_str!("../../../../docs/examples/minimal.toml");
+/// Whole tasks; `tests/e2e/examples.rs` starts them.
+const TASKS: [&str; 3] = [
+    include_str!("../../../../docs/examples/shop.toml"),
+    include_str!("../../../../docs/examples/tenants.toml"),
+    include_str!("../../../../docs/examples/api.toml"),
+];
 
 #[test]
 fn the_examples_are_sound_with_their_files() {
@@ -14,12 +20,15 @@ fn the_examples_are_sound_with_their_files() {
     fs::create_dir(folder.path().join("certs")).unwrap();
     fs::create_dir(folder.path().join("pages")).unwrap();
     let secrets = ["certs/shop.pem", "certs/shop.key", "users", "countries.csv", "certs/partners.pem"];
-    for name in secrets.into_iter().chain(["pages/error.html", "pages/maintenance.html"]) {
+    let tasks =
+        ["api", "ann-shop", "bob", "carol"].map(|name| [format!("certs/{name}.pem"), format!("certs/{name}.key")]);
+    let pages = ["pages/error.html", "pages/maintenance.html"];
+    for name in secrets.into_iter().chain(pages).chain(tasks.iter().flatten().map(String::as_str)) {
         let path = folder.path().join(name);
         fs::write(&path, "x").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
-    for text in [FULL, MINIMAL] {
+    for text in [FULL, MINIMAL].into_iter().chain(TASKS) {
         let path = folder.path().join("bulkhead.toml");
         fs::write(&path, text).unwrap();
         match Config::load_and_check_files(&path) {
