@@ -126,7 +126,8 @@ const HOP_BY_HOP: [&str; 7] =
     ["te", "keep-alive", "proxy-connection", "proxy-authorization", "http2-settings", "expect", "trailer"];
 
 /// Fields that Bulkhead writes itself: one value each, about this client.
-const OURS: [(&str, &str); 2] = [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1;")];
+const OURS: [(&str, &str); 3] =
+    [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1;"), ("x-request-id", "")];
 
 /// Fields that frame, route, authenticate or speak for the client (RFC 9110 §6.5.1).
 const NO_TRAILERS: [&str; 14] = [
@@ -199,7 +200,7 @@ mod tests {
 
     /// What Bulkhead would send, with a change.
     fn judged(line: &str, fields: &str) -> Result<(), String> {
-        let ours = "X-Forwarded-For: 127.0.0.1\r\nForwarded: for=127.0.0.1;proto=http\r\n";
+        let ours = "X-Forwarded-For: 127.0.0.1\r\nForwarded: for=127.0.0.1;proto=http\r\nX-Request-Id: 1\r\n";
         let text = format!("{line}\r\n{fields}{ours}\r\n");
         let read = strict::requests(text.as_bytes(), false)?;
         read.iter().try_for_each(conforms)

@@ -302,7 +302,7 @@ fn forwarded(sent: &Sent, mark: &str, seen: &Seen, left: &[Request]) -> Result<(
 }
 
 /// Fields that the proxy writes for the backend, and framing, which is judged by itself.
-const WRITTEN: [&str; 8] = [
+const WRITTEN: [&str; 9] = [
     "host",
     "content-length",
     "transfer-encoding",
@@ -311,6 +311,7 @@ const WRITTEN: [&str; 8] = [
     "x-forwarded-proto",
     "x-forwarded-host",
     "x-forwarded-port",
+    "x-request-id",
 ];
 
 /// Whether exactly this left.

@@ -102,7 +102,9 @@ fn check(name: &str, family: &Family) -> Result<(), String> {
     if family.kind != "histogram" {
         return Ok(());
     }
-    let mut groups: BTreeMap<BTreeMap<String, String>, (Vec<(f64, f64)>, u8, f64)> = BTreeMap::new();
+    // By labels: buckets, how many of sum and count were there, the count.
+    type Group = (Vec<(f64, f64)>, u8, f64);
+    let mut groups: BTreeMap<BTreeMap<String, String>, Group> = BTreeMap::new();
     for (own, labels, value) in &family.samples {
         let mut labels = labels.clone();
         let bound = labels.remove("le");

@@ -35,7 +35,7 @@ fn connection() -> Vec<Case> {
         ("Range", "bytes=0-1"),
         ("If-None-Match", "\"x\""),
         ("Cache-Control", "no-cache"),
-        ("X-Request-Id", "abc"),
+        ("If-Match", "\"y\""),
         ("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ] {
         let lines = format!("Connection: {name}\r\n{name}: {value}\r\n");
