@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use crate::certificate_desk::CertificateDesk;
 use crate::config::{self, Config, Files, SandboxMode};
 use crate::ipc::directory::Directory;
 use crate::ipc::messages::control::{Control, ControlReply, Status};
@@ -124,6 +125,7 @@ struct Inner {
     reloader: Rc<Reloader>,
     explainer: RefCell<Option<Box<Explainer>>>,
     pools: RefCell<Option<Rc<dyn PoolDesk>>>,
+    certificates: RefCell<Option<Rc<dyn CertificateDesk>>>,
 }
 
 impl Context {
@@ -146,6 +148,11 @@ impl Context {
     /// From now on operators can ask after these pools, and let servers of them go.
     pub fn offer_pools(&self, pools: Rc<dyn PoolDesk>) {
         *self.inner.pools.borrow_mut() = Some(pools);
+    }
+
+    /// From now on operators can ask after these certificates.
+    pub fn offer_certificates(&self, certificates: Rc<dyn CertificateDesk>) {
+        *self.inner.certificates.borrow_mut() = Some(certificates);
     }
 
     /// The configuration at work.
@@ -218,6 +225,10 @@ impl Context {
             Control::Pools => {
                 let desk = self.inner.pools.borrow();
                 ControlReply::Pools(pool_desk::fitting(desk.as_ref().map(|desk| desk.pools()).unwrap_or_default()))
+            }
+            Control::Certificates => {
+                let desk = self.inner.certificates.borrow();
+                ControlReply::Certificates(Box::new(desk.as_ref().map(|desk| desk.report()).unwrap_or_default()))
             }
             Control::DrainServer { pool, server, drain } => outcome(self.drain_server(&pool, &server, drain)),
             Control::Sandbox => ControlReply::Sandbox(Box::new(self.inner.report.clone())),
@@ -380,6 +391,7 @@ fn begin<O>(
             reloader,
             explainer: RefCell::default(),
             pools: RefCell::default(),
+            certificates: RefCell::default(),
         }),
     };
     Ok(Begun { opened, context, control, control_peers: control_peers(starter) })

@@ -15,7 +15,8 @@ use common::startup::{HasFigures, Opening, StartError};
 use common::wiring::{ROUTER_TO_TERMINATOR, TERMINATOR_TO_FILTER};
 
 use crate::admission::{Admission, Limits};
-use crate::certificates;
+use crate::certificates::store::Store;
+use crate::certificates::{self, desk};
 use crate::metrics::TerminatorFigures;
 use crate::pulse::Clock;
 use crate::receive::{Generation, World};
@@ -67,14 +68,27 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     })
 }
 
-/// Certificates and keys of all sites, or all that is wrong with them.
+/// Certificates and keys of all sites. A pair that cannot be served is the trouble of its own clients ([`certificates`]).
+///
+/// # Errors
+/// Everything that is wrong, when something else is or when nothing at all can be served.
 pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Sites, StartError> {
-    let loaded = certificates::load(&settings.sites, &provider());
-    tell(&loaded.warnings, figures);
-    if !loaded.errors.is_empty() {
-        return Err(StartError::Other(loaded.errors.join("; ")));
+    let mut loaded = certificates::load(order(settings, None, certificates::NONE), &provider());
+    let nothing = (0..settings.sites.len()).all(|site| !loaded.store.serves(site));
+    if !loaded.errors.is_empty() || (nothing && !settings.sites.is_empty()) {
+        let broken = std::mem::take(&mut loaded.broken);
+        return Err(StartError::Other(loaded.errors.into_iter().chain(broken).collect::<Vec<_>>().join("; ")));
     }
+    for text in &loaded.broken {
+        tracing::error!("{text}; it is not served, its clients are refused until its files are good");
+    }
+    tell(&loaded.warnings, figures);
+    desk::count(&loaded.store, figures, certificates::now(), certificates::warn_before(&settings.terminator), true);
     Sites::new(settings, loaded).map_err(StartError::Other)
+}
+
+fn order<'a>(settings: &'a Settings, so_far: Option<&'a Store>, parse: u32) -> certificates::Order<'a> {
+    certificates::Order { sites: &settings.sites, terminator: &settings.terminator, so_far, parse }
 }
 
 fn tell(warnings: &[String], figures: &TerminatorFigures) {
@@ -85,10 +99,12 @@ fn tell(warnings: &[String], figures: &TerminatorFigures) {
 /// `--check`: everything that [`open`] would do without sockets.
 pub fn check(config: &Config) -> Result<(), Vec<String>> {
     let settings = Settings::of(config);
-    let loaded = certificates::load(&settings.sites, &provider());
+    let mut loaded = certificates::load(order(&settings, None, certificates::ALL), &provider());
     loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-    if !loaded.errors.is_empty() {
-        return Err(loaded.errors);
+    let mut errors = std::mem::take(&mut loaded.errors);
+    errors.append(&mut loaded.broken);
+    if !errors.is_empty() {
+        return Err(errors);
     }
     Sites::new(&settings, loaded).map(drop).map_err(|error| vec![error])
 }
@@ -106,22 +122,32 @@ pub fn start(opened: Opened) -> (Rc<World>, OwnedFd) {
         figures,
     });
     tokio::task::spawn_local(Rc::clone(&world.clock).run());
+    tokio::task::spawn_local(certificates::tend::tend(Rc::clone(&world)));
     (world, from_router)
 }
 
 /// Reads the keys of another configuration and builds what handshakes need. Handshakes that have begun end with the old one.
 pub fn prepare(world: &Rc<World>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, Vec<String>> {
     let settings = Settings::of(config);
-    let mut loaded = certificates::load_from(&settings.sites, &provider(), files);
-    if !loaded.errors.is_empty() {
-        return Err(loaded.errors);
+    let now = world.now();
+    let so_far = now.sites.store();
+    let mut loaded = certificates::load_from(order(&settings, Some(so_far), certificates::FEW), &provider(), files);
+    let mut errors = std::mem::take(&mut loaded.errors);
+    errors.append(&mut loaded.broken);
+    if !errors.is_empty() {
+        return Err(errors);
     }
     let warnings = std::mem::take(&mut loaded.warnings);
-    let sites = world.now().sites.succeed(&settings, loaded).map_err(|error| vec![error])?;
+    let renewed = loaded.store.renewed_since(so_far);
+    let sites = now.sites.succeed(&settings, loaded).map_err(|error| vec![error])?;
     let next = Rc::new(generation(&settings, sites));
     let world = Rc::clone(world);
     Ok(move || {
         tell(&warnings, &world.figures);
+        renewed.iter().for_each(|text| tracing::info!("{text}"));
+        world.figures.certificates_renewed.add(u64::try_from(renewed.len()).unwrap_or_default());
+        next.sites.store().ring.set_most(settings.terminator.ready_keys);
+        desk::count(next.sites.store(), &world.figures, certificates::now(), next.warn_before, true);
         world.admission.set_limits(limits(&settings.terminator));
         world.clock.set_idle(settings.terminator.idle_deadline);
         world.filters.set_limits(sender_limits(&settings.terminator));
@@ -135,6 +161,7 @@ fn generation(settings: &Settings, sites: Sites) -> Generation {
         handshake_deadline: settings.terminator.handshake_deadline,
         idle_deadline: settings.terminator.idle_deadline,
         access_log: settings.access_log,
+        warn_before: certificates::warn_before(&settings.terminator),
     }
 }
 

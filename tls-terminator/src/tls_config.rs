@@ -15,8 +15,9 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, Resol
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
-use crate::certificates::{Loaded, SiteKeys};
-use crate::choose_certificate::{Names, SiteIndex, choose_key};
+use crate::certificates::Loaded;
+use crate::certificates::store::Store;
+use crate::choose_certificate::{Names, SiteIndex};
 use crate::settings::Settings;
 
 /// The one place that says which cryptography is used.
@@ -47,9 +48,9 @@ impl Sites {
     }
 
     fn build(settings: &Settings, loaded: Loaded, ticketer: Arc<dyn ProducesTickets>) -> Result<Self, String> {
-        let Loaded { sites: keys, authorities, .. } = loaded;
+        let Loaded { store, authorities, .. } = loaded;
         let names = Names::new(&settings.sites, settings.strangers)?;
-        let resolver = Arc::new(Resolver { names, keys });
+        let resolver = Arc::new(Resolver { names, store });
         let provider = Arc::new(provider());
         let versions: &[&rustls::SupportedProtocolVersion] = match settings.terminator.min_version {
             TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -95,9 +96,17 @@ impl Sites {
         self.resolver.names.choose(name)
     }
 
-    /// The configuration for the name that the router read; `None`: no site serves it.
+    /// The certificates.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.resolver.store
+    }
+
+    /// The configuration for the name that the router read; `None`: no site serves it, or its site has no good certificate.
     pub fn for_name(&self, name: Option<&str>) -> Option<Arc<ServerConfig>> {
         let site = self.resolver.names.choose(name)?;
+        if !self.resolver.store.serves(site) {
+            return None;
+        }
         self.configs.get(site).cloned()
     }
 }
@@ -131,14 +140,7 @@ pub fn expecting<R>(name: Option<&str>, step: impl FnOnce() -> R) -> R {
 #[derive(Debug)]
 struct Resolver {
     names: Names,
-    keys: Vec<SiteKeys>,
-}
-
-impl Resolver {
-    fn key(&self, site: SiteIndex, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let can_sign = |pair: &Arc<CertifiedKey>, offered: &[_]| pair.key.choose_scheme(offered).is_some();
-        choose_key(self.keys.get(site)?, can_sign, hello.signature_schemes()).cloned()
-    }
+    store: Arc<Store>,
 }
 
 impl ResolvesServerCert for Resolver {
@@ -149,6 +151,6 @@ impl ResolvesServerCert for Resolver {
             tracing::debug!(server_name = name, "the router read another name in this hello");
             return None;
         }
-        self.key(self.names.choose(name)?, &hello)
+        self.store.choose(self.names.choose(name)?, hello.signature_schemes())
     }
 }

@@ -21,6 +21,10 @@ pub struct Terminator {
     pub idle_deadline: Duration,
     /// Oldest version that is accepted.
     pub min_version: TlsVersion,
+    /// Private keys that are kept ready to sign.
+    pub ready_keys: usize,
+    /// A certificate that ends within this time is warned about.
+    pub warn_before: Duration,
     /// Hand-overs in flight per receiving instance.
     pub max_unacknowledged: usize,
 }
@@ -65,6 +69,8 @@ pub struct CertificateFiles {
     pub certificate: PathBuf,
     /// PEM private key.
     pub key: PathBuf,
+    /// OCSP response in DER that is stapled.
+    pub ocsp: Option<PathBuf>,
 }
 
 /// `alpn` of a site: what http-filter speaks.
