@@ -138,7 +138,7 @@ fn state(slot: &Slot, held: &Held, now: i64, warn_before: i64) -> Option<(u8, Ce
     let Some(pair) = &held.pair else { return told(0, "missing", held.fault.as_deref().unwrap_or_default()) };
     let dates: Vec<String> = expiry::warnings(&pair.lives, now, warn_before).collect();
     match (&held.fault, &held.unstapled) {
-        (Some(fault), _) => told(2, "kept", &[fault, &*dates.join("; ")].join("; ").trim_end_matches("; ")),
+        (Some(fault), _) => told(2, "kept", [fault, &*dates.join("; ")].join("; ").trim_end_matches("; ")),
         (None, _) if pair.end() < now => told(1, "expired", &dates.join("; ")),
         (None, _) if !dates.is_empty() => told(3, "ends soon", &dates.join("; ")),
         (None, Some(why)) => told(4, "unstapled", why),

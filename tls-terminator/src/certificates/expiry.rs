@@ -69,12 +69,8 @@ pub fn date(seconds: i64) -> String {
 /// So many seconds, in the unit that suits them.
 #[must_use]
 pub fn span(seconds: i64) -> String {
-    let (unit, word) = match seconds {
-        ..MINUTE => (1, "second"),
-        ..HOUR => (MINUTE, "minute"),
-        ..DAY => (HOUR, "hour"),
-        _ => (DAY, "day"),
-    };
+    let units = [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")];
+    let (unit, word) = units.into_iter().find(|(unit, _)| seconds >= *unit).unwrap_or((1, "second"));
     let many = seconds / unit;
     format!("{many} {word}{}", if many == 1 { "" } else { "s" })
 }
