@@ -38,7 +38,16 @@ pub struct Component {
     /// Names and meanings of its figures.
     pub figures: &'static [(&'static str, &'static str)],
     /// Judges the component's own part of the configuration beyond what [`Config::load`] does: keys, certificates.
-    pub check: fn(&Config) -> Result<(), Vec<String>>,
+    pub check: fn(&Config, Depth) -> Result<(), Vec<String>>,
+}
+
+/// How much time a check may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything (`--check FILE`).
+    Whole,
+    /// What can be found without arithmetic, because somebody waits for a start (`--check FILE --quick`).
+    Quick,
 }
 
 /// Why a process could not start. The text says who can help.
@@ -315,8 +324,8 @@ where
             return ExitCode::FAILURE;
         }
     };
-    if arguments.check_only {
-        return match (component.check)(&config) {
+    if let Some(depth) = arguments.check_only {
+        return match (component.check)(&config, depth) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problems) => {
                 // What was drawn under its source line begins so already.
@@ -469,13 +478,13 @@ fn stop_on_signals(context: &Context) -> Result<(), StartError> {
 }
 
 const USAGE: &str = "usage: PROCESS --config FILE [--instance N]   serve (started by systemd or `bulkhead up`)
-       PROCESS --check FILE                    judge the configuration as this process would
+       PROCESS --check FILE [--quick]          judge the configuration as this process would
        PROCESS --figures | --version           print the table of figures | the release";
 
 struct Arguments {
     config: PathBuf,
     instance: u32,
-    check_only: bool,
+    check_only: Option<Depth>,
 }
 
 enum Order {
@@ -490,12 +499,13 @@ enum Printed {
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
-        let (mut config, mut instance, mut check_only) = (None, 1, false);
+        let (mut config, mut instance, mut check_only) = (None, 1, None);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word.as_str() {
                 "--config" => config = Some(value()?),
-                "--check" => (config, check_only) = (Some(value()?), true),
+                "--check" => (config, check_only) = (Some(value()?), check_only.or(Some(Depth::Whole))),
+                "--quick" => check_only = Some(Depth::Quick),
                 "--instance" => {
                     let text = value()?;
                     instance = text

@@ -1,6 +1,7 @@
 //! A certificate authority that lives as long as the test program, and leaves signed by it on demand.
 
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -76,8 +77,24 @@ pub fn client(name: &str, unit: &str, names: &[&str], trusted: bool) -> Signed {
 
 /// A certificate for these names.
 pub fn sign(names: &[&str]) -> Signed {
+    signed(names, |_| {})
+}
+
+/// A certificate for these names that was made 90 days ago and ends so many days and an hour from now, or so
+/// many ago.
+pub fn sign_until(names: &[&str], days: i64) -> Signed {
+    let day = |days: i64| Duration::from_secs(days.unsigned_abs() * 24 * 3600);
+    let now = SystemTime::now() + Duration::from_secs(3600);
+    signed(names, |params| {
+        params.not_before = (now - day(90)).into();
+        params.not_after = if days < 0 { now - day(days) } else { now + day(days) }.into();
+    })
+}
+
+fn signed(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Signed {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let params = CertificateParams::new(names).expect("names are names");
+    let mut params = CertificateParams::new(names).expect("names are names");
+    change(&mut params);
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("randomness");
     let certificate = params.signed_by(&key, authority()).expect("a plain certificate");
     Signed { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone() }

@@ -11,7 +11,7 @@ use common::ipc::directory::Directory;
 use common::ipc::peer::PeerCheck;
 use common::ipc::receiver::Receiver;
 use common::ipc::sender::{Parcel, Sender, SenderLimits, Undelivered};
-use common::startup::{HasFigures, Opening, StartError};
+use common::startup::{Depth, HasFigures, Opening, StartError};
 use common::wiring::{ROUTER_TO_TERMINATOR, TERMINATOR_TO_FILTER};
 
 use crate::admission::{Admission, Limits};
@@ -97,9 +97,10 @@ fn tell(warnings: &[String], figures: &TerminatorFigures) {
 }
 
 /// `--check`: everything that [`open`] would do without sockets.
-pub fn check(config: &Config) -> Result<(), Vec<String>> {
+pub fn check(config: &Config, depth: Depth) -> Result<(), Vec<String>> {
     let settings = Settings::of(config);
-    let mut loaded = certificates::load(order(&settings, None, certificates::ALL), &provider());
+    let parse = if depth == Depth::Whole { certificates::ALL } else { certificates::NONE };
+    let mut loaded = certificates::load(order(&settings, None, parse), &provider());
     loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let mut errors = std::mem::take(&mut loaded.errors);
     errors.append(&mut loaded.broken);

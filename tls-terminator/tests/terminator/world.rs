@@ -106,6 +106,7 @@ impl Default for Plan {
                 idle_deadline: Duration::from_secs(60),
                 min_version: TlsVersion::Tls12,
                 ready_keys: 64,
+                watch: true,
                 warn_before: Duration::from_secs(60),
                 max_unacknowledged: 64,
             },

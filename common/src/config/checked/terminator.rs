@@ -23,6 +23,8 @@ pub struct Terminator {
     pub min_version: TlsVersion,
     /// Private keys that are kept ready to sign.
     pub ready_keys: usize,
+    /// Whether the launcher renews certificates when their files change.
+    pub watch: bool,
     /// A certificate that ends within this time is warned about.
     pub warn_before: Duration,
     /// Hand-overs in flight per receiving instance.

@@ -26,6 +26,7 @@ pub(in crate::config) fn tls_terminator(section: &Section<'_>) -> Terminator {
         idle_deadline: section.duration("idle_deadline"),
         min_version: section.choice("min_version", &versions).map_or(TlsVersion::Tls13, |placed| placed.value),
         ready_keys: section.count("ready_keys"),
+        watch: section.flag("watch").unwrap_or(true),
         warn_before: section.duration("warn_before"),
         max_unacknowledged: section.count("max_unacknowledged"),
     }

@@ -44,6 +44,14 @@ pub(super) const KEYS: &[Key] = &[
          nor memory (a ready RSA key takes some 10 KiB). The one not used for longest makes room; it is parsed again when wanted.",
     ),
     key(
+        "tls-terminator.watch",
+        Kind::Flag,
+        value("true"),
+        "Whether `bulkhead up` takes certificates, keys and OCSP responses anew when their files change.",
+        "A file that is not good (empty, half written, of another key, expired) does not take the place of the last good one. Under \
+         systemd, `bulkhead reload --certificates` does the same once.",
+    ),
+    key(
         "tls-terminator.warn_before",
         duration(HOUR, 366 * DAY),
         value("\"720h\""),
