@@ -87,7 +87,7 @@ impl RecordLayer {
         let State { suite, read, write } = state;
         for secret in [&read.secret, &write.secret] {
             if secret.suite() != suite {
-                return Err(Error::SecretLength { suite, found: secret.expose().len() });
+                return Err(Error::OtherSuite { suite, found: secret.suite() });
             }
         }
         if read.secret.equals(&write.secret) {
