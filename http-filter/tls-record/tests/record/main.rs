@@ -5,6 +5,7 @@
 
 mod handover;
 mod interop;
+mod limits;
 mod messages;
 mod peer;
 mod properties;
