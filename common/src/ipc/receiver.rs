@@ -22,13 +22,16 @@ pub const MAX_CHANNELS: usize = 256;
 /// Frames read from one channel before its parcels are served and acknowledged.
 const FRAMES_PER_TURN: usize = 8;
 
+/// Begins to serve a parcel.
+pub type Begin = Box<dyn FnOnce()>;
+
 /// What the handler says to a parcel.
 pub enum Verdict {
     /// It is ours now.
     Taken,
     /// It is ours as soon as the sender cannot give it to anybody else any more; serving begins then, with this. Until then
     /// not one byte may be made from it. (Keys: two processes that seal with the same ones would repeat nonces.)
-    TakenOnce(Box<dyn FnOnce()>),
+    TakenOnce(Begin),
     /// No room; the sender may offer it to another instance.
     Full,
 }
@@ -200,7 +203,7 @@ impl<M: Message, R: Message> Receiver<M, R> {
     }
 
     /// Offers everything to the handler: what to reply, and what may begin once that has left.
-    fn serve_all(&self, arrived: Vec<Arrival<M, R>>) -> (Vec<Back<R>>, Vec<Box<dyn FnOnce()>>) {
+    fn serve_all(&self, arrived: Vec<Arrival<M, R>>) -> (Vec<Back<R>>, Vec<Begin>) {
         let mut replies: Vec<Back<R>> = Vec::new();
         let mut beginnings = Vec::new();
         for arrival in arrived {
