@@ -1,0 +1,14 @@
+//! TLS as strangers speak it: every client that people have, records cut and malformed in every way, keys renewed, processes
+//! that are stopped and killed in the middle. One test binary beside `e2e`, on the same harness.
+//!
+//! Every test runs for each way in which the terminator may leave a connection to http-filter ([`world::Handoff`]).
+//!
+//! [`world`] and [`program`] are what tests stand on. [`matrix`]: seventy clients. [`key_update`]: `K` and `k` of openssl,
+//! `^rekey^` of gnutls.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+mod key_update;
+mod matrix;
+mod program;
+mod world;
