@@ -4,11 +4,20 @@
 //! Every test runs for each way in which the terminator may leave a connection to http-filter ([`world::Handoff`]).
 //!
 //! [`world`] and [`program`] are what tests stand on. [`matrix`]: seventy clients. [`key_update`]: `K` and `k` of openssl,
-//! `^rekey^` of gnutls.
+//! `^rekey^` of gnutls. [`held`] is a rustls client whose bytes are sent by hand; [`splits`] and [`bulk`] are what a record layer
+//! must bear. [`strange`] is a TLS 1.3 client of our own that obeys no rule, [`hello`] what it begins with, [`hostile`] what it
+//! does, with [`bare`] rustls as the yardstick.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod bare;
+mod bulk;
+mod held;
+mod hello;
+mod hostile;
 mod key_update;
 mod matrix;
 mod program;
+mod splits;
+mod strange;
 mod world;

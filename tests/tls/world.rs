@@ -1,6 +1,9 @@
 //! The world of these tests: a site with an RSA and an ECDSA pair, one on P-384, and the application behind both.
 
+use std::sync::OnceLock;
+
 use harness::backends::Backend;
+use harness::certificates::Signed;
 use harness::world::Builder;
 use harness::{World, certificates};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
@@ -9,6 +12,28 @@ use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
 pub const SITE: &str = "www.test";
 /// The site whose key is on P-384.
 pub const P384: &str = "p384.test";
+
+/// A certificate with its key.
+pub struct Pair {
+    /// The name it is for.
+    pub site: &'static str,
+    kind: &'static str,
+    /// It.
+    pub signed: Signed,
+}
+
+/// All pairs, the same in every world of this program.
+pub fn pairs() -> &'static [Pair] {
+    static PAIRS: OnceLock<Vec<Pair>> = OnceLock::new();
+    let pair = |site, kind, algorithm| Pair { site, kind, signed: certificates::sign_as(&[site], algorithm) };
+    PAIRS.get_or_init(|| {
+        vec![
+            pair(SITE, "ecdsa", &PKCS_ECDSA_P256_SHA256),
+            pair(SITE, "rsa", &PKCS_RSA_SHA256),
+            pair(P384, "p384", &PKCS_ECDSA_P384_SHA384),
+        ]
+    })
+}
 
 /// How the terminator leaves a connection to http-filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,16 +81,11 @@ pub fn for_each(test: impl Fn(Handoff)) {
 
 /// [`SITE`] and [`P384`], in front of `backend`; who names nobody gets the first.
 pub fn describe(name: &str, handoff: Handoff, backend: &Backend) -> Builder {
-    let pairs = [
-        ("ecdsa", certificates::sign_as(&[SITE], &PKCS_ECDSA_P256_SHA256)),
-        ("rsa", certificates::sign_as(&[SITE], &PKCS_RSA_SHA256)),
-        ("p384", certificates::sign_as(&[P384], &PKCS_ECDSA_P384_SHA384)),
-    ];
     let mut builder = World::new(&format!("{name}-{}", handoff.name()))
         .set("sni-router.otherwise", "no_sni", "{ terminate = true }")
         .pool("app", &[backend.address()])
         .serves("app");
-    for (kind, signed) in &pairs {
+    for Pair { kind, signed, .. } in pairs() {
         builder = builder.file(&format!("certs/{kind}.pem"), &signed.pem);
         builder = builder.file(&format!("certs/{kind}.key"), &signed.key_pem);
     }
