@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
-use harness::backends::{Backend, Talk, application};
+use harness::backends::{Backend, Talk, application, websocket};
 use harness::clients::curl::curl;
 use harness::clients::http::{read_answer, read_head};
 use harness::{need, within};
@@ -18,11 +18,16 @@ const LARGE: usize = 64 << 20;
 /// A whole number of periods of the pattern.
 const BLOCK: usize = 251 * 256;
 
-/// `/stream/N`: N bytes of the pattern, not kept in memory; anything with a body: its hash, in hexadecimal digits.
-fn bulk(mut talk: Talk) -> io::Result<()> {
+/// `/stream/N`: N bytes of the pattern, not kept in memory; anything with a body: its hash, in hexadecimal digits; a WebSocket
+/// that echoes.
+pub fn bulk(mut talk: Talk) -> io::Result<()> {
     let block = application::pattern_of(BLOCK);
     loop {
         let head = String::from_utf8_lossy(&talk.read_until(b"\r\n\r\n")?).into_owned();
+        if application::header(&head, "upgrade").is_some() {
+            talk.put_back(head.as_bytes());
+            return websocket::talk(talk);
+        }
         let path = head.split(' ').nth(1).unwrap_or_default();
         let body = if let Some(count) = path.strip_prefix("/stream/").and_then(|count| count.parse::<usize>().ok()) {
             talk.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {count}\r\n\r\n").as_bytes())?;

@@ -115,6 +115,19 @@ impl Held {
     }
 }
 
+impl Write for Held {
+    fn write(&mut self, plaintext: &[u8]) -> io::Result<usize> {
+        self.say(plaintext);
+        let bytes = std::mem::take(&mut self.held);
+        self.socket.write_all(&bytes)?;
+        Ok(plaintext.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Read for Held {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
