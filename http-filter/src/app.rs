@@ -29,6 +29,7 @@ use super::route::{Routes, pool_names};
 use super::stages::access_list;
 use super::stages::rate_limit::Limits as RequestLimits;
 use super::streams::{StreamDeadlines, StreamWatch};
+use super::unsent::Addresses;
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
@@ -45,6 +46,8 @@ pub struct Instance {
     pub watch_h2: Watch,
     /// Deadlines of single HTTP/2 streams.
     pub streams: Rc<StreamWatch>,
+    /// What waits for HTTP/2 clients, by address.
+    pub unsent: Addresses,
     /// Figures.
     pub metrics: Metrics,
     /// Coarse time, moved on by the sweep.
@@ -71,6 +74,7 @@ impl Instance {
             watch_h1: Watch::new(clock.clone(), deadlines(filter, filter.tunnel_idle_deadline)),
             watch_h2: Watch::new(clock.clone(), deadlines(filter, filter.idle_deadline)),
             streams: Rc::new(StreamWatch::new(clock.clone(), stream_deadlines(filter), metrics.timeouts.clone())),
+            unsent: Addresses::new(filter.max_unsent_per_address, metrics.unsent.clone(), metrics.held_back.clone()),
             metrics,
             clock,
             relay,
@@ -104,6 +108,7 @@ impl Instance {
         self.watch_h1.set_deadlines(deadlines(filter, filter.tunnel_idle_deadline));
         self.watch_h2.set_deadlines(deadlines(filter, filter.idle_deadline));
         self.streams.set_deadlines(stream_deadlines(filter));
+        self.unsent.set_max(filter.max_unsent_per_address);
         self.relay.set_limits(relay_limits(filter));
         let old = self.current.replace(Rc::new(app));
         let mut retired = self.retired.borrow_mut();

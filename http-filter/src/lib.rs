@@ -27,6 +27,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod stages;
 pub mod streams;
+pub mod unsent;
 pub mod upgrade;
 pub mod upstream;
 
