@@ -216,7 +216,8 @@ impl App {
             generation: previous.map_or(0, |app| app.generation + 1),
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             h2_budgets: Arc::new(h2_budgets(filter)),
-            limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,
+            limits: RequestLimits::new(filter, &environment, previous.map(|app| &app.limits))
+                .map_err(|errors| errors.join("\n"))?,
             routes: Routes::new(config, files, &environment).map_err(|errors| errors.join("\n"))?,
             pools,
             request_headers: rules_of_section("request_headers", &filter.request_headers)?,
@@ -251,10 +252,10 @@ impl App {
         let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
         sticky::check(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
+        RequestLimits::new(&config.http_filter, &environment, None)?;
         Routes::new(config, &files, &environment)?;
         rules_of_section("request_headers", &config.http_filter.request_headers)
             .and(ErrorPages::new(&config.http_filter.error_pages, &files).map(drop))
-            .and(RequestLimits::new(&config.http_filter, None).map(drop))
             .and_then(|()| super::observe::settings::check(config))
             .map_err(|error| vec![error])
     }
