@@ -158,7 +158,10 @@ fn client(app: &App, question: &Explain) -> Client {
         version: question.tls_version.clone(),
         ja4: question.ja4.clone(),
         h2: question.protocol.as_deref() == Some("h2"),
-        identity: question.server_name.as_deref().filter(|name| app.certified.insists(name)).map(|_| Box::default()),
+        // Of a site that insists on a certificate nobody else gets here.
+        identity: question.identity.clone().or_else(|| {
+            question.server_name.as_deref().filter(|name| app.certified.insists(name)).map(|_| Box::default())
+        }),
     });
     Client { ends, tls }
 }
