@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use super::app::{App, Instance};
 use super::receive::Client;
 use super::streams::Executor;
+use super::unsent::Unsent;
 use super::{pipeline, rest, tls_stream};
 
 /// What the requests of one connection share.
@@ -34,6 +35,8 @@ pub struct Connection {
     follows: Cell<u64>,
     /// HTTP/2.
     pub h2: bool,
+    /// HTTP/2: what waits for the client to take it.
+    pub unsent: Option<Rc<Unsent>>,
     /// It has brought as many requests as it may: the present ones are its last.
     enough: Notify,
     /// Its place among the connections: as long as anything of it lives, a WebSocket that it became included.
@@ -51,6 +54,7 @@ impl Connection {
             ledger: watch.ledger(),
             forwarder: RefCell::new(forwarder(&app, &client)),
             follows: Cell::new(app.generation),
+            unsent: h2.then(|| instance.unsent.connection(client.ends.client.ip())),
             client,
             h2,
             enough: Notify::new(),

@@ -28,6 +28,7 @@ pub mod serve;
 pub mod stages;
 pub mod streams;
 pub mod tls_stream;
+pub mod unsent;
 pub mod upgrade;
 pub mod upstream;
 

@@ -60,6 +60,8 @@ common::figures! {
         answers_3xx: "answers with a status from 300 to 399",
         answers_4xx: "answers with a status from 400 to 499",
         answers_5xx: "answers with a status from 500 to 599",
+        unsent: "bytes of HTTP/2 answers that wait for their clients now",
+        held_back: "times an HTTP/2 answer was held back because its address has max_unsent_per_address waiting",
         aborted: "requests whose client left before the last byte of its answer",
         spans_sent: "spans that the collector took",
         spans_dropped: "spans dropped because the queue was full or the collector refused them",

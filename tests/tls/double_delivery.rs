@@ -27,8 +27,16 @@ enum Fate {
 }
 
 /// Words of rustls's errors for records that cannot be opened, and for alerts that say the same of ours.
-const GARBAGE: [&str; 8] =
-    ["decrypt", "Decrypt", "BadRecordMac", "corrupt", "InvalidMessage", "PeerMisbehaved", "Inappropriate", "UnexpectedMessage"];
+const GARBAGE: [&str; 8] = [
+    "decrypt",
+    "Decrypt",
+    "BadRecordMac",
+    "corrupt",
+    "InvalidMessage",
+    "PeerMisbehaved",
+    "Inappropriate",
+    "UnexpectedMessage",
+];
 
 fn fate_of(error: &std::io::Error) -> Fate {
     let text = format!("{error:?}");
@@ -111,7 +119,10 @@ fn a_filter_that_is_stopped_and_wakes_up_serves_nobody_twice() {
                 }
             });
             let (served, cut) = judge(&format!("stopped, {}", handoff.name()), &fates);
-            assert!(served > 100 && cut == 0, "{served} served, {cut} cut: to be stopped for a while is no reason to be cut");
+            assert!(
+                served > 100 && cut == 0,
+                "{served} served, {cut} cut: to be stopped for a while is no reason to be cut"
+            );
             assert_eq!(world.pids("http-filter").len(), 2);
         });
     });

@@ -12,10 +12,10 @@
 
 mod bare;
 mod bulk;
+mod double_delivery;
 mod held;
 mod hello;
 mod hostile;
-mod double_delivery;
 mod key_update;
 mod kills;
 mod lives;
