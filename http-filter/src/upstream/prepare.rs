@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::connection::Connection;
 use crate::pipeline::Judged;
 use crate::response::Refusal;
+use crate::route::Route;
 use crate::upgrade::{self, Asked, Switch};
 
 /// A request ready to be sent, and what to ask afterwards.
@@ -35,9 +36,9 @@ pub fn prepare(
     mut request: Request<Incoming>,
     judged: Judged<'_>,
 ) -> Result<(Outgoing, Option<Switch>), Refusal> {
-    let limit = app.config.max_body;
+    let limit = judged.route.max_body.bytes;
     if limit.is_some_and(|limit| declared_length(&request).is_some_and(|length| length > limit)) {
-        return Err(too_large(app));
+        return Err(too_large(app, judged.route));
     }
     let asked = upgrade::asked(connection, &mut request);
     let keep_upgrade = asked.as_ref().is_some_and(|(asked, _)| *asked == Asked::Http1);
@@ -88,12 +89,12 @@ fn announced(headers: &mut HeaderMap, body: &Incoming) -> Option<u64> {
 }
 
 /// What a client gets whose body is larger than allowed.
-pub fn too_large(app: &App) -> Refusal {
+pub fn too_large(app: &App, route: &Route) -> Refusal {
     app.metrics.too_large.up();
     Refusal {
         status: StatusCode::PAYLOAD_TOO_LARGE,
         reason: "The body of the request is larger than this server accepts.".into(),
-        rule: Some("max_body".into()),
+        rule: Some(route.max_body.rule.clone()),
         decision: "too-large",
         close: true,
     }
