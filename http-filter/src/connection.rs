@@ -21,7 +21,7 @@ use super::app::{App, Instance};
 use super::receive::Client;
 use super::streams::Executor;
 use super::unsent::Unsent;
-use super::{pipeline, rest};
+use super::{pipeline, rest, tls_stream};
 
 /// What the requests of one connection share.
 pub struct Connection {
@@ -116,6 +116,7 @@ where
             instance.metrics.flood(flood);
             tracing::info!(client = %connection.client.ends.client, "connection closed: {flood}");
         } else if let Err(error) = result {
+            instance.metrics.tls_fault(tls_stream::fault(&error));
             tracing::debug!(client = %connection.client.ends.client, "connection ended: {error}");
         }
     });

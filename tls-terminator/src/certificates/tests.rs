@@ -35,6 +35,7 @@ fn load_one(certificates: Vec<CertificateFiles>) -> Loaded {
         names: vec![NamePattern::parse("shop.example").unwrap()],
         certificates,
         alpn: Vec::new(),
+        handoff: None,
         client_auth: None,
         line: 1,
     };
@@ -129,7 +130,10 @@ fn authorities_of_clients_are_read_with_the_site() {
         let certificates = vec![folder.pair("own", &rcgen::PKCS_ECDSA_P256_SHA256)];
         let client_auth = Some(common::config::ClientAuth { required: true, authorities });
         let names = vec![NamePattern::parse("shop.example").unwrap()];
-        load(&[Site { names, certificates, alpn: Vec::new(), client_auth, line: 1 }], &crate::tls_config::provider())
+        load(
+            &[Site { names, certificates, alpn: Vec::new(), handoff: None, client_auth, line: 1 }],
+            &crate::tls_config::provider(),
+        )
     };
     let two = [folder.pair("a", &rcgen::PKCS_ECDSA_P256_SHA256), folder.pair("b", &rcgen::PKCS_ED25519)];
     let loaded = load_with(two.iter().map(|pair| pair.certificate.clone()).collect());

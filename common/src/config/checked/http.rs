@@ -56,6 +56,8 @@ pub struct HttpFilter {
     pub max_body: Option<u64>,
     /// Requests of one client connection; `None`: not limited.
     pub max_requests_per_connection: Option<u64>,
+    /// TLS 1.3 records sealed with one key.
+    pub max_records_per_key: u64,
     /// HTTP/2 streams at once per connection.
     pub max_streams: u32,
     /// What a client may do on an HTTP/2 connection besides asking for things.

@@ -49,6 +49,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
         max_request_line: section.count_up_to("max_request_line", "max_header_bytes"),
         max_body: (max_body != 0).then_some(max_body),
         max_requests_per_connection: Some(section.amount("max_requests_per_connection").value).filter(|max| *max != 0),
+        max_records_per_key: section.amount("max_records_per_key").value,
         max_streams: section.count32("max_streams"),
         max_retries: section.count32("max_retries"),
         max_unacknowledged: section.count("max_unacknowledged"),

@@ -1,7 +1,7 @@
 //! `[tls-terminator]` and `[[site]]`.
 
 use super::{report_repeated, values};
-use crate::config::checked::{CertificateFiles, ClientAuth, Site, SiteAlpn, Terminator, TlsVersion};
+use crate::config::checked::{CertificateFiles, ClientAuth, Handoff, Site, SiteAlpn, Terminator, TlsVersion};
 use crate::config::ledger::NamedFile;
 use crate::config::pattern::NamePattern;
 use crate::config::scalar::{Fault, pick, wrong_type};
@@ -25,8 +25,14 @@ pub(in crate::config) fn tls_terminator(section: &Section<'_>) -> Terminator {
         max_connections_per_address: section.count_up_to("max_connections_per_address", "max_connections"),
         idle_deadline: section.duration("idle_deadline"),
         min_version: section.choice("min_version", &versions).map_or(TlsVersion::Tls13, |placed| placed.value),
+        handoff: handoff(section).unwrap_or(Handoff::Secrets),
         max_unacknowledged: section.count("max_unacknowledged"),
     }
+}
+
+fn handoff(section: &Section<'_>) -> Option<Handoff> {
+    let words = [("secrets", Handoff::Secrets), ("relay", Handoff::Relay)];
+    section.choice("handoff", &words).map(|placed| placed.value)
 }
 
 pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<SiteDraft> {
@@ -62,6 +68,7 @@ pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<Site
         names: names.iter().map(|placed| placed.value.clone()).collect(),
         certificates,
         alpn: values(alpn?),
+        handoff: handoff(section),
         client_auth,
         line,
     };

@@ -113,6 +113,13 @@ pub(super) const KEYS: &[Key] = &[
         "Requests of one client connection; with the last one it ends in order (`Connection: close`, GOAWAY).",
         "",
     ),
+    key(
+        "http-filter.max_records_per_key",
+        integer(2, 1 << 24),
+        value("16777216"),
+        "TLS 1.3 records that http-filter seals with one key before it takes the next (KeyUpdate), where `handoff = \"secrets\"`.",
+        "AES-GCM allows 2^24 (RFC 8446 §5.5); less is for tests.",
+    ),
     key("http-filter.max_streams", integer(1, 1000), value("100"), "HTTP/2 streams at once per connection.", ""),
     key(
         "http-filter.max_retries",
