@@ -477,7 +477,9 @@ fn what_must_be_owned_alone_begins_when_its_acknowledgement_can_be_read() {
         let acknowledged: Rc<Cell<Option<Vec<u8>>>> = Rc::default();
         let read = |peer: &RawPeer| {
             let mut buffer = [0u8; 64];
-            rustix::net::recv(&peer.0, &mut buffer[..], RecvFlags::DONTWAIT).ok().map(|(read, _)| buffer[..read].to_vec())
+            rustix::net::recv(&peer.0, &mut buffer[..], RecvFlags::DONTWAIT)
+                .ok()
+                .map(|(read, _)| buffer[..read].to_vec())
         };
         let begin = {
             let (peer, acknowledged) = (Rc::clone(&peer), Rc::clone(&acknowledged));

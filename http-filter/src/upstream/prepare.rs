@@ -1,10 +1,10 @@
 //! What is sent to the backend: rebuilt from the typed request, so a request with two readings cannot leave.
 
 use common::config::HostHeader;
-use common_http::headers::{Direction, Underscores, strip};
+use common_http::headers::{Direction, LastHop, Underscores, count_down, strip};
 use common_http::target::send_on;
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
 use super::body::{ClientBody, Meter};
@@ -52,6 +52,7 @@ pub fn prepare(
         // The one word of TE that HTTP/2 knows (RFC 9113 §8.2.2); gRPC servers ask for it.
         parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+    count_down(&parts.method, &mut parts.headers).map_err(|LastHop| last_hop(&parts.method))?;
     parts.headers.remove(header::EXPECT); // answered here: the client may send its body when we begin to read it
     let host = host(connection, &mut parts.headers);
     connection.forwarder.borrow_mut().write(&mut parts.headers, &host);
@@ -86,6 +87,15 @@ fn announced(headers: &mut HeaderMap, body: &Incoming) -> Option<u64> {
         headers.remove(header::CONTENT_LENGTH);
     }
     Some(length)
+}
+
+/// Who traced its way up to here gets its answer here (RFC 9110 §7.6.2). A TRACE would be told its own header, cookies included: never.
+fn last_hop(method: &Method) -> Refusal {
+    let (status, reason) = match *method {
+        Method::OPTIONS => (StatusCode::NO_CONTENT, ""),
+        _ => (StatusCode::NOT_IMPLEMENTED, "Max-Forwards ends here, and this server answers no TRACE of its own."),
+    };
+    Refusal::malformed(status, reason, "max-forwards", false)
 }
 
 /// What a client gets whose body is larger than allowed.
