@@ -60,6 +60,7 @@ mod tests {
             names: names.iter().map(|name| NamePattern::parse(name).unwrap()).collect(),
             certificates: Vec::new(),
             alpn: Vec::new(),
+            handoff: None,
             client_auth: required.map(|required| ClientAuth { required, authorities: Vec::new() }),
             line: 1,
         }

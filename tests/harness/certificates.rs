@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SignatureAlgorithm,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
@@ -75,27 +75,31 @@ pub fn client(name: &str, unit: &str, names: &[&str], trusted: bool) -> Signed {
     Signed { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone() }
 }
 
-/// A certificate for these names.
+/// A certificate for these names, with a key on P-256.
 pub fn sign(names: &[&str]) -> Signed {
-    signed(names, |_| {})
+    sign_as(names, &PKCS_ECDSA_P256_SHA256)
 }
 
-/// A certificate for these names that was made 90 days ago and ends so many days and an hour from now, or so
-/// many ago.
+/// A certificate for these names, with another kind of key.
+pub fn sign_as(names: &[&str], kind: &'static SignatureAlgorithm) -> Signed {
+    signed(names, kind, |_| {})
+}
+
+/// A certificate for these names that was made 90 days ago and ends so many days and an hour from now, or so many ago.
 pub fn sign_until(names: &[&str], days: i64) -> Signed {
     let day = |days: i64| Duration::from_secs(days.unsigned_abs() * 24 * 3600);
     let now = SystemTime::now() + Duration::from_secs(3600);
-    signed(names, |params| {
+    signed(names, &PKCS_ECDSA_P256_SHA256, |params| {
         params.not_before = (now - day(90)).into();
         params.not_after = if days < 0 { now - day(days) } else { now + day(days) }.into();
     })
 }
 
-fn signed(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Signed {
+fn signed(names: &[&str], kind: &'static SignatureAlgorithm, change: impl FnOnce(&mut CertificateParams)) -> Signed {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("names are names");
     change(&mut params);
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("randomness");
+    let key = KeyPair::generate_for(kind).expect("randomness");
     let certificate = params.signed_by(&key, authority()).expect("a plain certificate");
     Signed { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone() }
 }

@@ -4,7 +4,7 @@
 //! plaintext. The modules stand in the order in which a connection meets them.
 //!
 //! Before the sandbox closes: [`settings`] → [`certificates`] (with [`judge_chain`]) → [`tls_config`] (with
-//! [`choose_certificate`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake`] (with [`client_identity`]) → [`relay`] →
+//! [`choose_certificate`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake`] (with [`client_identity`]) → [`secrets`] or [`relay`] →
 //! [`ending`]; [`records`] drives rustls, [`common::net::quiet_stream`] is the stream to http-filter, [`scratch`] and [`pulse`] are the
 //! buffers and the clock that all connections share. [`explain`] says what would become of a handshake.
 //!
@@ -32,6 +32,7 @@ pub mod explain;
 pub mod pulse;
 pub mod records;
 pub mod scratch;
+pub mod secrets;
 pub mod seldom;
 
 pub mod metrics;

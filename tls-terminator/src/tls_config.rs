@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use common::config::{ClientAuth, SiteAlpn, TlsVersion};
+use common::config::{ClientAuth, Handoff, SiteAlpn, TlsVersion};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
@@ -18,6 +18,7 @@ use rustls::{RootCertStore, ServerConfig};
 use crate::certificates::Loaded;
 use crate::certificates::store::Store;
 use crate::choose_certificate::{Names, SiteIndex};
+use crate::secrets::Catcher;
 use crate::settings::Settings;
 
 /// The one place that says which cryptography is used.
@@ -56,11 +57,14 @@ impl Sites {
             TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::Tls13 => &[&rustls::version::TLS13],
         };
-        let mut made: Vec<(&[SiteAlpn], Arc<ServerConfig>)> = Vec::new();
+        let mut made: Vec<(&[SiteAlpn], Handoff, Arc<ServerConfig>)> = Vec::new();
         let mut configs = Vec::with_capacity(settings.sites.len());
         for (site, authorities) in settings.sites.iter().zip(authorities) {
-            let shared = made.iter().find(|(alpn, _)| *alpn == site.alpn && authorities.is_none());
-            if let Some((_, config)) = shared {
+            let handoff = site.handoff.unwrap_or(settings.terminator.handoff);
+            let alike =
+                |alpn: &[SiteAlpn], other: Handoff| alpn == site.alpn && other == handoff && authorities.is_none();
+            let shared = made.iter().find(|(alpn, handoff, _)| alike(alpn, *handoff));
+            if let Some((.., config)) = shared {
                 configs.push(Arc::clone(config));
                 continue;
             }
@@ -82,9 +86,12 @@ impl Sites {
             }
             config.session_storage = Arc::new(NoServerSessionStorage {}); // tickets serve every client of today
             config.max_early_data_size = 0;
+            if handoff == Handoff::Secrets {
+                (config.enable_secret_extraction, config.key_log) = (true, Arc::new(Catcher));
+            }
             let config = Arc::new(config);
             if authorities.is_none() {
-                made.push((&site.alpn, Arc::clone(&config)));
+                made.push((&site.alpn, handoff, Arc::clone(&config)));
             }
             configs.push(config);
         }

@@ -11,7 +11,6 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::{Config, Files, Loaded, MAX_FILE};
 
@@ -100,7 +99,7 @@ impl Archive {
         let limit = usize::try_from(MAX_FILE).unwrap_or(usize::MAX);
         let text = text(take(&mut rest)?, limit)?;
         let files_only = !take(&mut rest)?.is_empty();
-        let mut files: Vec<(PathBuf, Result<Arc<[u8]>, Arc<str>>)> = Vec::new();
+        let mut files = Vec::new();
         let count = number(&mut rest)?;
         if count > MAX_FILES {
             return Err(ArchiveError::TooLarge);

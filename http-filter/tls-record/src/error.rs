@@ -18,6 +18,13 @@ pub enum Error {
         /// Bytes that were given.
         found: usize,
     },
+    /// A traffic secret that was made for another suite than the connection's.
+    OtherSuite {
+        /// The connection's.
+        suite: Suite,
+        /// The secret's.
+        found: Suite,
+    },
     /// Both directions have the same secret: their nonces would collide, so one side of the hand-over has mixed them up.
     SameSecret,
     /// A sequence number so high that no record is left.
@@ -32,6 +39,9 @@ impl fmt::Display for Error {
             Error::UnknownSuite(number) => write!(f, "{number:#06x} is no cipher suite of TLS 1.3 known here"),
             Error::SecretLength { suite, found } => {
                 write!(f, "a traffic secret of {suite:?} has {} bytes, not {found}", suite.secret_len())
+            }
+            Error::OtherSuite { suite, found } => {
+                write!(f, "a connection of {suite:?} was given a secret of {found:?}")
             }
             Error::SameSecret => write!(f, "both directions were given the same traffic secret"),
             Error::Sequence => write!(f, "the sequence number leaves no room for a record"),

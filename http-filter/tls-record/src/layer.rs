@@ -87,7 +87,7 @@ impl RecordLayer {
         let State { suite, read, write } = state;
         for secret in [&read.secret, &write.secret] {
             if secret.suite() != suite {
-                return Err(Error::SecretLength { suite, found: secret.expose().len() });
+                return Err(Error::OtherSuite { suite, found: secret.suite() });
             }
         }
         if read.secret.equals(&write.secret) {
@@ -110,7 +110,8 @@ impl RecordLayer {
 
     /// What a successor needs to go on. The keys are dropped, so nothing can be sealed with them here any more.
     ///
-    /// Only for a connection that [`Self::is_movable`]; of any other the successor would not know how it stands.
+    /// Only for a connection that [`Self::is_movable`]; of any other the successor would not know how it stands. The counts of [`Limits`]
+    /// begin anew there.
     pub fn into_state(self) -> State {
         let direction = |keys: Protection| {
             let (secret, sequence) = keys.into_parts();

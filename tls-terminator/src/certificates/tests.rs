@@ -39,6 +39,7 @@ fn load_one(certificates: Vec<CertificateFiles>) -> Loaded {
         names: vec![NamePattern::parse("shop.example").unwrap()],
         certificates,
         alpn: Vec::new(),
+        handoff: None,
         client_auth: None,
         line: 1,
     };
@@ -143,7 +144,7 @@ fn authorities_of_clients_are_read_with_the_site() {
         let certificates = vec![folder.pair("own", &rcgen::PKCS_ECDSA_P256_SHA256)];
         let client_auth = Some(common::config::ClientAuth { required: true, authorities });
         let names = vec![NamePattern::parse("shop.example").unwrap()];
-        load_sites(&[Site { names, certificates, alpn: Vec::new(), client_auth, line: 1 }], ALL)
+        load_sites(&[Site { names, certificates, alpn: Vec::new(), handoff: None, client_auth, line: 1 }], ALL)
     };
     let two = [folder.pair("a", &rcgen::PKCS_ECDSA_P256_SHA256), folder.pair("b", &rcgen::PKCS_ED25519)];
     let loaded = load_with(two.iter().map(|pair| pair.certificate.clone()).collect());
@@ -169,7 +170,7 @@ fn handed_over(pairs: &[&CertificateFiles]) -> Files {
 
 fn site_of(certificates: Vec<CertificateFiles>) -> Site {
     let names = vec![NamePattern::parse("shop.example").unwrap()];
-    Site { names, certificates, alpn: Vec::new(), client_auth: None, line: 1 }
+    Site { names, certificates, alpn: Vec::new(), handoff: None, client_auth: None, line: 1 }
 }
 
 fn reload(site: &Site, so_far: &Store) -> Loaded {
@@ -326,7 +327,7 @@ fn a_thousand_sites_are_found_by_exact_name_and_then_by_wildcard() {
             };
             let certificates = vec![pair(&rsa, &rsa_file, "rsa"), pair(&key, &key_file, "ec")];
             let names = names.iter().map(|name| NamePattern::parse(name).unwrap()).collect();
-            Site { names, certificates, alpn: Vec::new(), client_auth: None, line: 1 }
+            Site { names, certificates, alpn: Vec::new(), handoff: None, client_auth: None, line: 1 }
         })
         .collect();
     let loaded = load_sites(&sites, NONE);

@@ -3,5 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 #![allow(clippy::cast_possible_truncation)] // of numbers that the tests make
 
+mod handover;
 mod interop;
+mod limits;
+mod messages;
+mod peer;
+mod properties;
 mod rustls_peer;
+mod tampering;
+mod vectors;

@@ -5,10 +5,11 @@ use std::fmt;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CipherSuiteCommon, CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{
     ClientConfig, ClientConnection, ConnectionCommon, KeyLog, RootCertStore, ServerConfig, ServerConnection, SideData,
+    SupportedCipherSuite, Tls13CipherSuite,
 };
 use tls_record::{Direction, Limits, RecordLayer, Secret, State, Suite};
 
@@ -48,16 +49,14 @@ pub struct Pair {
 
 impl Pair {
     pub fn new(suite: Suite) -> Self {
+        Self::with_records_per_key(suite, u64::MAX)
+    }
+
+    /// rustls updates its keys after so many records, at the latest where the suite wants it.
+    pub fn with_records_per_key(suite: Suite, limit: u64) -> Self {
         let secrets = Arc::new(Secrets::default());
-        let provider = Arc::new(CryptoProvider {
-            cipher_suites: vec![
-                *aws_lc_rs::ALL_CIPHER_SUITES
-                    .iter()
-                    .find(|known| u16::from(known.suite()) == u16::from(suite))
-                    .unwrap(),
-            ],
-            ..aws_lc_rs::default_provider()
-        });
+        let provider =
+            Arc::new(CryptoProvider { cipher_suites: vec![limited(suite, limit)], ..aws_lc_rs::default_provider() });
         let made = rcgen::generate_simple_self_signed(vec!["bulkhead.test".to_owned()]).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -112,6 +111,19 @@ impl Pair {
         let write = direction(suite, &self.secrets.client, extracted.tx.0);
         (self.server, RecordLayer::new(State { suite, read, write }, limits).unwrap())
     }
+}
+
+/// rustls's suite with another limit of records per key. It wants a `'static` one, so each of the few that tests make stays.
+fn limited(suite: Suite, limit: u64) -> SupportedCipherSuite {
+    let known = aws_lc_rs::ALL_CIPHER_SUITES.iter().find(|known| u16::from(known.suite()) == u16::from(suite)).unwrap();
+    let SupportedCipherSuite::Tls13(known) = known else { panic!("of TLS 1.3") };
+    let common = CipherSuiteCommon {
+        suite: known.common.suite,
+        hash_provider: known.common.hash_provider,
+        confidentiality_limit: known.common.confidentiality_limit.min(limit),
+    };
+    let &Tls13CipherSuite { hkdf_provider, aead_alg, quic, .. } = *known;
+    SupportedCipherSuite::Tls13(Box::leak(Box::new(Tls13CipherSuite { common, hkdf_provider, aead_alg, quic })))
 }
 
 fn suite_of(connection: &ServerConnection) -> Suite {
