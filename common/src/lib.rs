@@ -14,4 +14,5 @@ pub mod reload;
 pub mod sandbox;
 pub mod startup;
 pub mod sys;
+pub mod ticket_keys;
 pub mod wiring;

@@ -39,4 +39,5 @@ mod smuggling;
 mod ssrf;
 mod streaming;
 mod termination;
+mod tickets;
 mod websocket;
