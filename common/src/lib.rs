@@ -6,6 +6,7 @@
 pub mod client_hello;
 pub mod config;
 pub mod ipc;
+pub mod limit;
 pub mod net;
 pub mod observe;
 pub mod pool_desk;

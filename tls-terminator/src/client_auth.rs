@@ -20,6 +20,7 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::client_identity::identity;
 use crate::policy::Read;
+use crate::under_way;
 
 /// First byte of every DER structure that is a list.
 const SEQUENCE: u8 = 0x30;
@@ -88,15 +89,12 @@ pub fn verifier(
         builder = builder.enforce_revocation_expiration();
     }
     let inner = builder.build().map_err(|error| format!("client_ca or crl: {error}"))?;
-    if auth.allowed_names.is_empty() {
-        return Ok(inner);
-    }
-    Ok(Arc::new(WithNames { inner, allowed: auth.allowed_names.clone() }))
+    Ok(Arc::new(Judge { inner, allowed: auth.allowed_names.clone() }))
 }
 
-/// A verifier that lets only certain names in.
+/// webpki's verifier, and then ours.
 #[derive(Debug)]
-struct WithNames {
+struct Judge {
     inner: Arc<dyn ClientCertVerifier>,
     allowed: AllowedNames,
 }
@@ -109,7 +107,17 @@ fn may_come_in(allowed: &AllowedNames, names: &[Box<str>]) -> bool {
         .any(|(kind, name)| allowed.iter().any(|own| *own.name == *kind && own.value.matches(name.as_bytes())))
 }
 
-impl ClientCertVerifier for WithNames {
+/// What is only said of a certificate that an authority of the site has signed: whose it is may be told then.
+fn told_of_a_signed_one(error: &Error) -> bool {
+    use CertificateError as E;
+    let Error::InvalidCertificate(error) = error else { return false };
+    matches!(
+        error,
+        E::Revoked | E::UnknownRevocationStatus | E::ExpiredRevocationList | E::ExpiredRevocationListContext { .. }
+    )
+}
+
+impl ClientCertVerifier for Judge {
     fn offer_client_auth(&self) -> bool {
         self.inner.offer_client_auth()
     }
@@ -128,12 +136,20 @@ impl ClientCertVerifier for WithNames {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
+        let verdict = self.inner.verify_client_cert(end_entity, intermediates, now);
+        let identity = match &verdict {
+            Ok(_) if self.allowed.is_empty() => return verdict,
+            Err(error) if !told_of_a_signed_one(error) => return verdict,
+            _ => identity(end_entity).ok(),
+        };
         // A certificate whose names cannot be read has none that may come in.
-        match identity(end_entity) {
-            Ok(identity) if may_come_in(&self.allowed, &identity.names) => Ok(verified),
-            _ => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
+        if verdict.is_ok() && identity.as_ref().is_some_and(|identity| may_come_in(&self.allowed, &identity.names)) {
+            return verdict;
         }
+        if let Some(identity) = identity {
+            under_way::current(|handshake| handshake.refuses(identity.subject));
+        }
+        verdict.and(Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)))
     }
 
     fn verify_tls12_signature(

@@ -16,6 +16,7 @@ use common::wiring::{ROUTER_TO_TERMINATOR, TERMINATOR_TO_FILTER};
 
 use crate::admission::{Admission, Limits};
 use crate::certificates;
+use crate::handshake_rate::Guard;
 use crate::metrics::TerminatorFigures;
 use crate::policy::{Material, from_disk};
 use crate::pulse::Clock;
@@ -23,6 +24,7 @@ use crate::receive::{Generation, World};
 use crate::seldom::Seldom;
 use crate::settings::Settings;
 use crate::tls_config::{Sites, provider};
+use crate::turn_away::Complaints;
 
 /// How long connections may go on after the order to stop.
 pub const DRAIN: Duration = Duration::from_secs(5);
@@ -110,6 +112,8 @@ pub fn start(opened: Opened) -> (Rc<World>, OwnedFd) {
         clock: Clock::new(terminator.idle_deadline),
         filters: start_sender(filters, terminator, &figures),
         current: RefCell::new(Rc::new(generation(&settings, sites))),
+        guard: Guard::new(terminator.full_handshakes),
+        complaints: Complaints::default(),
         figures,
     });
     tokio::task::spawn_local(Rc::clone(&world.clock).run());
@@ -133,6 +137,7 @@ pub fn prepare(world: &Rc<World>, config: &Config, files: &Files) -> Result<impl
     Ok(move || {
         tell(&warnings, &world.figures);
         world.admission.set_limits(limits(&settings.terminator));
+        world.guard.set_rate(settings.terminator.full_handshakes);
         world.clock.set_idle(settings.terminator.idle_deadline);
         world.filters.set_limits(sender_limits(&settings.terminator));
         *world.current.borrow_mut() = next;

@@ -16,13 +16,15 @@ use rustls::sign::CertifiedKey;
 use crate::certificates::{Loaded, SiteKeys};
 use crate::choose_certificate::{Names, SiteIndex, choose_key};
 use crate::client_auth::verifier;
+use crate::handshake_rate::GuardedKeys;
 use crate::policy::{Material, Policy};
 use crate::settings::Settings;
 use crate::tickets::{Keyring, Ticketer};
+use crate::under_way::choosing;
 
 /// The one place that says which cryptography is used.
 pub fn provider() -> CryptoProvider {
-    aws_lc_rs::default_provider()
+    CryptoProvider { key_provider: &GuardedKeys, ..aws_lc_rs::default_provider() }
 }
 
 /// Everything a handshake needs, by site.
@@ -132,7 +134,7 @@ struct Resolver {
 impl Resolver {
     fn key(&self, site: SiteIndex, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let can_sign = |pair: &Arc<CertifiedKey>, offered: &[_]| pair.key.choose_scheme(offered).is_some();
-        choose_key(self.keys.get(site)?, can_sign, hello.signature_schemes()).cloned()
+        choosing(|| choose_key(self.keys.get(site)?, can_sign, hello.signature_schemes()).cloned())
     }
 }
 
