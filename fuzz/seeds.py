@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Write first inputs for the fuzz targets into fuzz/corpus: the recorded ClientHellos, a few PROXY headers."""
+"""Write first inputs for the fuzz targets into fuzz/corpus: recorded ClientHellos, PROXY headers, sessions of records."""
 
 import pathlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 hellos = HERE / "corpus" / "client_hello"
 headers = HERE / "corpus" / "proxy_protocol"
-for folder in (hellos, headers):
+records = HERE / "corpus" / "tls_record"
+for folder in (hellos, headers, records):
     folder.mkdir(parents=True, exist_ok=True)
 for recording in (HERE.parent / "tests" / "data" / "client_hellos").glob("*.hex"):
     (hellos / recording.stem).write_bytes(bytes.fromhex(recording.read_text()))
@@ -22,3 +23,17 @@ for name, header in {
     "v2-tcp6": signature + b"\x21\x21\0\x24" + bytes(36),
 }.items():
     (headers / name).write_bytes(header)
+# Instructions of the target (fuzz_targets/tls_record.rs): number, arguments, a length before bytes. First suite, records per key.
+for name, tape in {
+    "data": b"\x02\x00\x03abc" + b"\x08\x10\xff\x20",
+    "padding": b"\x02\xe9\x05hello" + b"\x00\x01\x17",
+    "key-updates": b"\x03\x01\x00" + b"\x09" + b"\x03\x01\x02" + b"\x08\x01\xff\x20" + b"\x02\x00\x01a",
+    "hand-over": b"\x02\x00\x01a" + b"\x0a" + b"\x08\x05\xff\x20" + b"\x0a" + b"\x02\x00\x01b",
+    "handshake": b"\x00\x05\x04\x00\x00\x00\x16" + b"\x09",
+    "close": b"\x00\x03\x01\x00\x15" + b"\x08\x01\x01\x01" + b"\x0b\xff" + b"\x02\x00\x01a",
+    "alert": b"\x00\x03\x01\x5a\x15" + b"\x00\x03\x02\x50\x15",
+    "raw": b"\x05\x06\x14\x03\x03\x00\x01\x01" + b"\x09",
+    "damaged": b"\x07\x09\x03\x04abc\x17" + b"\x09",
+}.items():
+    for suite in range(3):
+        (records / f"{name}-{suite}").write_bytes(bytes([suite, 5]) + tape)

@@ -29,7 +29,7 @@ bulkhead: a reverse and forward proxy in five separate processes
   bulkhead sandbox [WHERE]        which walls hold, and what happened when each process tried what it must not do
   bulkhead explain KEY            what a key of the configuration means: bulkhead explain sni-router.listen
   bulkhead explain URL [--from ADDRESS] [--method M] [--header \"NAME: VALUE\"]... [--listener NAME]
-                   [--server-name NAME] [--tls-version 1.2|1.3] [--ja4 JA4] [--json] [--config FILE | --runtime-dir DIR]
+                   [--server-name NAME] [--tls-version 1.2|1.3] [--ja4 JA4] [--client-cert FILE.pem] [--json] [WHERE]
                                   what the running processes would do with this request, and which line says so
   bulkhead explain --proxy [METHOD] TARGET [--user NAME] [--from ADDRESS] [--json] [--config FILE | --runtime-dir DIR]
                                   the same for a client of the forward proxy: CONNECT example.org:443

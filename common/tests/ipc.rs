@@ -458,6 +458,76 @@ fn a_parcel_read_together_with_the_end_of_its_channel_is_not_served() {
     });
 }
 
+/// A receiver that owns a parcel alone or not at all. `judge` runs where the handler does, `begin` where serving begins.
+fn careful(listener: OwnedFd, judge: impl Fn() + 'static, begin: impl Fn() + Clone + 'static) {
+    let receiver = Receiver::new("test", peers(), move |_: Arrival<Job, Nothing>| {
+        judge();
+        Verdict::TakenOnce(Box::new(begin.clone()))
+    });
+    tokio::task::spawn_local(receiver.serve(listener));
+}
+
+#[test]
+fn what_must_be_owned_alone_begins_when_its_acknowledgement_can_be_read() {
+    run(async {
+        let edge = Edge::new();
+        let listener = listen(edge.path(), "1");
+        let peer = Rc::new(RawPeer::connect(&edge.socket("1")));
+        let greeted = Rc::new(Cell::new(0));
+        let acknowledged: Rc<Cell<Option<Vec<u8>>>> = Rc::default();
+        let read = |peer: &RawPeer| {
+            let mut buffer = [0u8; 64];
+            rustix::net::recv(&peer.0, &mut buffer[..], RecvFlags::DONTWAIT)
+                .ok()
+                .map(|(read, _)| buffer[..read].to_vec())
+        };
+        let begin = {
+            let (peer, acknowledged) = (Rc::clone(&peer), Rc::clone(&acknowledged));
+            move || acknowledged.set(read(&peer))
+        };
+        careful(listener, || (), begin);
+        until("the greeting", || {
+            greeted.set(greeted.get() + u32::from(read(&peer).is_some()));
+            greeted.get() > 0
+        })
+        .await;
+        peer.send(&job_frame(), &[connection().1.as_fd()]);
+        let frame = RefCell::new(None);
+        until("it begins", || {
+            frame.replace(acknowledged.take().or(frame.take()));
+            frame.borrow().is_some()
+        })
+        .await;
+        // `Taken(1)`, the second variant of the reply enum, in a frame of one item.
+        assert_eq!(frame.take().unwrap(), [VERSION, 1, 0, 1, 1]);
+    });
+}
+
+#[test]
+fn what_cannot_be_acknowledged_any_more_never_begins() {
+    run(async {
+        let edge = Edge::new();
+        let begun = Rc::new(Cell::new(0));
+        let count = {
+            let begun = Rc::clone(&begun);
+            move || begun.set(begun.get() + 1)
+        };
+        let peer: Rc<RefCell<Option<RawPeer>>> = Rc::default();
+        let hang_up = {
+            let peer = Rc::clone(&peer);
+            move || drop(peer.borrow_mut().take())
+        };
+        let listener = listen(edge.path(), "1");
+        let first = RawPeer::connect(&edge.socket("1"));
+        first.send(&job_frame(), &[connection().1.as_fd()]);
+        peer.replace(Some(first));
+        careful(listener, hang_up, count);
+        until("the handler was asked", || peer.borrow().is_none()).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(begun.get(), 0, "its sender gives the parcel to somebody else");
+    });
+}
+
 #[test]
 fn strangers_are_turned_away() {
     run(async {

@@ -29,6 +29,7 @@ use super::route::{Routes, pool_names};
 use super::stages::access_list;
 use super::stages::rate_limit::Limits as RequestLimits;
 use super::streams::{StreamDeadlines, StreamWatch};
+use super::unsent::Addresses;
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
 use super::upstream::prepare::underscores;
@@ -45,6 +46,8 @@ pub struct Instance {
     pub watch_h2: Watch,
     /// Deadlines of single HTTP/2 streams.
     pub streams: Rc<StreamWatch>,
+    /// What waits for HTTP/2 clients, by address.
+    pub unsent: Addresses,
     /// Figures.
     pub metrics: Metrics,
     /// Coarse time, moved on by the sweep.
@@ -71,6 +74,7 @@ impl Instance {
             watch_h1: Watch::new(clock.clone(), deadlines(filter, filter.tunnel_idle_deadline)),
             watch_h2: Watch::new(clock.clone(), deadlines(filter, filter.idle_deadline)),
             streams: Rc::new(StreamWatch::new(clock.clone(), stream_deadlines(filter), metrics.timeouts.clone())),
+            unsent: Addresses::new(filter.max_unsent_per_address, metrics.unsent.clone(), metrics.held_back.clone()),
             metrics,
             clock,
             relay,
@@ -104,6 +108,7 @@ impl Instance {
         self.watch_h1.set_deadlines(deadlines(filter, filter.tunnel_idle_deadline));
         self.watch_h2.set_deadlines(deadlines(filter, filter.idle_deadline));
         self.streams.set_deadlines(stream_deadlines(filter));
+        self.unsent.set_max(filter.max_unsent_per_address);
         self.relay.set_limits(relay_limits(filter));
         let old = self.current.replace(Rc::new(app));
         let mut retired = self.retired.borrow_mut();
@@ -211,7 +216,8 @@ impl App {
             generation: previous.map_or(0, |app| app.generation + 1),
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             h2_budgets: Arc::new(h2_budgets(filter)),
-            limits: RequestLimits::new(filter, previous.map(|app| &app.limits))?,
+            limits: RequestLimits::new(filter, &environment, previous.map(|app| &app.limits))
+                .map_err(|errors| errors.join("\n"))?,
             routes: Routes::new(config, files, &environment).map_err(|errors| errors.join("\n"))?,
             pools,
             request_headers: rules_of_section("request_headers", &filter.request_headers)?,
@@ -246,10 +252,10 @@ impl App {
         let environment = access_list::environment(config, &files).map_err(|error| vec![error])?;
         sticky::check(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
+        RequestLimits::new(&config.http_filter, &environment, None)?;
         Routes::new(config, &files, &environment)?;
         rules_of_section("request_headers", &config.http_filter.request_headers)
             .and(ErrorPages::new(&config.http_filter.error_pages, &files).map(drop))
-            .and(RequestLimits::new(&config.http_filter, None).map(drop))
             .and_then(|()| super::observe::settings::check(config))
             .map_err(|error| vec![error])
     }

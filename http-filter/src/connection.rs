@@ -20,7 +20,8 @@ use tokio::sync::Notify;
 use super::app::{App, Instance};
 use super::receive::Client;
 use super::streams::Executor;
-use super::{pipeline, rest};
+use super::unsent::Unsent;
+use super::{pipeline, rest, tls_stream};
 
 /// What the requests of one connection share.
 pub struct Connection {
@@ -34,6 +35,8 @@ pub struct Connection {
     follows: Cell<u64>,
     /// HTTP/2.
     pub h2: bool,
+    /// HTTP/2: what waits for the client to take it.
+    pub unsent: Option<Rc<Unsent>>,
     /// It has brought as many requests as it may: the present ones are its last.
     enough: Notify,
     /// Its place among the connections: as long as anything of it lives, a WebSocket that it became included.
@@ -51,6 +54,7 @@ impl Connection {
             ledger: watch.ledger(),
             forwarder: RefCell::new(forwarder(&app, &client)),
             follows: Cell::new(app.generation),
+            unsent: h2.then(|| instance.unsent.connection(client.ends.client.ip())),
             client,
             h2,
             enough: Notify::new(),
@@ -112,6 +116,7 @@ where
             instance.metrics.flood(flood);
             tracing::info!(client = %connection.client.ends.client, "connection closed: {flood}");
         } else if let Err(error) = result {
+            instance.metrics.tls_fault(tls_stream::fault(&error));
             tracing::debug!(client = %connection.client.ends.client, "connection ended: {error}");
         }
     });

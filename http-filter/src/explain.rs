@@ -4,6 +4,7 @@
 //! It leaves no trace: rates are looked at and not used up, nothing is sent or logged, and the figures that the stages count are
 //! put back, which works because nothing else runs on this thread meanwhile.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -84,7 +85,8 @@ fn decide<'a>(
     let read = format!("{} {}{}{query} for {}", parts.method, seen.target.host, seen.target.path, seen.client);
     steps.push(Step::new("request", read));
     let fields = Fields(&parts.headers);
-    let decision = app.access.decide(&access_list::facts(connection, &seen, parts, &fields));
+    let known = access_list::facts(connection, &seen, parts, &fields);
+    let decision = app.access.decide(&known);
     let default = format!("`access_default` is {}", if decision.allow { "allow" } else { "deny" });
     let access = common_access::explain::step(&decision, &default);
     let refused = access.refused;
@@ -93,7 +95,9 @@ fn decide<'a>(
         let rule = decision.rule.map_or("access_default", |rule| &*rule.name);
         return Err(access_list::refusal(rule));
     }
-    steps.extend(rate_limit::look(app, &limit_scope::Facts { connection, seen: &seen, parts })?);
+    let failures = Cell::new(0);
+    let asked = limit_scope::Facts { connection, seen: &seen, parts, known: &known, failures: &failures };
+    steps.extend(rate_limit::look(app, &asked)?);
     follow(app, config, connection, &seen, parts, steps)
 }
 
@@ -154,7 +158,10 @@ fn client(app: &App, question: &Explain) -> Client {
         version: question.tls_version.clone(),
         ja4: question.ja4.clone(),
         h2: question.protocol.as_deref() == Some("h2"),
-        identity: question.server_name.as_deref().filter(|name| app.certified.insists(name)).map(|_| Box::default()),
+        // Of a site that insists on a certificate nobody else gets here.
+        identity: question.identity.clone().or_else(|| {
+            question.server_name.as_deref().filter(|name| app.certified.insists(name)).map(|_| Box::default())
+        }),
     });
     Client { ends, tls }
 }

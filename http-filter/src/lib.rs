@@ -1,5 +1,5 @@
 //! http-filter: HTTP behind termination, in the order in which a request meets the files:
-//! [`receive`] (sockets come in over IPC) → [`connection`] (hyper, h1 or h2 by ALPN) → [`pipeline`] (THE order of decisions) →
+//! [`receive`] (sockets come in over IPC) → [`tls_stream`] (records, where the handshake's secrets came along) → [`connection`] (hyper, h1 or h2 by ALPN) → [`pipeline`] (THE order of decisions) →
 //! [`normalise`] (one reading; [`certified`]) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`rewriting`] (what is changed
 //! on the way?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
@@ -27,6 +27,8 @@ pub mod sandbox;
 pub mod serve;
 pub mod stages;
 pub mod streams;
+pub mod tls_stream;
+pub mod unsent;
 pub mod upgrade;
 pub mod upstream;
 

@@ -1,12 +1,15 @@
 //! What http-filter counts.
 
 use common_http::h2_guard::Flood;
+use tls_record::Fault;
 
 common::figures! {
     /// Figures of http-filter.
     pub struct Metrics with labelled: super::observe::labelled::Labelled {
         connections: "client connections open now",
         connections_tls: "connections taken from tls-terminator",
+        tls_truncated: "connections whose client left without close_notify (counted here with `handoff = \"secrets\"`)",
+        tls_faulty: "connections whose client broke the TLS protocol behind its handshake (likewise)",
         connections_plain: "connections taken from sni-router",
         full: "hand-overs returned because of max_connections",
         client_full: "connections closed because their address holds max_connections_per_address",
@@ -57,6 +60,8 @@ common::figures! {
         answers_3xx: "answers with a status from 300 to 399",
         answers_4xx: "answers with a status from 400 to 499",
         answers_5xx: "answers with a status from 500 to 599",
+        unsent: "bytes of HTTP/2 answers that wait for their clients now",
+        held_back: "times an HTTP/2 answer was held back because its address has max_unsent_per_address waiting",
         aborted: "requests whose client left before the last byte of its answer",
         spans_sent: "spans that the collector took",
         spans_dropped: "spans dropped because the queue was full or the collector refused them",
@@ -66,6 +71,15 @@ common::figures! {
 }
 
 impl Metrics {
+    /// A connection ended with an error: this one of its TLS, if it was that.
+    pub fn tls_fault(&self, fault: Option<&Fault>) {
+        match fault {
+            Some(Fault::Truncated) => self.tls_truncated.up(),
+            Some(_) => self.tls_faulty.up(),
+            None => {}
+        }
+    }
+
     /// One more connection closed for this.
     pub fn flood(&self, flood: Flood) {
         match flood {

@@ -1,5 +1,6 @@
 //! THE order in which a request is judged, served and written down. Nothing else decides anything.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -121,12 +122,13 @@ fn judge<'a>(
     journey.saw(&seen);
     plan.saw(app, &seen.target.host);
     journey.stage("access");
-    access_list::judge(app, connection, &seen, parts, journey)?;
-    journey.stage("limits");
-    rate_limit::judge(app, &Facts { connection, seen: &seen, parts }, journey)?;
-    journey.stage("route");
     let fields = Fields(&parts.headers);
-    let route = route::choose(app, &access_list::facts(connection, &seen, parts, &fields), plan.is_secure())?;
+    let known = access_list::facts(connection, &seen, parts, &fields);
+    access_list::judge(app, &known, journey)?;
+    journey.stage("limits");
+    rate_limit::judge(app, &Facts { connection, seen: &seen, parts, known: &known, failures: &Cell::new(0) }, journey)?;
+    journey.stage("route");
+    let route = route::choose(app, &known, plan.is_secure())?;
     let id = journey.request_id();
     let values = plan::values(connection, &seen, parts, route, plan.is_secure(), id.as_ref());
     plan.routed(app, route, &values);

@@ -1,20 +1,23 @@
 //! Connections come in over IPC: plain HTTP from sni-router, plaintext of TLS from tls-terminator.
 
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use common::config::TlsVersion;
 use common::ipc::messages::Ends;
 use common::ipc::messages::router_to_filter::PlainHttp;
-use common::ipc::messages::terminator_to_filter::{ClientIdentity, Decrypted, Kind};
+use common::ipc::messages::terminator_to_filter::{ClientIdentity, Decrypted, Kind, Tls13Secrets};
 use common::ipc::receiver::Verdict;
 use common::ipc::sender::Parcel;
 use common::net::client_limit::{ClientKey, NoPlace, Place};
 use common::net::quiet_stream::QuietStream;
+use tls_record::Limits;
 use tokio::net::TcpStream;
 
 use super::app::Instance;
 use super::connection;
+use super::tls_stream::TlsStream;
 
 /// What is true of a client connection for as long as it lives.
 #[derive(Debug)]
@@ -76,23 +79,37 @@ pub fn plain(instance: &Rc<Instance>, parcel: Parcel<PlainHttp>) -> Verdict {
 
 /// A client whose TLS ends here.
 pub fn decrypted(instance: &Rc<Instance>, parcel: Parcel<Decrypted>) -> Verdict {
-    let Decrypted { kind: Kind::Relay, ends, server_name, alpn, version, ja4, identity, .. } = parcel.body;
+    let Decrypted { kind, ends, server_name, alpn, version, ja4, identity, .. } = parcel.body;
     let place = match enter(instance, ends.client.ip()) {
         Ok(place) => place,
         Err(verdict) => return verdict,
     };
+    let Some(socket) = parcel.descriptors.into_iter().next() else { return Verdict::Taken };
     instance.metrics.connections_tls.up();
     let h2 = alpn.as_deref() == Some(b"h2");
-    let stream = parcel.descriptors.into_iter().next().map(QuietStream::from_handed_over);
-    if let Some(Ok(stream)) = stream {
-        connection::start(
-            instance,
-            stream,
-            Client { ends, tls: Some(Tls { server_name, version, ja4, h2, identity }) },
-            place,
-        );
+    let client = Client { ends, tls: Some(Tls { server_name, version, ja4, h2, identity }) };
+    match kind {
+        Kind::Relay => {
+            if let Ok(stream) = QuietStream::from_handed_over(socket) {
+                connection::start(instance, stream, client, place);
+            }
+            Verdict::Taken
+        }
+        Kind::Tls13Secrets(secrets) => {
+            let instance = Rc::clone(instance);
+            Verdict::TakenOnce(Box::new(move || go_on(&instance, socket, *secrets, client, place)))
+        }
     }
-    Verdict::Taken
+}
+
+/// Goes on with a TLS 1.3 connection, now that nobody else can.
+fn go_on(instance: &Rc<Instance>, socket: OwnedFd, secrets: Tls13Secrets, client: Client, place: Place) {
+    let Ok(socket) = TcpStream::from_std(socket.into()) else { return };
+    let limits = Limits { records_per_key: instance.app().config.max_records_per_key, ..Limits::default() };
+    match TlsStream::new(socket, secrets, limits, instance.clock.clone()) {
+        Ok(stream) => connection::start(instance, stream, client, place),
+        Err(error) => tracing::error!("tls-terminator handed over a connection that cannot be gone on with: {error}"),
+    }
 }
 
 fn enter(instance: &Instance, client: IpAddr) -> Result<Place, Verdict> {

@@ -11,6 +11,7 @@ pub mod security;
 
 use std::borrow::Cow;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ use super::app::App;
 use super::grpc;
 use super::journey::Journey;
 use super::streams::{Event, note};
+use super::unsent::{Piece, Unsent};
 use super::upstream::body::ClientBody;
 use super::upstream::pool::{Answer, Busy, Streamed};
 use encoder::Compressed;
@@ -62,6 +64,8 @@ impl Refusal {
 pub struct FilterBody {
     source: Source,
     journey: Journey,
+    /// HTTP/2.
+    unsent: Option<Rc<Unsent>>,
     _exchange: Exchange,
 }
 
@@ -138,7 +142,7 @@ pub fn pass_on(
         // Both halves are joined elsewhere.
         Streamed::Switched => Source::Own(None),
     };
-    Response::from_parts(parts, FilterBody::new(source, exchange, journey))
+    Response::from_parts(parts, FilterBody::new(source, plan, exchange, journey))
 }
 
 /// Answers a request here.
@@ -160,7 +164,7 @@ pub fn refuse(
     journey.write_limits(response.headers_mut());
     let (mut parts, body) = response.into_parts();
     let source = Source::Own(Some(own(&mut parts, body, plan.head)));
-    Response::from_parts(parts, FilterBody::new(source, exchange, journey))
+    Response::from_parts(parts, FilterBody::new(source, plan, exchange, journey))
 }
 
 /// A refusal in words: a page of the configuration, or our own.
@@ -232,12 +236,12 @@ pub fn refuse_call(
     journey.tell_client(response.headers_mut());
     plan.apply(app, response.headers_mut());
     journey.write_limits(response.headers_mut());
-    response.map(|()| FilterBody::new(Source::Own(None), exchange, journey))
+    response.map(|()| FilterBody::new(Source::Own(None), plan, exchange, journey))
 }
 
 impl FilterBody {
-    fn new(source: Source, exchange: Exchange, journey: Journey) -> Self {
-        let mut body = Self { source, journey, _exchange: exchange };
+    fn new(source: Source, plan: &mut Plan<'_>, exchange: Exchange, journey: Journey) -> Self {
+        let mut body = Self { source, journey, unsent: plan.unsent.take(), _exchange: exchange };
         if body.is_end_stream() {
             body.journey.completed(); // nobody will ask for it
         }
@@ -246,10 +250,14 @@ impl FilterBody {
 }
 
 impl Body for FilterBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = SendError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, SendError>>> {
+        if self.unsent.as_ref().is_some_and(|unsent| !unsent.may_give(cx)) {
+            note(Event::HeldBack);
+            return Poll::Pending;
+        }
         let polled = match &mut self.source {
             Source::Own(body) => {
                 Poll::Ready(body.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
@@ -270,7 +278,11 @@ impl Body for FilterBody {
             Poll::Ready(None) => self.journey.completed(),
             Poll::Pending => {}
         }
-        polled
+        let count = |bytes| match &self.unsent {
+            Some(unsent) => unsent.piece(bytes),
+            None => Piece::uncounted(bytes),
+        };
+        polled.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(count))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -23,6 +23,8 @@ pub enum Event {
     Answered,
     /// The answer's body gave a piece, or its end: what happens next is up to the client.
     Gave,
+    /// The answer's body is held back until the client has taken more ([`super::unsent`]).
+    HeldBack,
     /// The answer's body waits for the backend.
     BackendPending,
     /// The request's body gave a piece, or its end: what happens next is up to the backend.
@@ -53,6 +55,7 @@ pub fn note(event: Event) {
     match event {
         Event::Answered => (noted.answered, noted.backend_pending) = (true, Some(false)),
         Event::Gave => (noted.gave, noted.backend_pending) = (true, Some(false)),
+        Event::HeldBack => noted.backend_pending = Some(false),
         Event::BackendPending => noted.backend_pending = Some(true),
         Event::Got => (noted.got, noted.client_pending) = (true, Some(false)),
         Event::ClientPending => noted.client_pending = Some(true),

@@ -3,6 +3,7 @@
 //! A key is answered from the table that also makes the documentation. A request ([`words`]: command line → question) is taken
 //! from process to process as it would meet them ([`walk`]) and told stage by stage ([`print`]).
 
+mod certificate;
 mod print;
 mod walk;
 pub mod words;
@@ -24,8 +25,11 @@ pub fn key(key: &str) -> Result<(), String> {
 /// Prints what would become of a request.
 ///
 /// # Errors
-/// When a process that it would meet does not answer. That the request would be refused is an answer and no error.
-pub fn request(order: RequestOrder) -> Result<(), String> {
+/// When `--client-cert` cannot be used, or a process that the request would meet does not answer. That the request would be refused is an answer and no error.
+pub fn request(mut order: RequestOrder) -> Result<(), String> {
+    if let Some(path) = &order.client_cert {
+        order.question.certificate = Some(certificate::from_file(path)?);
+    }
     let crew = Crew::at(&order.place)?;
     let (json, title) = (order.json, order.title.clone());
     let stages = walk::walk(&crew, order)?;

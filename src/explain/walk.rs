@@ -38,6 +38,7 @@ pub fn walk(crew: &Crew, order: RequestOrder) -> Result<Vec<Stage>, String> {
     event_loop()?.block_on(async {
         while let Some(process) = next.take().filter(|_| stages.len() < MOST) {
             let stage = ask(crew, process, &question).await?;
+            question.identity = stage.explained.identity.clone();
             next = match stage.explained.then.clone() {
                 Then::Ends => None,
                 Then::Terminator => Some(Process::TlsTerminator),

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use common::ipc::messages::explain::Explain;
 
@@ -20,6 +21,8 @@ pub struct RequestOrder {
     pub proxy: bool,
     /// What is asked, in a line.
     pub title: String,
+    /// `--client-cert`: a file with the certificate that the client shows, in PEM.
+    pub client_cert: Option<PathBuf>,
     /// The request.
     pub question: Explain,
 }
@@ -38,6 +41,7 @@ struct Found {
     tls_version: Option<&'static str>,
     ja4: Option<String>,
     user: Option<String>,
+    client_cert: Option<PathBuf>,
     rest: Vec<String>,
 }
 
@@ -88,6 +92,7 @@ fn sort(words: Vec<OsString>) -> Result<Found, String> {
             "--listener" => found.listener = Some(value()?),
             "--server-name" => found.server_name = Some(value()?),
             "--ja4" => found.ja4 = Some(value()?),
+            "--client-cert" => found.client_cert = Some(value()?.into()),
             "--user" => found.user = Some(value()?),
             "--tls-version" => {
                 found.tls_version = Some(match value()?.as_str() {
@@ -153,6 +158,9 @@ fn inward(mut found: Found) -> Result<RequestOrder, String> {
     if found.user.is_some() {
         return Err("--user belongs to --proxy: here nobody logs in".to_owned());
     }
+    if found.client_cert.is_some() && !is_https(&found.rest) {
+        return Err("--client-cert needs an https:// URL: certificates are shown in TLS handshakes".to_owned());
+    }
     let text = text.clone();
     let Url { secure, authority, target } = url(&text)?;
     let (host, port) = split(authority, if secure { 443 } else { 80 })?;
@@ -179,8 +187,15 @@ fn inward(mut found: Found) -> Result<RequestOrder, String> {
     Ok(order(found, title, question))
 }
 
+fn is_https(words: &[String]) -> bool {
+    words.iter().any(|word| word.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")))
+}
+
 /// `--proxy [CONNECT] HOST:PORT` or `--proxy [METHOD] http://…`
 fn outward(found: Found) -> Result<RequestOrder, String> {
+    if found.client_cert.is_some() {
+        return Err("--client-cert does not go with --proxy: forward-proxy asks for passwords".to_owned());
+    }
     let usage =
         "`explain --proxy` needs where a client wants to go: CONNECT example.org:443, or GET http://example.org/";
     let (method, text) = match &found.rest[..] {
@@ -218,6 +233,8 @@ fn blank(found: &Found, method: &str) -> Explain {
         protocol: None,
         tls_version: found.tls_version.unwrap_or("TLSv1.3").into(),
         ja4: found.ja4.as_deref().unwrap_or_default().into(),
+        certificate: None,
+        identity: None,
         method: found.method.as_deref().unwrap_or(method).into(),
         authority: "".into(),
         target: "".into(),
@@ -229,7 +246,7 @@ fn blank(found: &Found, method: &str) -> Explain {
 
 fn order(found: Found, title: String, question: Explain) -> RequestOrder {
     let place = found.place.unwrap_or_else(|| Place::Config(DEFAULT_CONFIG.into()));
-    RequestOrder { place, json: found.json, proxy: found.proxy, title, question }
+    RequestOrder { place, json: found.json, proxy: found.proxy, title, client_cert: found.client_cert, question }
 }
 
 #[cfg(test)]
@@ -300,6 +317,8 @@ mod tests {
             (&["https://a", "--header", "b"], "Name: value"),
             (&["https://a", "--user", "b"], "--proxy"),
             (&["https://a", "--tls-version", "1.1"], "1.2 or 1.3"),
+            (&["http://a", "--client-cert", "b"], "https://"),
+            (&["--proxy", "example.org:443", "--client-cert", "b"], "passwords"),
             (&["https://a", "--fast"], "`--fast`"),
             (&["--proxy"], "where a client wants to go"),
             (&["--proxy", "GET", "example.org:443"], "where a client wants to go"),

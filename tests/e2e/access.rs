@@ -179,7 +179,7 @@ fn sni_router_asks_the_client_hello_where_a_rule_needs_it() {
                 "[[sni-router.access]]\nname = \"abroad\"\naction = \"deny\"\ncountries = \"AT\"\n\
                  [[sni-router.access]]\nname = \"old\"\naction = \"deny\"\nja4 = \"t12*\"\n\
                  [[sni-router.access]]\nname = \"secret\"\naction = \"deny\"\nserver_names = \"secret.test\"\nlisten = \"https\"\n\
-                 [[sni-router.access]]\nname = \"watched\"\naction = \"deny\"\nobserve = true\nwhen = 'tls.server_name == \"shop.test\"'\n\
+                 [[sni-router.access]]\nname = \"watched\"\naction = \"deny\"\nmode = 'observe'\nwhen = 'tls.server_name == \"shop.test\"'\n\
                  [[sni-router.access]]\nname = \"no-alpn-tricks\"\naction = \"deny\"\nwhen = 'tls.server_name.matches(\"^evil[0-9]+[.]\") && client.country == \"DE\"'\n",
             )
             .pool("shop", &[backend.address()])

@@ -150,3 +150,49 @@ fn there_is_no_way_around_a_required_certificate() {
         assert!(!String::from_utf8_lossy(&reached).contains("staff.test"), "no request for it went through");
     });
 }
+
+#[test]
+fn explain_says_what_becomes_of_a_certificate() {
+    within(60, || {
+        let backend = Backend::application();
+        let world = world("explained-certificates", &backend);
+        let ada = written(&world, "ada", &certificates::client("ada", "admins", &["ada.staff.test"], true));
+        let bob = written(&world, "bob", &certificates::client("bob", "sales", &["bob.elsewhere.test"], true));
+        let config = world.config().to_string_lossy().into_owned();
+        let port = world.https().port();
+        let explain = |host: &str, path: &str, who: Option<&PathBuf>| {
+            let url = format!("https://{host}:{port}{path}");
+            let mut words = vec!["explain", &url, "--json", "--config", &config];
+            let path = who.map(|who| who.to_string_lossy().into_owned());
+            words.extend(path.iter().flat_map(|path| ["--client-cert", path]));
+            let output = world.bulkhead(&words);
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        // As curl has it above, now without a handshake.
+        for (path, who, rule, allowed) in [
+            ("/admin", Some(&ada), "staff-admin", true),
+            ("/admin", Some(&bob), "no-admin", false),
+            ("/admin", None, "no-admin", false),
+            ("/named", Some(&ada), "by-name", false),
+            ("/expression", Some(&ada), "by-expression", false),
+        ] {
+            let said = explain("staff.test", path, who);
+            let steps = serde_json::from_str::<serde_json::Value>(&said).unwrap();
+            let steps: Vec<_> =
+                steps["stages"].as_array().unwrap().iter().flat_map(|s| s["steps"].as_array().unwrap()).collect();
+            let access =
+                steps.iter().find(|step| step["rule"] == rule).unwrap_or_else(|| panic!("{path} {who:?}: {said}"));
+            assert_eq!(access["decision"] == "allowed", allowed, "{path} {who:?}: {said}");
+        }
+        assert!(explain("staff.test", "/", Some(&ada)).contains("CN=ada"));
+        assert!(explain("staff.test", "/", Some(&ada)).contains("DNS:ada.staff.test"));
+        assert!(explain("staff.test", "/named", Some(&bob)).contains("everything-to-app"));
+        assert!(explain("open.test", "/expression", Some(&ada)).contains("not asked for"));
+        // The file has the key too; only the certificate may have left it.
+        std::fs::write(world.folder().join("none.pem"), certificates::client("x", "y", &[], true).key_pem).unwrap();
+        let none = world.folder().join("none.pem").to_string_lossy().into_owned();
+        let output = world.bulkhead(&["explain", "https://staff.test/", "--client-cert", &none, "--config", &config]);
+        assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("no certificate in it"));
+    });
+}

@@ -22,7 +22,7 @@ methods = ["DELETE"]
 [[http-filter.access]]
 name = "would-deny"
 action = "deny"
-observe = true
+mode = 'observe'
 paths = ["/observed"]
 
 [[http-filter.access]]

@@ -101,7 +101,7 @@ headers = [{ name = "x-debug", value = "1" }]
 [[http-filter.access]]
 name = "would-deny"
 action = "deny"
-observe = true
+mode = 'observe'
 paths = ["/observed"]
 
 [[http-filter.access]]

@@ -40,4 +40,5 @@ mod ssrf;
 mod streaming;
 mod termination;
 mod tickets;
+mod unsent;
 mod websocket;

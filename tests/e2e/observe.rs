@@ -150,7 +150,7 @@ fn sampling_keeps_exactly_one_of_n_successes_and_every_other_line() {
             .set("log", "sample", "10")
             .set("log", "slow", "\"300ms\"")
             .with("[[http-filter.access]]\nname = \"no-admin\"\naction = \"deny\"\npaths = [\"/admin\"]\n")
-            .with("[[http-filter.access]]\nname = \"watched\"\naction = \"deny\"\npaths = [\"/watched\"]\nobserve = true\n")
+            .with("[[http-filter.access]]\nname = \"watched\"\naction = \"deny\"\npaths = [\"/watched\"]\nmode = 'observe'\n")
             .start();
         for _ in 0..50 {
             assert_eq!(get(world.http(), "/fine", "").status, 200);

@@ -65,7 +65,7 @@ fn a_client_beyond_its_rate_is_told_so_and_others_are_served() {
 fn a_rate_comes_back_with_time_and_a_burst_is_its_own_number() {
     within(60, || {
         let backend = Backend::application();
-        let tables = "[[http-filter.rate-limit]]\nname = \"few\"\nrequests = 2\nburst = 1\nheaders = true\n";
+        let tables = "[[http-filter.rate-limit]]\nname = \"few\"\nrequests = 2\nburst = 1\ntell = true\n";
         let world = world("rate-burst", &backend, tables);
         let first = ask(&world, ONE, "GET / HTTP/1.1\r\n");
         assert_eq!((first.status, first.header("ratelimit-policy")), (200, Some("\"few\";q=2;w=1")));
@@ -121,6 +121,64 @@ fn keys_by_header_cookie_path_and_host() {
 }
 
 #[test]
+fn limits_count_what_the_conditions_of_access_rules_describe() {
+    within(60, || {
+        let backend = Backend::application();
+        let conditions = [
+            ("cookie", "cookies = { name = 'plan', value = 'free*' }"),
+            ("header", "headers = { name = 'x-key', absent = true }\npaths = '/api/*'"),
+            ("regex", "path_regex = '^/v[0-9]+/'"),
+            ("query", "parameters = { name = 'q' }\nmethods = 'GET'"),
+            ("when", "when = 'request.path.startsWith(\"/cel/\") && !(\"x-key\" in request.headers)'"),
+            ("type", "content_types = 'application/json'"),
+            // Fails for everything under /bad/, and then counts.
+            ("bad", "when = 'request.path.startsWith(\"/bad/\") && int(request.query) == 1'"),
+        ];
+        let tables = conditions.map(|(name, keys)| {
+            format!("[[http-filter.rate-limit]]\nname = \"{name}\"\nrequests = 3\nper = \"1h\"\n{keys}\n")
+        });
+        let world = world("rate-conditions", &backend, &tables.concat());
+        three(|| get(&world, ONE, "/", "Cookie: a=b; plan=free-9\r\n"));
+        assert_eq!(get(&world, ONE, "/", "Cookie: plan=paid\r\n"), 200);
+        three(|| get(&world, ONE, "/api/x", ""));
+        assert_eq!(get(&world, ONE, "/api/x", "X-Key: 1\r\n"), 200);
+        three(|| get(&world, ONE, "/v2/x", ""));
+        assert_eq!(get(&world, ONE, "/vx/x", ""), 200);
+        three(|| get(&world, ONE, "/?q=1", ""));
+        assert_eq!(get(&world, ONE, "/?p=1", ""), 200);
+        three(|| get(&world, ONE, "/cel/x", ""));
+        assert_eq!(get(&world, ONE, "/cel/x", "X-Key: 1\r\n"), 200);
+        let post = |kind: &str| {
+            let head = format!("POST / HTTP/1.1\r\nContent-Type: {kind}\r\nContent-Length: 0\r\n");
+            ask(&world, ONE, &head).status
+        };
+        three(|| post("application/json; charset=utf-8"));
+        assert_eq!(post("text/plain"), 200);
+        assert_eq!(world.figure("http-filter", "expression_failures"), 0);
+        three(|| get(&world, ONE, "/bad/x?y", ""));
+        assert_eq!(world.figure("http-filter", "expression_failures"), 4);
+    });
+}
+
+#[test]
+fn limits_count_kinds_of_clients_and_a_reload_keeps_the_counts() {
+    within(60, || {
+        let backend = Backend::application();
+        let world =
+            world("rate-kinds", &backend, &rate("tls_versions = \"1.2\"\nwhen = 'tls.ja4.startsWith(\"t12\")'"));
+        let ask = |client: tls::Client| {
+            let mut stream = client.connect(world.https()).unwrap();
+            http::get(&mut stream, "www.test", "/").unwrap().status
+        };
+        three(|| ask(tls::client("www.test").tls12()));
+        assert_eq!(ask(tls::client("www.test")), 200, "another kind of client");
+        let output = world.bulkhead(&["reload", "--config", &world.config().to_string_lossy()]);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(ask(tls::client("www.test").tls12()), 429);
+    });
+}
+
+#[test]
 fn keys_by_server_name_and_fingerprint() {
     within(60, || {
         let backend = Backend::application();
@@ -156,7 +214,7 @@ fn http_2_streams_are_counted_like_requests() {
 fn all_limits_count_and_a_refused_request_counts_for_none() {
     within(60, || {
         let backend = Backend::application();
-        let tables = "[[http-filter.rate-limit]]\nname = \"wide\"\nrequests = 4\nper = \"1h\"\nkey = []\nheaders = true\n\
+        let tables = "[[http-filter.rate-limit]]\nname = \"wide\"\nrequests = 4\nper = \"1h\"\nkey = []\ntell = true\n\
              [[http-filter.rate-limit]]\nname = \"narrow\"\nrequests = 1\nper = \"1h\"\npaths = \"/narrow\"\nclients = \"127.1.1.1\"\n";
         let world = world("rate-all", &backend, tables);
         assert_eq!(get(&world, ONE, "/narrow", ""), 200);
@@ -174,7 +232,7 @@ fn all_limits_count_and_a_refused_request_counts_for_none() {
 fn a_limit_in_observe_mode_only_says_what_it_would_do() {
     within(60, || {
         let backend = Backend::application();
-        let world = world("rate-observe", &backend, &rate("observe = true"));
+        let world = world("rate-observe", &backend, &rate("mode = 'observe'"));
         assert!((0..5).all(|_| get(&world, ONE, "/", "") == 200));
         assert_eq!(world.figure("http-filter", "observed"), 2);
         world.wait_for_line("http-filter", &["request", "observed", "few", "200"]);

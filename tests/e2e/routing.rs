@@ -349,7 +349,7 @@ fn access_rules_of_the_router_decide_before_tls() {
         let backend = Backend::echo();
         let world = World::new("router-access")
             .with(
-                "[[sni-router.access]]\nname = \"watched\"\naction = \"deny\"\nclients = [\"127.0.0.0/8\"]\nobserve = true\n\
+                "[[sni-router.access]]\nname = \"watched\"\naction = \"deny\"\nclients = [\"127.0.0.0/8\"]\nmode = 'observe'\n\
                  [[sni-router.access]]\nname = \"nobody\"\naction = \"deny\"\nclients = [\"127.0.0.1/32\"]\nlisten = [\"https\"]\n",
             )
             .pool("shop", &[backend.address()])

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SignatureAlgorithm,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
@@ -74,11 +74,16 @@ pub fn client(name: &str, unit: &str, names: &[&str], trusted: bool) -> Signed {
     Signed { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone() }
 }
 
-/// A certificate for these names.
+/// A certificate for these names, with a key on P-256.
 pub fn sign(names: &[&str]) -> Signed {
+    sign_as(names, &PKCS_ECDSA_P256_SHA256)
+}
+
+/// A certificate for these names, with another kind of key.
+pub fn sign_as(names: &[&str], kind: &'static SignatureAlgorithm) -> Signed {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let params = CertificateParams::new(names).expect("names are names");
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("randomness");
+    let key = KeyPair::generate_for(kind).expect("randomness");
     let certificate = params.signed_by(&key, authority()).expect("a plain certificate");
     Signed { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone() }
 }

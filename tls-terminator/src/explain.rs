@@ -1,9 +1,13 @@
 //! `bulkhead explain` at the handshake: which site, which certificate files, what ALPN comes to. Asks the table that handshakes
 //! ask; nothing is counted, and nothing of a key is told.
 
-use common::config::{Config, SiteAlpn, TlsVersion};
+use common::config::{ClientAuth, Config, SiteAlpn, TlsVersion};
 use common::ipc::messages::explain::{Explain, Explained, Step, Then};
+use common::ipc::messages::terminator_to_filter::ClientIdentity;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
+use crate::client_identity::identity;
 use crate::receive::Generation;
 
 /// What would become of this handshake.
@@ -21,17 +25,23 @@ pub fn explain(now: &Generation, config: &Config, question: &Explain) -> Explain
         step = step.fact("certificate", files.certificate.display().to_string());
     }
     let mut steps = vec![step];
-    if let Some(auth) = &site.client_auth {
-        let text = match auth.required {
-            true => "required; what follows is for a client that shows one in which no name stands",
-            false => "asked for; what follows is for a client that shows none",
-        };
-        let mut step = Step::new("certificate", text).by("site.client_auth", None);
-        for file in &auth.authorities {
-            step = step.fact("signed by", file.display().to_string());
+    let identity = match (&site.client_auth, &question.certificate) {
+        (None, None) => None,
+        (None, Some(_)) => {
+            steps
+                .push(Step::new("certificate", "not asked for: the site has no client_auth, so the client shows none"));
+            None
         }
-        steps.push(step);
-    }
+        (Some(auth), shown) => {
+            let (step, identity) = certificate(auth, shown.as_deref());
+            let refused = step.refused;
+            steps.push(step);
+            if refused {
+                return Explained::ends(steps);
+            }
+            identity
+        }
+    };
     let version = match &*question.tls_version {
         "TLSv1.2" => TlsVersion::Tls12,
         _ => TlsVersion::Tls13,
@@ -58,5 +68,36 @@ pub fn explain(now: &Generation, config: &Config, question: &Explain) -> Explain
         "protocol",
         format!("{}, {}", question.tls_version, agreed.unwrap_or("http/1.1 without ALPN")),
     ));
-    Explained::goes_on(steps, Then::Filter(agreed.map(Into::into)))
+    Explained { identity, ..Explained::goes_on(steps, Then::Filter(agreed.map(Into::into))) }
+}
+
+/// What a site that asks for certificates makes of the one that is shown. Whether an authority signed it is for a handshake to find out.
+fn certificate(auth: &ClientAuth, shown: Option<&str>) -> (Step, Option<Box<ClientIdentity>>) {
+    let said = |text: &str| {
+        let step = Step::new("certificate", text).by("site.client_auth", None);
+        auth.authorities.iter().fold(step, |step, file| step.fact("signed by", file.display().to_string()))
+    };
+    let Some(pem) = shown else {
+        let step = said(match auth.required {
+            true => {
+                "required; what follows is for a client that shows one in which no name stands (show it with --client-cert)"
+            }
+            false => "asked for; what follows is for a client that shows none",
+        });
+        return (step, None);
+    };
+    let first = CertificateDer::pem_slice_iter(pem.as_bytes()).next();
+    let Some(Ok(der)) = first else { return (said("what is shown is not valid PEM").refuses(true), None) };
+    match identity(&der) {
+        Ok(identity) => {
+            let mut step = said("shown; what follows holds if one of the authorities signed it and it is valid now")
+                .fact("subject", &*identity.subject)
+                .fact("issuer", &*identity.issuer);
+            for name in &identity.names {
+                step = step.fact("name", &**name);
+            }
+            (step, Some(Box::new(identity)))
+        }
+        Err(why) => (said(&format!("refused: {why}")).refuses(true), None),
+    }
 }

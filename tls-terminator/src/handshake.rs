@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use crate::ending::Failure;
 use crate::records::{self, Pass};
 use crate::scratch::{self, MAX_HELD, Scratch};
+use crate::secrets::{self, Caught};
 use crate::tls_config;
 
 /// How long a client that was refused may take to read why. Its socket is closed then.
@@ -24,6 +25,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// the alert on its way.
 const FAREWELL_BYTES: usize = 128 * 1024;
 
+/// Bytes read at once during a handshake: what lies behind its end travels in the message to http-filter.
+const AT_ONCE: usize = 16 * 1024;
+
 /// `unrecognized_name` (RFC 6066 §3), fatal, as a record of its own: sent before any TLS state exists.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
@@ -31,9 +35,13 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 pub struct Shaken {
     /// The connection, past its handshake.
     pub tls: Box<UnbufferedServerConnection>,
-    /// Received bytes of a record that is not whole yet.
+    /// Its traffic secrets, for a hand-over.
+    pub caught: Caught,
+    /// Received bytes that rustls has not consumed: behind the handshake it was shown nothing.
     pub held: Vec<u8>,
-    /// Plaintext that came in the same segment as the end of the handshake.
+    /// Bytes of `held` that rustls was shown: parts of a message whose last record has not come.
+    shown: usize,
+    /// Plaintext of `held`; filled by [`Shaken::read_on`].
     pub plain: Vec<u8>,
     /// Records that the socket did not take yet.
     pub unsent: Vec<u8>,
@@ -41,11 +49,37 @@ pub struct Shaken {
     pub closed: bool,
 }
 
+impl Shaken {
+    fn new(config: Arc<ServerConfig>) -> Result<Self, Failure> {
+        Ok(Self {
+            tls: Box::new(UnbufferedServerConnection::new(config).map_err(Failure::Tls)?),
+            caught: Caught::default(),
+            held: Vec::new(),
+            shown: 0,
+            plain: Vec::new(),
+            unsent: Vec::new(),
+            closed: false,
+        })
+    }
+
+    /// Shows rustls what came behind the handshake: this process goes on with the connection.
+    pub fn read_on(&mut self) -> Result<(), rustls::Error> {
+        let mut held = std::mem::take(&mut self.held);
+        let pass = scratch::borrow(|scratch| {
+            scratch.out.clear();
+            let pass = records::take_in(&mut self.tls, &mut held, &mut self.plain, &mut scratch.out);
+            self.unsent.extend_from_slice(scratch.out.bytes());
+            pass
+        });
+        held.drain(..pass.consumed.min(held.len()));
+        (self.held, self.closed) = (held, pass.closed);
+        pass.fault.map_or(Ok(()), Err)
+    }
+}
+
 /// Shakes hands. `name` is what the router read in the hello.
 pub async fn shake(client: &mut TcpStream, config: Arc<ServerConfig>, name: Option<&str>) -> Result<Shaken, Failure> {
-    let tls = UnbufferedServerConnection::new(config).map_err(Failure::Tls)?;
-    let mut shaken =
-        Shaken { tls: Box::new(tls), held: Vec::new(), plain: Vec::new(), unsent: Vec::new(), closed: false };
+    let mut shaken = Shaken::new(config)?;
     loop {
         let pass = std::future::poll_fn(|cx| scratch::borrow(|scratch| flight(client, &mut shaken, name, cx, scratch)));
         let pass = pass.await?;
@@ -53,12 +87,14 @@ pub async fn shake(client: &mut TcpStream, config: Arc<ServerConfig>, name: Opti
             let _ = send_all(client, &shaken.unsent).await;
             return Err(Failure::Tls(error));
         }
-        shaken.closed |= pass.closed;
-        if pass.traffic {
-            return Ok(shaken);
+        if pass.closed {
+            return Err(Failure::Abandoned); // a goodbye in the middle of the handshake
         }
         let unsent = std::mem::take(&mut shaken.unsent);
         send_all(client, &unsent).await?;
+        if pass.traffic {
+            return Ok(shaken);
+        }
     }
 }
 
@@ -70,7 +106,7 @@ fn flight(
     cx: &mut Context<'_>,
     scratch: &mut Scratch,
 ) -> Poll<Result<Pass, Failure>> {
-    let received = match ready!(poll_receive(client, &mut shaken.held, cx, scratch)) {
+    let received = match ready!(poll_receive(client, &mut shaken.held, AT_ONCE, cx, scratch)) {
         Ok(0) => return Poll::Ready(Err(Failure::Abandoned)),
         Ok(received) => received,
         Err(error) => return Poll::Ready(Err(error.into())),
@@ -78,10 +114,13 @@ fn flight(
     scratch.plain.clear();
     scratch.out.clear();
     let input = scratch.input.get_mut(..received).unwrap_or_default();
-    let pass =
-        tls_config::expecting(name, || records::take_in(&mut shaken.tls, input, &mut scratch.plain, &mut scratch.out));
+    let (tls, caught, shown) = (&mut shaken.tls, &mut shaken.caught, &mut shaken.shown);
+    let pass = secrets::catching(caught, || {
+        tls_config::expecting(name, || {
+            records::take_in_handshake(tls, input, shown, &mut scratch.plain, &mut scratch.out)
+        })
+    });
     shaken.held.extend_from_slice(input.get(pass.consumed..).unwrap_or_default());
-    shaken.plain.extend_from_slice(&scratch.plain);
     if shaken.held.len() > MAX_HELD {
         return Poll::Ready(Err(Failure::TooLong));
     }
@@ -98,14 +137,17 @@ fn flight(
 }
 
 /// Reads behind what was held, which moves into the scratch. Returns how many bytes of the scratch are filled then; 0 is the
-/// client's end.
+/// client's end. `most`: bytes to read.
 pub fn poll_receive(
     client: &mut TcpStream,
     held: &mut Vec<u8>,
+    most: usize,
     cx: &mut Context<'_>,
     scratch: &mut Scratch,
 ) -> Poll<io::Result<usize>> {
     let room = scratch.input.get_mut(held.len()..).unwrap_or_default();
+    let most = most.min(room.len());
+    let room = room.get_mut(..most).unwrap_or_default();
     let mut buffer = ReadBuf::new(room);
     ready!(Pin::new(client).poll_read(cx, &mut buffer))?;
     let read = buffer.filled().len();
@@ -130,7 +172,12 @@ async fn send_all(client: &mut TcpStream, mut bytes: &[u8]) -> io::Result<()> {
 
 /// Tells a client that nobody here has the name it asks for.
 pub async fn refuse_name(client: &mut TcpStream) {
-    if send_all(client, &UNRECOGNIZED_NAME).await.is_ok() {
+    refuse(client, &UNRECOGNIZED_NAME).await;
+}
+
+/// Sends an alert and ends the connection.
+pub async fn refuse(client: &mut TcpStream, alert: &[u8]) {
+    if send_all(client, alert).await.is_ok() {
         farewell(client).await;
     }
 }

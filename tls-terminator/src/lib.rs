@@ -5,7 +5,7 @@
 //!
 //! Before the sandbox closes: [`settings`] → [`certificates`] (with [`judge_chain`]) → [`policy`] (with [`tickets`], [`client_auth`]) →
 //! [`tls_config`] (with [`choose_certificate`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake_rate`] (with [`turn_away`]) →
-//! [`handshake`] (with [`under_way`], [`client_identity`]) → [`relay`] →
+//! [`handshake`] (with [`under_way`], [`client_identity`]) → [`secrets`] or [`relay`] →
 //! [`ending`]; [`records`] drives rustls, [`common::net::quiet_stream`] is the stream to http-filter, [`scratch`] and [`pulse`] are the
 //! buffers and the clock that all connections share. [`explain`] says what would become of a handshake.
 //!
@@ -39,6 +39,7 @@ pub mod explain;
 pub mod pulse;
 pub mod records;
 pub mod scratch;
+pub mod secrets;
 pub mod seldom;
 
 pub mod metrics;

@@ -26,6 +26,7 @@ common::figures! {
         handshakes_abandoned: "handshakes that the client left without a word",
         handshakes_late: "handshakes not finished within handshake_deadline",
         connections: "connections going on now, handshakes included",
+        handed_over: "connections given to http-filter with their traffic secrets",
         undelivered: "finished handshakes that no http-filter took",
         ended_by_client: "connections that the client ended properly",
         ended_by_filter: "connections that http-filter ended",

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use common::config::{Site, SiteAlpn, Terminator, TlsSuite, TlsVersion};
+use common::config::{Handoff, Site, SiteAlpn, Terminator, TlsSuite, TlsVersion};
 use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
@@ -27,13 +27,25 @@ pub struct Policy<'a> {
     min_version: TlsVersion,
     suites: Option<&'a [TlsSuite]>,
     alpn: &'a [SiteAlpn],
+    handoff: Handoff,
 }
 
 impl<'a> Policy<'a> {
     /// That of this site.
     #[must_use]
     pub fn of(site: &'a Site, terminator: &'a Terminator) -> Self {
-        Self { min_version: site.min_version(terminator), suites: site.suites(terminator), alpn: &site.alpn }
+        Self {
+            min_version: site.min_version(terminator),
+            suites: site.suites(terminator),
+            alpn: &site.alpn,
+            handoff: site.handoff.unwrap_or(terminator.handoff),
+        }
+    }
+
+    /// How http-filter gets the plaintext.
+    #[must_use]
+    pub fn handoff(&self) -> Handoff {
+        self.handoff
     }
 
     fn allows(&self, number: u16) -> bool {
@@ -61,7 +73,8 @@ impl<'a> Policy<'a> {
         new.into_iter().chain(old).collect()
     }
 
-    /// What it is called beside its tickets: the same for every process and life that has the same policy.
+    /// What it is called beside its tickets: the same for every process and life that has the same policy. Who gets the plaintext is no
+    /// part of it: a session has none.
     #[must_use]
     pub fn scope(&self) -> Scope {
         let mut numbers: Vec<u16> =
@@ -143,7 +156,7 @@ mod tests {
     const BOTH: &[SiteAlpn] = &[SiteAlpn::H2, SiteAlpn::Http11];
 
     fn policy(min_version: TlsVersion, suites: Option<&[TlsSuite]>) -> Policy<'_> {
-        Policy { min_version, suites, alpn: BOTH }
+        Policy { min_version, suites, alpn: BOTH, handoff: Handoff::Relay }
     }
 
     #[test]

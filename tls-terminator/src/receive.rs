@@ -24,6 +24,7 @@ use crate::handshake_rate::Guard;
 use crate::metrics::TerminatorFigures;
 use crate::pulse::Clock;
 use crate::relay::{Relay, Relayed};
+use crate::secrets;
 use crate::tls_config::Sites;
 use crate::turn_away::{self, Complaints, offers_session};
 use crate::under_way::{self, Handshake};
@@ -114,6 +115,7 @@ impl World {
             }
             return;
         }
+        let leaves = config.enable_secret_extraction;
         let shaken = match self.shake(&mut client, config, &arrived).await {
             Ok(shaken) => shaken,
             Err(failure) => {
@@ -127,7 +129,7 @@ impl World {
             }
         };
         drop(shaking);
-        let facts = match Facts::of(&shaken) {
+        let facts = match Facts::of(&shaken, leaves) {
             Ok(facts) => facts,
             Err(why) => {
                 self.figures.refused_identity.up();
@@ -136,13 +138,10 @@ impl World {
             }
         };
         facts.count(&self.figures);
-        let Some(filter) = self.hand_over(&arrived, &facts) else { return };
-        let relay = Relay::new(&mut client, filter, shaken, self.clock.join(), &self.figures);
-        let relayed = relay.run().await;
-        relayed.ending.figure(&self.figures).up();
-        self.log(&arrived, &facts, relayed);
-        if relayed.ending == Ending::Faulty {
-            handshake::farewell(&mut client).await;
+        if facts.leaves {
+            self.hand_over(client, arrived, facts, shaken);
+        } else {
+            self.relay(client, arrived, facts, shaken).await;
         }
     }
 
@@ -170,37 +169,66 @@ impl World {
         Err(failure)
     }
 
-    /// Gives http-filter its end of a new stream. `None`: it could not be made, or too many wait already.
-    fn hand_over(&self, arrived: &Arrived, facts: &Facts) -> Option<QuietStream> {
-        let (ours, theirs): (QuietStream, OwnedFd) = match QuietStream::pair() {
-            Ok(pair) => pair,
-            Err(error) => {
-                tracing::error!("cannot make a stream to http-filter: {error}");
-                self.figures.undelivered.up();
-                return None;
+    /// Gives http-filter the connection itself. From here on this process knows nothing of it.
+    fn hand_over(&self, client: TcpStream, arrived: Arrived, facts: Facts, shaken: Shaken) {
+        let parts = secrets::extract(*shaken.tls, shaken.caught, shaken.held).map_err(|error| error.to_string());
+        let socket = client.into_std().map(OwnedFd::from).map_err(|error| error.to_string());
+        match parts.and_then(|parts| Ok((parts, socket?))) {
+            Ok((parts, socket)) => {
+                self.log(&arrived, &facts, None);
+                self.figures.handed_over.up();
+                self.send(&arrived, facts, Kind::Tls13Secrets(Box::new(parts)), socket);
             }
-        };
-        let message = Decrypted {
-            kind: Kind::Relay,
-            ends: arrived.ends,
-            server_name: arrived.server_name.clone(),
-            alpn: facts.alpn.clone(),
-            version: facts.version.into(),
-            suite: facts.suite.clone(),
-            ja4: arrived.ja4.clone(),
-            identity: facts.identity.clone(),
-        };
-        match self.filters.hand_over(message, vec![theirs]) {
-            Ok(()) => Some(ours),
-            // The end is dropped with the parcel, so the relay meets its end of file at once and says goodbye properly.
-            Err(_parcel) => {
+            Err(error) => {
                 self.figures.undelivered.up();
-                Some(ours)
+                tracing::error!("a connection is closed because it cannot be handed over: {error}");
             }
         }
     }
 
-    fn log(&self, arrived: &Arrived, facts: &Facts, relayed: Relayed) {
+    /// Stays between the client and http-filter.
+    async fn relay(&self, mut client: TcpStream, arrived: Arrived, facts: Facts, mut shaken: Shaken) {
+        let (filter, theirs): (QuietStream, OwnedFd) = match QuietStream::pair() {
+            Ok(pair) => pair,
+            Err(error) => {
+                self.figures.undelivered.up();
+                return tracing::error!("cannot make a stream to http-filter: {error}");
+            }
+        };
+        if let Err(error) = shaken.read_on() {
+            self.figures.handshakes_faulty.up();
+            tracing::debug!(client = %arrived.ends.client, "the client broke the protocol behind its handshake: {error}");
+            return handshake::refuse(&mut client, &shaken.unsent).await;
+        }
+        // An end that is not delivered is dropped with its parcel: the relay meets the end of the stream and says goodbye.
+        self.send(&arrived, facts.clone(), Kind::Relay, theirs);
+        let relay = Relay::new(&mut client, filter, shaken, self.clock.join(), &self.figures);
+        let relayed = relay.run().await;
+        relayed.ending.figure(&self.figures).up();
+        self.log(&arrived, &facts, Some(relayed));
+        if relayed.ending == Ending::Faulty {
+            handshake::farewell(&mut client).await;
+        }
+    }
+
+    fn send(&self, arrived: &Arrived, facts: Facts, kind: Kind, descriptor: OwnedFd) {
+        let message = Decrypted {
+            kind,
+            ends: arrived.ends,
+            server_name: arrived.server_name.clone(),
+            alpn: facts.alpn,
+            version: facts.version.into(),
+            suite: facts.suite,
+            ja4: arrived.ja4.clone(),
+            identity: facts.identity,
+        };
+        if self.filters.hand_over(message, vec![descriptor]).is_err() {
+            self.figures.undelivered.up();
+        }
+    }
+
+    /// One line per connection: when it ends here, or (without `relayed`) when it goes on without this process.
+    fn log(&self, arrived: &Arrived, facts: &Facts, relayed: Option<Relayed>) {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -211,11 +239,12 @@ impl World {
                     alpn = facts.alpn.as_deref().map(|alpn| String::from_utf8_lossy(alpn)).as_deref(),
                     subject = facts.identity.as_ref().map(|identity| &*identity.subject),
                     resumed = facts.resumed,
-                    bytes_in = relayed.from_client,
-                    bytes_out = relayed.from_filter,
+                    bytes_in = relayed.map(|relayed| relayed.from_client),
+                    bytes_out = relayed.map(|relayed| relayed.from_filter),
                     ms = u64::try_from(arrived.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-                    end = relayed.ending.as_str(),
-                    "connection ended"
+                    end = relayed.map(|relayed| relayed.ending.as_str()),
+                    "{}",
+                    if relayed.is_some() { "connection ended" } else { "connection handed over" }
                 )
             };
         }
@@ -239,8 +268,10 @@ struct Arrived {
 }
 
 /// What a handshake agreed on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Facts {
+    /// The connection goes on in http-filter, keys and all.
+    leaves: bool,
     version: &'static str,
     suite: Box<str>,
     alpn: Option<Box<[u8]>>,
@@ -250,8 +281,9 @@ struct Facts {
 }
 
 impl Facts {
-    /// `Err`: why rules cannot be asked about the client's certificate.
-    fn of(shaken: &Shaken) -> Result<Self, &'static str> {
+    /// `leaves`: the site hands connections over where the version allows it. `Err`: why rules cannot be asked about the
+    /// client's certificate.
+    fn of(shaken: &Shaken, leaves: bool) -> Result<Self, &'static str> {
         let tls = &shaken.tls;
         let version = match tls.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
@@ -261,6 +293,7 @@ impl Facts {
         let group = tls.negotiated_key_exchange_group().map(|group| group.name());
         let certificate = tls.peer_certificates().and_then(<[_]>::first);
         Ok(Self {
+            leaves: leaves && tls.protocol_version() == Some(ProtocolVersion::TLSv1_3),
             version,
             // rustls says TLS13_, the registry (RFC 8446 §B.4) TLS_.
             suite: suite.replacen("TLS13_", "TLS_", 1).into(),

@@ -54,6 +54,47 @@ pub struct Pass {
     pub fault: Option<rustls::Error>,
 }
 
+/// Takes in one record after the other, until the handshake is done: nothing behind it is shown to rustls, so whoever goes on
+/// with the connection finds every byte that the client sent behind its handshake. `before`: bytes at the front of `input` that
+/// rustls was shown the last time and has not consumed; it must never be shown fewer, and may have moved them about.
+pub fn take_in_handshake(
+    tls: &mut UnbufferedServerConnection,
+    input: &mut [u8],
+    before: &mut usize,
+    plain: &mut Vec<u8>,
+    out: &mut Fill,
+) -> Pass {
+    let mut whole = Pass { consumed: 0, traffic: false, closed: false, fault: None };
+    let mut shown = *before;
+    loop {
+        // A message that is spread over several records is not consumed before its last one.
+        let Some(next) = record_length(input.get(shown..).unwrap_or_default()) else { return whole };
+        shown += next;
+        let window = input.get_mut(whole.consumed..shown).unwrap_or_default();
+        let pass = take_in(tls, window, plain, out);
+        whole = Pass { consumed: whole.consumed + pass.consumed, ..pass };
+        *before = shown.saturating_sub(whole.consumed);
+        if whole.traffic || whole.closed || whole.fault.is_some() {
+            return whole;
+        }
+    }
+}
+
+/// Bytes of the first record with its header; `None`: it is not whole. (RFC 8446 §5.1; of bytes that are no record rustls is
+/// shown the header, at which it finds out.)
+fn record_length(bytes: &[u8]) -> Option<usize> {
+    let [kind, major, _, high, low, ..] = *bytes else { return None };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let is_record = matches!(kind, 20..=24) && major == 3 && length <= MAX_PAYLOAD;
+    let whole = if is_record { HEADER + length } else { HEADER };
+    (bytes.len() >= whole).then_some(whole)
+}
+
+/// Bytes of a record's header.
+const HEADER: usize = 5;
+/// Bytes of a record's payload at most, in any version (RFC 5246 §6.2.3; TLS 1.3 allows less, as rustls knows).
+const MAX_PAYLOAD: usize = 16 * 1024 + 2048;
+
 /// Takes in as many records as there are. Plaintext is appended to `plain`, what must be sent to `out`.
 pub fn take_in(tls: &mut UnbufferedServerConnection, input: &mut [u8], plain: &mut Vec<u8>, out: &mut Fill) -> Pass {
     let mut pass = Pass { consumed: 0, traffic: false, closed: false, fault: None };

@@ -227,7 +227,7 @@ impl<'a> Relay<'a> {
     }
 
     fn take_from_client(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Step {
-        let received = match poll_receive(self.client, &mut self.held, cx, scratch) {
+        let received = match poll_receive(self.client, &mut self.held, usize::MAX, cx, scratch) {
             Poll::Pending => return Continue(false),
             Poll::Ready(Ok(0)) => {
                 let told = self.down == Way::Done || self.up == Way::Discarding;

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use common::config::Handoff;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -18,6 +19,7 @@ use crate::choose_certificate::{Names, SiteIndex, choose_key};
 use crate::client_auth::verifier;
 use crate::handshake_rate::GuardedKeys;
 use crate::policy::{Material, Policy};
+use crate::secrets::Catcher;
 use crate::settings::Settings;
 use crate::tickets::{Keyring, Ticketer};
 use crate::under_way::choosing;
@@ -88,6 +90,9 @@ impl Sites {
             }
             config.session_storage = Arc::new(NoServerSessionStorage {}); // tickets serve every client of today
             config.max_early_data_size = 0;
+            if policy.handoff() == Handoff::Secrets {
+                (config.enable_secret_extraction, config.key_log) = (true, Arc::new(Catcher));
+            }
             let config = Arc::new(config);
             if site.client_auth.is_none() {
                 made.push((policy, Arc::clone(&config)));

@@ -94,24 +94,26 @@ impl Channel {
         Ok(())
     }
 
-    /// Sends one frame now or as soon as the peer has room, in order. For replies, which nobody waits for.
-    pub fn post(self: &Rc<Self>, frame: &[u8], descriptors: Vec<OwnedFd>) {
+    /// Sends one frame now or as soon as the peer has room, in order. For replies, which nobody waits for. Whether the
+    /// frame has left already: then the peer can read it even if it hangs up.
+    pub fn post(self: &Rc<Self>, frame: &[u8], descriptors: Vec<OwnedFd>) -> bool {
         let mut postponed = self.postponed.borrow_mut();
         if postponed.is_empty() {
             let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
             match self.send(frame, &borrowed) {
                 Err(error) if is_full(&error) => {}
-                _ => return, // sent, or broken: the reading side will meet the end of the channel
+                sent_or_broken => return sent_or_broken.is_ok(), // broken: the reading side will meet the end of the channel
             }
         }
         if postponed.len() >= MAX_POSTPONED {
             self.hang_up();
-            return;
+            return false;
         }
         postponed.push_back((frame.to_vec(), descriptors));
         if !self.retrying.replace(true) {
             tokio::task::spawn_local(retry(Rc::clone(self)));
         }
+        false
     }
 
     /// Takes one frame: `Ok(None)` when there is none just now. `buffer` holds the bytes afterwards.

@@ -4,10 +4,12 @@
 //! [`MAX_FRAME`] bytes; every length inside is checked against that limit before anything is allocated; bytes behind the
 //! last item are an error.
 
+use zeroize::Zeroize as _;
+
 use super::Message;
 
 /// Version of all messages of all edges; the two ends of a channel must agree.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// Bytes of a frame at most, header included.
 pub const MAX_FRAME: usize = 64 * 1024;
 /// Items of a frame at most.
@@ -56,7 +58,10 @@ pub struct FrameWriter {
 
 impl Default for FrameWriter {
     fn default() -> Self {
-        Self { bytes: vec![VERSION, 0], items: 0 }
+        // The whole room at once: a vector that grows would leave copies of secrets behind.
+        let mut bytes = Vec::with_capacity(MAX_FRAME);
+        bytes.extend([VERSION, 0]);
+        Self { bytes, items: 0 }
     }
 }
 
@@ -74,6 +79,7 @@ impl FrameWriter {
         if self.bytes.len() > MAX_FRAME {
             let alone = self.items == 0;
             let size = self.bytes.len();
+            self.bytes.get_mut(before..).unwrap_or_default().zeroize();
             self.bytes.truncate(before);
             return if alone {
                 Err(CodecError::Encode(format!("{size} bytes, a frame holds {MAX_FRAME}")))
@@ -98,10 +104,11 @@ impl FrameWriter {
         &self.bytes
     }
 
-    /// Empties the frame and keeps its memory.
+    /// Wipes the frame and keeps its memory.
     pub fn clear(&mut self) {
-        self.bytes.truncate(1);
-        self.bytes.push(0);
+        self.bytes.as_mut_slice().zeroize();
+        self.bytes.clear();
+        self.bytes.extend([VERSION, 0]);
         self.items = 0;
     }
 }

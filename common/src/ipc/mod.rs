@@ -20,6 +20,7 @@ mod outbox;
 pub mod peer;
 pub mod receiver;
 pub mod sealed;
+pub mod secret;
 pub mod sender;
 
 use serde::{Serialize, de::DeserializeOwned};

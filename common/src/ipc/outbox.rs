@@ -61,11 +61,14 @@ impl Outbox {
         })
     }
 
-    fn flush(&self) {
+    /// Sends what is gathered now. Whether nothing is left behind.
+    pub(super) fn flush(&self) -> bool {
         let mut frame = self.frame.borrow_mut();
-        if frame.items() > 0 {
-            self.channel.post(frame.bytes(), self.descriptors.take());
-            frame.clear();
+        if frame.items() == 0 {
+            return true;
         }
+        let sent = self.channel.post(frame.bytes(), self.descriptors.take());
+        frame.clear();
+        sent
     }
 }

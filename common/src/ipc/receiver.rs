@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::net::SocketFlags;
 use tokio::net::unix::pipe;
 use tokio::sync::Notify;
+use zeroize::Zeroize as _;
 
 use super::Message;
 use super::channel::{Channel, ChannelError};
@@ -21,11 +22,16 @@ pub const MAX_CHANNELS: usize = 256;
 /// Frames read from one channel before its parcels are served and acknowledged.
 const FRAMES_PER_TURN: usize = 8;
 
+/// Begins to serve a parcel.
+pub type Begin = Box<dyn FnOnce()>;
+
 /// What the handler says to a parcel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It is ours now.
     Taken,
+    /// It is ours as soon as the sender cannot give it to anybody else any more; serving begins then, with this. Until then
+    /// not one byte may be made from it. (Keys: two processes that seal with the same ones would repeat nonces.)
+    TakenOnce(Begin),
     /// No room; the sender may offer it to another instance.
     Full,
 }
@@ -164,7 +170,10 @@ impl<M: Message, R: Message> Receiver<M, R> {
         let mut frames = 0;
         while frames < FRAMES_PER_TURN {
             let Some((length, descriptors)) = channel.receive(buffer)? else { break };
-            read_items(outbox, buffer.get(..length).unwrap_or_default(), descriptors, &mut arrived)?;
+            let frame = buffer.get_mut(..length).unwrap_or_default();
+            let items = read_items(outbox, frame, descriptors, &mut arrived);
+            frame.zeroize();
+            items?;
             frames += 1;
         }
         // Frames are read before the end that stands behind them: who slept through a long queue must look for it.
@@ -174,21 +183,42 @@ impl<M: Message, R: Message> Receiver<M, R> {
         if arrived.is_empty() {
             return Ok(());
         }
+        let (replies, beginnings) = self.serve_all(arrived);
+        if beginnings.is_empty() {
+            // The tasks that the handler started run first: *taken* then means that serving has begun.
+            tokio::task::yield_now().await;
+        }
+        for reply in &replies {
+            outbox.put(0, reply, Vec::new());
+        }
+        if !beginnings.is_empty() {
+            // A sender hangs up before it gives a parcel to somebody else, and reads what was sent before that. So what has
+            // left is final, and what has not is nobody's: dropped here, the sender has it still.
+            if !outbox.flush() {
+                return Err(ChannelError::HungUp);
+            }
+            beginnings.into_iter().for_each(|begin| begin());
+        }
+        Ok(())
+    }
+
+    /// Offers everything to the handler: what to reply, and what may begin once that has left.
+    fn serve_all(&self, arrived: Vec<Arrival<M, R>>) -> (Vec<Back<R>>, Vec<Begin>) {
         let mut replies: Vec<Back<R>> = Vec::new();
+        let mut beginnings = Vec::new();
         for arrival in arrived {
-            let taken = !self.draining.get() && (self.handler)(arrival) == Verdict::Taken;
+            let verdict = if self.draining.get() { Verdict::Full } else { (self.handler)(arrival) };
+            let taken = !matches!(verdict, Verdict::Full);
             match (replies.last_mut(), taken) {
                 (Some(Back::Taken(count)), true) | (Some(Back::Returned(count)), false) => *count += 1,
                 (_, true) => replies.push(Back::Taken(1)),
                 (_, false) => replies.push(Back::Returned(1)),
             }
+            if let Verdict::TakenOnce(begin) = verdict {
+                beginnings.push(begin);
+            }
         }
-        // The tasks that the handler started run first: *taken* then means that serving has begun.
-        tokio::task::yield_now().await;
-        for reply in &replies {
-            outbox.put(0, reply, Vec::new());
-        }
-        Ok(())
+        (replies, beginnings)
     }
 }
 

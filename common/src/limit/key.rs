@@ -5,8 +5,8 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Makes keys; one per limit and process.
-#[derive(Debug, Default)]
+/// Makes keys; one per limit and process. A clone makes the same.
+#[derive(Debug, Default, Clone)]
 pub struct Keying(RandomState, RandomState);
 
 /// A key; never (0, 0).

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use super::key::Key;
 
-/// Places for the requests of each key.
-#[derive(Debug)]
+/// Places for the requests of each key. Clones share them.
+#[derive(Debug, Clone)]
 pub struct Places {
     taken: Rc<RefCell<HashMap<Key, u32>>>,
     max: u32,

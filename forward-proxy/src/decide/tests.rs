@@ -108,7 +108,8 @@ fn nobody_is_asked_to_log_in_where_that_helps() {
 #[test]
 fn observers_are_reported_and_decide_nothing() {
     let rule = |action: &str, observe: bool| {
-        format!("[[forward-proxy.access]]\nname = \"{action}-{observe}\"\naction = \"{action}\"\nobserve = {observe}\n")
+        let mode = if observe { "observe" } else { "enforce" };
+        format!("[[forward-proxy.access]]\nname = \"{action}-{observe}\"\naction = \"{action}\"\nmode = \"{mode}\"\n")
     };
     let rules = policy(&format!("{}{}", rule("deny", true), rule("allow", false)));
     let destination = Destination::of_connect(b"a.example:1").unwrap();
@@ -131,6 +132,6 @@ fn a_client_is_refused_before_its_password_only_if_no_user_could_help() {
     assert_eq!(both.before_user(address("192.0.2.8")).as_deref(), Some("out"));
     let narrow = policy(&format!("{deny}ports = [25]\n"));
     assert_eq!(narrow.before_user(address("192.0.2.1")), None);
-    let observing = policy(&format!("{deny}observe = true\n"));
+    let observing = policy(&format!("{deny}mode = 'observe'\n"));
     assert_eq!(observing.before_user(address("192.0.2.1")), None);
 }

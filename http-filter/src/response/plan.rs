@@ -1,6 +1,8 @@
 //! What will be done to the answer of one request, noted while the request is still whole: which route's rules apply, what their
 //! placeholders stand for, and what the client accepts. A request that nothing is configured for costs a few comparisons.
 
+use std::rc::Rc;
+
 use common::config::Algorithm;
 use http::header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -13,6 +15,7 @@ use crate::connection::Connection;
 use crate::observe::request_id::RequestId;
 use crate::rewriting::{Filled, Values};
 use crate::route::Route;
+use crate::unsent::Unsent;
 
 /// See the module's words.
 #[derive(Debug, Default)]
@@ -25,6 +28,8 @@ pub struct Plan<'a> {
     pub host: Box<str>,
     /// The content coding that the client wants most.
     wanted: Option<Algorithm>,
+    /// HTTP/2: where the pieces of the answer are counted.
+    pub unsent: Option<Rc<Unsent>>,
     secure: bool,
     route: Option<&'a Route>,
     filled: [Filled; 2],
@@ -38,6 +43,7 @@ impl<'a> Plan<'a> {
             wanted: offered.and_then(|offered| accept_encoding::choose(request.headers(), offered)),
             accept: request.headers().get(ACCEPT).cloned(),
             head: *request.method() == Method::HEAD,
+            unsent: connection.unsent.clone(),
             secure: is_secure(connection, request.headers()),
             ..Self::default()
         }

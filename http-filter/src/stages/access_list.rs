@@ -16,18 +16,11 @@ use crate::normalise::Seen;
 use crate::response::Refusal;
 
 /// Asks the rules.
-pub fn judge(
-    app: &App,
-    connection: &Connection,
-    seen: &Seen<'_>,
-    parts: &Parts,
-    journey: &mut Journey,
-) -> Result<(), Refusal> {
+pub fn judge(app: &App, facts: &Facts<'_>, journey: &mut Journey) -> Result<(), Refusal> {
     if app.access.is_open() {
         return Ok(());
     }
-    let fields = Fields(&parts.headers);
-    let decision = app.access.decide(&facts(connection, seen, parts, &fields));
+    let decision = app.access.decide(facts);
     if decision.failures > 0 {
         app.metrics.expression_failures.add(u64::from(decision.failures));
     }
@@ -87,13 +80,15 @@ pub fn rules(config: &Config, environment: &Environment) -> Result<RuleSet, Vec<
     RuleSet::compile(&filter.access, filter.access_default, Place::Http, environment)
 }
 
-/// What rules and routes of this process are made with.
+/// What rules, limits and routes of this process are made with.
 ///
 /// # Errors
 /// What is wrong with the country file.
 pub fn environment(config: &Config, files: &Files) -> Result<Environment, String> {
     let rules = config.http_filter.access.iter().map(|rule| &rule.conditions);
     let asking = rules.chain(config.http_filter.routes.iter().map(|route| &route.conditions));
+    let asking = asking.chain(config.http_filter.rate_limits.iter().map(|limit| &limit.scope.conditions));
+    let asking = asking.chain(config.http_filter.concurrency_limits.iter().map(|limit| &limit.scope.conditions));
     Environment::new(&config.access, files, asking, normal_path)
 }
 

@@ -1,12 +1,14 @@
 //! Which requests a limit counts, and together with which others: conditions and key of `[[http-filter.rate-limit]]` and
 //! `[[http-filter.concurrency-limit]]`, in the form in which they are asked for each request.
 
-use common::config::{KeyPart, LimitScope, NamePattern, NetworkSet, PathPattern};
+use std::cell::Cell;
+
+use common::config::{KeyPart, LimitScope};
+use common_access::{Answer, Environment, Known, Matcher, Place};
 use common_http::limit::key::{Key, KeyBuilder, Keying};
-use common_http::normalise::{PathPolicy, normalise_path};
 use http::header::COOKIE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName};
 
 use crate::connection::Connection;
 use crate::normalise::Seen;
@@ -15,8 +17,7 @@ use crate::normalise::Seen;
 #[derive(Debug)]
 pub struct Scope {
     own: LimitScope,
-    methods: Vec<Method>,
-    paths: Vec<PathPattern>,
+    conditions: Matcher,
     /// Names of header fields, in the order of the key's parts.
     headers: Vec<HeaderName>,
     keying: Keying,
@@ -31,29 +32,33 @@ pub struct Facts<'a> {
     pub seen: &'a Seen<'a>,
     /// Method and header fields.
     pub parts: &'a Parts,
+    /// The same and more, as conditions ask for it.
+    pub known: &'a common_access::Facts<'a>,
+    /// How many expressions failed.
+    pub failures: &'a Cell<u32>,
 }
 
 impl Scope {
+    /// `keying` is that of a limit whose counts it takes over.
+    ///
     /// # Errors
-    /// A path, method or name that has no single reading.
-    pub fn new(own: &LimitScope) -> Result<Self, String> {
-        let methods = own.methods.iter().map(|name| Method::from_bytes(name.as_bytes()).map_err(|e| e.to_string()));
+    /// Each thing that is wrong with a condition or a name.
+    pub fn new(own: &LimitScope, environment: &Environment, keying: Keying) -> Result<Self, Vec<String>> {
         let headers = own.key.iter().filter_map(|part| match part {
-            KeyPart::Header(name) => Some(HeaderName::from_bytes(name.as_bytes()).map_err(|e| e.to_string())),
+            KeyPart::Header(name) => Some(HeaderName::from_bytes(name.as_bytes()).map_err(|e| vec![e.to_string()])),
             _ => None,
         });
         Ok(Self {
-            methods: methods.collect::<Result<_, _>>()?,
-            paths: own.paths.iter().map(normal).collect::<Result<_, _>>()?,
+            conditions: Matcher::compile(&own.conditions, Place::Http, environment)?,
             headers: headers.collect::<Result<_, _>>()?,
-            keying: Keying::default(),
+            keying,
             own: own.clone(),
         })
     }
 
-    /// What it was made from.
-    pub fn config(&self) -> &LimitScope {
-        &self.own
+    /// Under what requests count.
+    pub fn keying(&self) -> Keying {
+        self.keying.clone()
     }
 
     /// Only report.
@@ -66,13 +71,17 @@ impl Scope {
         self.holds(facts).then(|| self.key_of(facts))
     }
 
+    /// Whether the conditions hold. An expression that fails holds: a failure may only refuse more.
     fn holds(&self, facts: &Facts<'_>) -> bool {
-        let (host, path) = (&*facts.seen.target.host, &*facts.seen.target.path);
-        let within = |clients: &NetworkSet| clients.contains(facts.seen.client);
-        self.own.clients.as_ref().is_none_or(within)
-            && asks(&self.methods, |method| *method == facts.parts.method)
-            && asks(&self.own.hosts, |name: &NamePattern| name.matches(host))
-            && asks(&self.paths, |pattern| pattern.matches(path))
+        self.conditions.is_empty()
+            || match self.conditions.answer(facts.known, Known::ALL) {
+                Answer::Yes => true,
+                Answer::Failed(_) => {
+                    facts.failures.set(facts.failures.get().saturating_add(1));
+                    true
+                }
+                _ => false,
+            }
     }
 
     fn key_of(&self, facts: &Facts<'_>) -> Key {
@@ -87,10 +96,6 @@ impl Scope {
         }
         key.finish()
     }
-}
-
-fn asks<T>(list: &[T], holds: impl Fn(&T) -> bool) -> bool {
-    list.is_empty() || list.iter().any(holds)
 }
 
 /// Adds one part; `false` when the request lacks it, or when it is the client: then the client's network is to stand for it.
@@ -127,17 +132,6 @@ fn segments(path: &str, count: Option<u8>) -> &str {
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     pairs.map(<[u8]>::trim_ascii).find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-}
-
-/// A pattern in the form that paths have when they are compared with it.
-fn normal(pattern: &PathPattern) -> Result<PathPattern, String> {
-    let normal = |path: &str| {
-        normalise_path(path, PathPolicy::Normalise).map(|path| path.as_ref().into()).map_err(|error| error.to_string())
-    };
-    Ok(match pattern {
-        PathPattern::Exact(path) => PathPattern::Exact(normal(path)?),
-        PathPattern::Prefix(path) => PathPattern::Prefix(normal(path)?),
-    })
 }
 
 #[cfg(test)]

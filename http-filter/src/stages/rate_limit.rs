@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::config::{self, HttpFilter};
 use common::ipc::messages::explain::Step;
+use common_access::Environment;
 use common_http::limit::fields::Fields;
 use common_http::limit::gcra::{Rate, Standing, Verdict};
 use common_http::limit::places::{Place, Places};
@@ -23,8 +24,8 @@ use crate::response::Refusal;
 /// The limits of one configuration.
 #[derive(Debug, Default)]
 pub struct Limits {
-    rates: Vec<Rc<RateLimit>>,
-    concurrent: Vec<Rc<ConcurrencyLimit>>,
+    rates: Vec<RateLimit>,
+    concurrent: Vec<ConcurrencyLimit>,
 }
 
 #[derive(Debug)]
@@ -32,7 +33,7 @@ struct RateLimit {
     own: config::RateLimit,
     scope: Scope,
     origin: Instant,
-    table: RefCell<Table>,
+    table: Rc<RefCell<Table>>,
 }
 
 #[derive(Debug)]
@@ -60,17 +61,24 @@ impl Limits {
     /// The configured limits. One that has not changed keeps its counts.
     ///
     /// # Errors
-    /// What is wrong with one of them.
-    pub fn new(filter: &HttpFilter, previous: Option<&Limits>) -> Result<Self, String> {
-        let rates = filter.rate_limits.iter().map(|own| {
+    /// Each thing that is wrong with one of them.
+    pub fn new(filter: &HttpFilter, environment: &Environment, previous: Option<&Limits>) -> Result<Self, Vec<String>> {
+        let (mut made, mut errors) = (Limits::default(), Vec::new());
+        for own in &filter.rate_limits {
             let known = previous.and_then(|limits| limits.rates.iter().find(|limit| limit.own == *own));
-            known.map_or_else(|| RateLimit::new(own).map(Rc::new), |limit| Ok(Rc::clone(limit)))
-        });
-        let concurrent = filter.concurrency_limits.iter().map(|own| {
+            match RateLimit::new(own, environment, known) {
+                Ok(limit) => made.rates.push(limit),
+                Err(faults) => errors.extend(named("rate-limit", &own.name, faults)),
+            }
+        }
+        for own in &filter.concurrency_limits {
             let known = previous.and_then(|limits| limits.concurrent.iter().find(|limit| limit.own == *own));
-            known.map_or_else(|| ConcurrencyLimit::new(own).map(Rc::new), |limit| Ok(Rc::clone(limit)))
-        });
-        Ok(Self { rates: rates.collect::<Result<_, _>>()?, concurrent: concurrent.collect::<Result<_, _>>()? })
+            match ConcurrencyLimit::new(own, environment, known) {
+                Ok(limit) => made.concurrent.push(limit),
+                Err(faults) => errors.extend(named("concurrency-limit", &own.name, faults)),
+            }
+        }
+        if errors.is_empty() { Ok(made) } else { Err(errors) }
     }
 
     fn is_empty(&self) -> bool {
@@ -78,13 +86,24 @@ impl Limits {
     }
 }
 
+/// What was drawn names its place itself.
+fn named<'a>(kind: &'a str, name: &'a str, faults: Vec<String>) -> impl Iterator<Item = String> + use<'a> {
+    faults.into_iter().map(move |fault| match fault.starts_with("error") {
+        true => fault,
+        false => format!("http-filter.{kind} '{name}': {fault}"),
+    })
+}
+
 impl RateLimit {
-    fn new(own: &config::RateLimit) -> Result<Self, String> {
-        let scope =
-            Scope::new(&own.scope).map_err(|error| format!("http-filter.rate-limit '{}': {error}", own.name))?;
-        let rate = Rate::new(own.requests, own.per, own.burst);
-        let table = RefCell::new(Table::new(rate, own.max_keys));
-        Ok(Self { own: own.clone(), scope, origin: Instant::now(), table })
+    /// `known` is the same limit of the configuration before: its counts stay.
+    fn new(own: &config::RateLimit, environment: &Environment, known: Option<&Self>) -> Result<Self, Vec<String>> {
+        let keying = known.map(|limit| limit.scope.keying()).unwrap_or_default();
+        let table = known.map_or_else(
+            || Rc::new(RefCell::new(Table::new(Rate::new(own.requests, own.per, own.burst), own.max_keys))),
+            |limit| Rc::clone(&limit.table),
+        );
+        let origin = known.map_or_else(Instant::now, |limit| limit.origin);
+        Ok(Self { own: own.clone(), scope: Scope::new(&own.scope, environment, keying)?, origin, table })
     }
 
     /// `None`: it does not count here.
@@ -116,11 +135,14 @@ impl RateLimit {
 }
 
 impl ConcurrencyLimit {
-    fn new(own: &config::ConcurrencyLimit) -> Result<Self, String> {
-        let name = &own.name;
-        let scope =
-            Scope::new(&own.scope).map_err(|error| format!("http-filter.concurrency-limit '{name}': {error}"))?;
-        Ok(Self { own: own.clone(), scope, places: Places::new(own.requests) })
+    fn new(
+        own: &config::ConcurrencyLimit,
+        environment: &Environment,
+        known: Option<&Self>,
+    ) -> Result<Self, Vec<String>> {
+        let keying = known.map(|limit| limit.scope.keying()).unwrap_or_default();
+        let places = known.map_or_else(|| Places::new(own.requests), |limit| limit.places.clone());
+        Ok(Self { own: own.clone(), scope: Scope::new(&own.scope, environment, keying)?, places })
     }
 }
 
@@ -133,6 +155,7 @@ pub fn judge(app: &App, facts: &Facts<'_>, journey: &mut Journey) -> Result<(), 
     let judged = rates(app, facts, &mut counted, journey).and_then(|()| {
         concurrent(app, facts, &mut counted, journey).inspect_err(|_| give_back(&app.limits.rates, facts))
     });
+    app.metrics.expression_failures.add(u64::from(facts.failures.get()));
     journey.counted(counted);
     judged
 }
@@ -172,7 +195,7 @@ fn rates(app: &App, facts: &Facts<'_>, counted: &mut Counted, journey: &mut Jour
     let now = Instant::now();
     for (at, limit) in app.limits.rates.iter().enumerate() {
         match limit.judge(facts, now) {
-            Some(Verdict::Within(_, standing)) if limit.own.headers && !limit.scope.observes() => {
+            Some(Verdict::Within(_, standing)) if limit.own.tell && !limit.scope.observes() => {
                 limit.tell(&mut counted.fields, standing);
             }
             Some(Verdict::Beyond(..)) if limit.scope.observes() => observed(app, &limit.own.name, journey),
@@ -191,7 +214,7 @@ fn rates(app: &App, facts: &Facts<'_>, counted: &mut Counted, journey: &mut Jour
     Ok(())
 }
 
-fn give_back(limits: &[Rc<RateLimit>], facts: &Facts<'_>) {
+fn give_back(limits: &[RateLimit], facts: &Facts<'_>) {
     limits.iter().for_each(|limit| limit.give_back(facts));
 }
 

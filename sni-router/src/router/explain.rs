@@ -135,5 +135,5 @@ fn routed(gate: &Gate, config: &Config, question: &Explain, mut steps: Vec<Step>
         Decider::NoSni => step.by("otherwise.no_sni", None),
         Decider::UnknownName => step.by("otherwise.unknown_name", None),
     });
-    Explained { steps, then }
+    Explained { steps, then, identity: None }
 }

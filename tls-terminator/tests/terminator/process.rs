@@ -27,6 +27,8 @@ address = "127.0.0.1:1"
 name = "shop"
 server_names = ["shop.example", "*.shop.example"]
 terminate = true
+[tls-terminator]
+handoff = "relay"
 [[pool]]
 name = "web"
 servers = "127.0.0.1:2"

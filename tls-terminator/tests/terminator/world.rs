@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use common::config::{CertificateFiles, NamePattern, Site, SiteAlpn, Terminator, Tickets, TlsVersion};
+use common::config::{CertificateFiles, Handoff, NamePattern, Site, SiteAlpn, Terminator, Tickets, TlsVersion};
 use common::ipc::Nothing;
 use common::ipc::directory::Directory;
 use common::ipc::messages::Ends;
@@ -105,6 +105,7 @@ impl Default for Plan {
                 max_connections_per_address: 1000,
                 idle_deadline: Duration::from_secs(60),
                 min_version: TlsVersion::Tls12,
+                handoff: Handoff::Relay, // this world plays a filter that holds no keys
                 max_unacknowledged: 64,
                 suites: None,
                 tickets: Tickets::default(),

@@ -139,7 +139,7 @@ fn a_user_would_help_only_where_a_rule_would_allow() {
     for (rules, help) in [
         ("action = 'allow'\nusers = '*'", true),
         ("action = 'deny'\nusers = '*'", false),
-        ("action = 'allow'\nusers = '*'\nobserve = true", false),
+        ("action = 'allow'\nusers = '*'\nmode = 'observe'", false),
         ("action = 'allow'\nusers = '*'\nports = 22", false),
         ("action = 'allow'\nwhen = 'user in [\"ada\", \"bob\"]'", true),
         ("action = 'allow'\nwhen = 'destination.port == 1'", false),

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 #[test]
 fn the_first_match_decides_and_says_who_it_was() {
     let rules = "[[http-filter.access]]\nname = 'a'\naction = 'deny'\nmethods = 'PUT'\n\
-        [[http-filter.access]]\nname = 'b'\naction = 'deny'\nobserve = true\n\
-        [[http-filter.access]]\nname = 'c'\naction = 'deny'\nobserve = true\n\
+        [[http-filter.access]]\nname = 'b'\naction = 'deny'\nmode = 'observe'\n\
+        [[http-filter.access]]\nname = 'c'\naction = 'deny'\nmode = 'observe'\n\
         [[http-filter.access]]\nname = 'd'\naction = 'allow'\nhosts = 'shop.example'\n\
         [[http-filter.access]]\nname = 'e'\naction = 'deny'\n";
     let (world, set) = (World::new(), set("http-filter", rules, Action::Deny).unwrap());
@@ -65,7 +65,7 @@ fn rules_are_judged_as_far_as_the_facts_go() {
     assert_eq!(outcome(&failing, known), None, "asked again when all is known");
     assert_eq!(outcome(&failing, Known::ALL), Some((false, Some("fails".to_owned()))));
     // An observer does not hold up a refusal, but is heard before a permission.
-    let watching = rule("hello", "deny", "server_names = 'bad.example'\nobserve = true");
+    let watching = rule("hello", "deny", "server_names = 'bad.example'\nmode = 'observe'");
     assert_eq!(outcome(&format!("{watching}{all}"), known), Some((false, Some("all".to_owned()))));
     assert_eq!(outcome(&watching, known), None);
 }
@@ -80,8 +80,8 @@ proptest! {
     fn the_list_decides_as_a_walk_through_it(rules in proptest::collection::vec(any::<Drawn>(), 0..12), client in 0_u8..8, method in 0_u8..3) {
         const METHODS: [&str; 3] = ["GET", "PUT", "POST"];
         let text: String = rules.iter().enumerate().map(|(at, (network, own, allow, observe))| format!(
-            "[[http-filter.access]]\nname = 'r{at}'\naction = '{}'\nobserve = {observe}\nclients = '10.{}.0.0/16'\nmethods = '{}'\n",
-            if *allow { "allow" } else { "deny" }, network % 8, METHODS[usize::from(own % 3)],
+            "[[http-filter.access]]\nname = 'r{at}'\naction = '{}'\nmode = '{}'\nclients = '10.{}.0.0/16'\nmethods = '{}'\n",
+            if *allow { "allow" } else { "deny" }, if *observe { "observe" } else { "enforce" }, network % 8, METHODS[usize::from(own % 3)],
         )).collect();
         let naive = rules.iter().position(|(network, own, _, observe)| !observe && network % 8 == client && own % 3 == method);
         let world = World::new();

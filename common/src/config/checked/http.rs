@@ -44,6 +44,8 @@ pub struct HttpFilter {
     pub max_connections: usize,
     /// The same per IPv4 address or IPv6 /64.
     pub max_connections_per_address: usize,
+    /// Bytes of HTTP/2 answers that may wait for one IPv4 address or IPv6 /64.
+    pub max_unsent_per_address: u64,
     /// Bytes of a request's header, request line included.
     pub max_header_bytes: usize,
     /// Header fields of a request.
@@ -54,6 +56,8 @@ pub struct HttpFilter {
     pub max_body: Option<u64>,
     /// Requests of one client connection; `None`: not limited.
     pub max_requests_per_connection: Option<u64>,
+    /// TLS 1.3 records sealed with one key.
+    pub max_records_per_key: u64,
     /// HTTP/2 streams at once per connection.
     pub max_streams: u32,
     /// What a client may do on an HTTP/2 connection besides asking for things.

@@ -33,7 +33,7 @@ pub use relay::{Outward, Relay};
 pub use router::{
     ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, SniRouter,
 };
-pub use terminator::{CertificateFiles, ClientAuth, Site, SiteAlpn, Terminator, TlsVersion};
+pub use terminator::{CertificateFiles, ClientAuth, Handoff, Site, SiteAlpn, Terminator, TlsVersion};
 pub use tls_policy::{AllowedNames, HandshakeRate, IdentityHeaders, Revocation, Tickets, TlsSuite};
 
 pub use super::files::FileReference;

@@ -28,8 +28,19 @@ pub struct Terminator {
     pub tickets: Tickets,
     /// Bounds the signatures that the clients of one network cause; `None`: nothing does.
     pub full_handshakes: Option<HandshakeRate>,
+    /// How http-filter gets the plaintext, where a site says nothing else.
+    pub handoff: Handoff,
     /// Hand-overs in flight per receiving instance.
     pub max_unacknowledged: usize,
+}
+
+/// `handoff` of the section and of a site
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handoff {
+    /// TLS 1.3: the client's socket and the traffic secrets of its connection. TLS 1.2: as [`Handoff::Relay`].
+    Secrets,
+    /// tls-terminator stays in between.
+    Relay,
 }
 
 /// `tls-terminator.min_version`
@@ -49,6 +60,8 @@ pub struct Site {
     pub certificates: Vec<CertificateFiles>,
     /// In the order of preference; at least one.
     pub alpn: Vec<SiteAlpn>,
+    /// `None`: as the section says.
+    pub handoff: Option<Handoff>,
     /// Whether clients are asked for a certificate; `None`: they are not.
     pub client_auth: Option<ClientAuth>,
     /// Oldest version that is accepted; `None`: as everywhere.

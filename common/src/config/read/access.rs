@@ -29,10 +29,19 @@ pub(in crate::config) fn access(section: &Section<'_>, base: &Path) -> Access {
 /// Notes the country file for each process that has rules with countries; without a file such rules are errors.
 pub(in crate::config) fn country_file(ledger: &Ledger, config: &Config) {
     let ask = |rules: &[AccessRule]| rules.iter().any(|rule| rule.conditions.ask_countries());
-    let lists: [(&'static str, bool); 4] = [
+    let filter = &config.http_filter;
+    let lists: [(&'static str, bool); 6] = [
         ("sni-router.access.countries", ask(&config.sni_router.access)),
-        ("http-filter.access.countries", ask(&config.http_filter.access)),
-        ("http-filter.route.countries", config.http_filter.routes.iter().any(|route| route.conditions.ask_countries())),
+        ("http-filter.access.countries", ask(&filter.access)),
+        ("http-filter.route.countries", filter.routes.iter().any(|route| route.conditions.ask_countries())),
+        (
+            "http-filter.rate-limit.countries",
+            filter.rate_limits.iter().any(|limit| limit.scope.conditions.ask_countries()),
+        ),
+        (
+            "http-filter.concurrency-limit.countries",
+            filter.concurrency_limits.iter().any(|limit| limit.scope.conditions.ask_countries()),
+        ),
         ("forward-proxy.access.countries", ask(&config.forward_proxy.access)),
     ];
     for (key, asked) in lists {
@@ -62,13 +71,18 @@ pub(in crate::config) fn country_file(ledger: &Ledger, config: &Config) {
 pub(super) fn rule(section: &Section<'_>, names: Names) -> Option<AccessRule> {
     let name = name(section, names);
     let action = section.choice("action", &ACTIONS);
-    let observe = section.flag("observe");
+    let observe = mode(section);
     let conditions = conditions(section);
     let line = section.ledger.line_of(&section.span);
     Some(AccessRule { name: name?.value, action: action?.value, observe: observe?, line, conditions })
 }
 
-/// The conditions of a rule or route: every key that its table has.
+/// `mode`: whether a rule or limit only reports.
+pub(super) fn mode(section: &Section<'_>) -> Option<bool> {
+    section.choice("mode", &[("enforce", false), ("observe", true)]).map(|placed| placed.value)
+}
+
+/// The conditions of a rule, limit or route: every key that its table has.
 pub(super) fn conditions(section: &Section<'_>) -> Conditions {
     let mut found = Conditions::default();
     client(section, &mut found);

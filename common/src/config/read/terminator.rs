@@ -1,7 +1,7 @@
 //! `[tls-terminator]` and `[[site]]`.
 
 use super::{report_repeated, tls_policy, values};
-use crate::config::checked::{CertificateFiles, ClientAuth, Site, SiteAlpn, Terminator, TlsVersion};
+use crate::config::checked::{CertificateFiles, ClientAuth, Handoff, Site, SiteAlpn, Terminator, TlsVersion};
 use crate::config::ledger::NamedFile;
 use crate::config::pattern::NamePattern;
 use crate::config::scalar::{Fault, pick, wrong_type};
@@ -27,8 +27,14 @@ pub(in crate::config) fn tls_terminator(section: &Section<'_>, base: &Path) -> T
         suites: tls_policy::suites(section),
         tickets: tls_policy::tickets(section, base),
         full_handshakes: tls_policy::full_handshakes(section),
+        handoff: handoff(section).unwrap_or(Handoff::Secrets),
         max_unacknowledged: section.count("max_unacknowledged"),
     }
+}
+
+fn handoff(section: &Section<'_>) -> Option<Handoff> {
+    let words = [("secrets", Handoff::Secrets), ("relay", Handoff::Relay)];
+    section.choice("handoff", &words).map(|placed| placed.value)
 }
 
 pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<SiteDraft> {
@@ -65,6 +71,7 @@ pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<Site
         names: names.iter().map(|placed| placed.value.clone()).collect(),
         certificates,
         alpn: values(alpn?),
+        handoff: handoff(section),
         client_auth,
         min_version,
         suites,

@@ -34,6 +34,10 @@ pub(super) const WHEN: &str = "An expression in CEL that must be true.";
 pub(super) const WHEN_LONG: &str = "It is compiled and its types are checked when the file is read; docs/access.md lists names and functions. \
     If it fails while a request is judged, a rule that denies matches and a rule that allows does not.";
 
+/// What `mode` may be, of rules and of limits.
+pub(super) const MODE: Kind = Kind::Choice(&["enforce", "observe"]);
+const MODE_SHORT: &str = "`observe`: only log what the rule would have done, and go on to the next one.";
+
 /// Name, verdict and mode of a rule.
 macro_rules! rule_keys {
     ($table:literal, $short:literal, $long:literal) => {
@@ -47,7 +51,7 @@ macro_rules! rule_keys {
                 "What a match decides.",
                 "",
             ),
-            key(concat!($table, ".observe"), Kind::Flag, value("false"), OBSERVE, ""),
+            key(concat!($table, ".mode"), MODE, value("\"enforce\""), MODE_SHORT, ""),
         ]
     };
 }

@@ -77,6 +77,14 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("http-filter.max_connections_per_address", integer(1, MANY), value("512"), PER_ADDRESS, PER_ADDRESS_LONG),
     key(
+        "http-filter.max_unsent_per_address",
+        size(64 * KIB, 64 * GIB),
+        value("\"64MiB\""),
+        "Bytes of HTTP/2 answers that may wait in one instance for the clients of one IPv4 address or IPv6 /64.",
+        "With more, each connection of the address gets a new piece of an answer only when less than 64 KiB wait on it, and backends are \
+         read no further: who takes what was asked for goes on, and nobody is cut off. Of HTTP/1 at most one piece (64 KiB) waits per connection.",
+    ),
+    key(
         "http-filter.max_header_bytes",
         size(KIB, MIB),
         value("\"32KiB\""),
@@ -104,6 +112,13 @@ pub(super) const KEYS: &[Key] = &[
         value("0"),
         "Requests of one client connection; with the last one it ends in order (`Connection: close`, GOAWAY).",
         "",
+    ),
+    key(
+        "http-filter.max_records_per_key",
+        integer(2, 1 << 24),
+        value("16777216"),
+        "TLS 1.3 records that http-filter seals with one key before it takes the next (KeyUpdate), where `handoff = \"secrets\"`.",
+        "AES-GCM allows 2^24 (RFC 8446 §5.5); less is for tests.",
     ),
     key("http-filter.max_streams", integer(1, 1000), value("100"), "HTTP/2 streams at once per connection.", ""),
     key(

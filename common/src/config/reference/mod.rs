@@ -156,13 +156,14 @@ impl Key {
 
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let sections: [&[&[Key]]; 10] = [
+    let sections: [&[&[Key]]; 11] = [
         &[general::KEYS, log::KEYS, metrics::KEYS, access::KEYS],
         &[pool::KEYS, pool::balancing::KEYS, pool::transport::KEYS, router::KEYS],
         access::ROUTER,
         &[terminator::KEYS, tls_policy::KEYS, http::KEYS, http::rewriting::SECTION, http::h2::KEYS],
         access::HTTP,
-        &[http::observe::KEYS, http::limit::KEYS],
+        &[http::observe::KEYS],
+        http::limit::TABLES,
         http::route::KEYS,
         &[http::rewriting::ROUTE, http::answers::ERROR_PAGES, http::answers::COMPRESSION],
         &[forward::KEYS],
@@ -271,7 +272,6 @@ const INSTANCES_LONG: &str = "Each is single-threaded: more cores need more inst
 const UNACKNOWLEDGED: &str = "Hand-overs in flight per receiving instance.";
 const PER_ADDRESS: &str = "The same per client address (IPv4 address or IPv6 /64).";
 const PER_ADDRESS_LONG: &str = "When absent, the default or `max_connections`, whichever is smaller.";
-const OBSERVE: &str = "Only log what the rule would have done, and go on to the next one.";
 const RULE_NAME: &str = "Name of the rule in logs, counters and refusals; unique in this list.";
 const LABEL: &str = "1 to 64 letters, digits, `-`, `_`, `.`";
 const NETWORK: &str = "network (`\"192.0.2.0/24\"`, `\"2001:db8::/32\"`) or address";

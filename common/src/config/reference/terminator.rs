@@ -35,6 +35,16 @@ pub(super) const KEYS: &[Key] = &[
         "Oldest TLS version that is accepted.",
         "",
     ),
+    key(
+        "tls-terminator.handoff",
+        Kind::Choice(HANDOFFS),
+        value("\"secrets\""),
+        "How http-filter gets the plaintext of a connection.",
+        "`secrets`: after a TLS 1.3 handshake http-filter gets the client's socket and the two traffic secrets of this one connection, and \
+         tls-terminator forgets it: nothing is copied, and tls-terminator can be restarted while connections live. `relay`: tls-terminator \
+         stays in between and http-filter never sees a key. TLS 1.2 is always relayed. Private keys and ticket keys leave tls-terminator \
+         in neither case.",
+    ),
     key("tls-terminator.max_unacknowledged", integer(1, 4096), value("256"), UNACKNOWLEDGED, ""),
     tables(
         "site",
@@ -71,6 +81,13 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ),
     key(
+        "site.handoff",
+        Kind::Choice(HANDOFFS),
+        Preset::Absent("as `tls-terminator.handoff`"),
+        "How http-filter gets the plaintext of this site's connections.",
+        "",
+    ),
+    key(
         "site.client_auth",
         Kind::Choice(&["none", "request", "require"]),
         value("\"none\""),
@@ -87,3 +104,5 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ),
 ];
+
+const HANDOFFS: &[&str] = &["secrets", "relay"];

@@ -136,12 +136,13 @@ fn in_route(path: &str, line: &str) -> String {
 
 #[test]
 fn required_keys() {
+    const LISTS: [&str; 3] = ["http-filter.access.", "http-filter.rate-limit.", "http-filter.concurrency-limit."];
     for key in reference::keys().filter(|key| matches!(key.preset, Preset::Required)) {
         let text = match key.parent() {
             "pool.servers" => "[[pool]]\nname = \"x\"\nservers = [{ weight = 2 }]\n".to_owned(),
-            inline if inline.starts_with("http-filter.access.") => {
-                let list = inline.rsplit('.').next().unwrap_or_default();
-                format!("[[http-filter.access]]\n{list} = [{{ value = \"1\" }}]\n")
+            inline if LISTS.iter().any(|list| inline.starts_with(list)) => {
+                let (table, list) = inline.rsplit_once('.').unwrap_or_default();
+                format!("[[{table}]]\n{list} = [{{ value = \"1\" }}]\n")
             }
             path if is_in_route(path) => in_route(path, ""),
             parent if matches!(reference::find(parent).map(|key| &key.kind), Some(Kind::Table)) => header(parent),

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use super::terminator_to_filter::ClientIdentity;
+
 /// A request that nobody sends.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Explain {
@@ -24,6 +26,10 @@ pub struct Explain {
     pub tls_version: Box<str>,
     /// JA4 fingerprint; may be empty.
     pub ja4: Box<str>,
+    /// The certificate that the client shows, and what follows it, in PEM; for tls-terminator to read.
+    pub certificate: Option<Box<str>>,
+    /// What tls-terminator read in it.
+    pub identity: Option<Box<ClientIdentity>>,
     /// Method.
     pub method: Box<str>,
     /// `Host`, or where a client of forward-proxy wants to go.
@@ -86,6 +92,8 @@ pub struct Explained {
     pub steps: Vec<Step>,
     /// What follows.
     pub then: Then,
+    /// Who the client is by its certificate.
+    pub identity: Option<Box<ClientIdentity>>,
 }
 
 impl Step {
@@ -123,12 +131,12 @@ impl Explained {
     /// It ends with the last of these.
     #[must_use]
     pub fn ends(steps: Vec<Step>) -> Self {
-        Self { steps, then: Then::Ends }
+        Self { steps, then: Then::Ends, identity: None }
     }
 
     /// It goes on.
     #[must_use]
     pub fn goes_on(steps: Vec<Step>, then: Then) -> Self {
-        Self { steps, then }
+        Self { steps, then, identity: None }
     }
 }

@@ -1,12 +1,40 @@
 //! tls-terminator → http-filter: a client whose handshake is done.
 
 use super::Ends;
+use crate::ipc::secret::Secret;
 
-/// How the plaintext reaches the filter. Room is left for `Tls13Secrets` and kTLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// How the plaintext reaches the filter. A kernel that does TLS itself (kTLS) would be a third kind: the client's socket and
+/// nothing else.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub enum Kind {
-    /// The descriptor is one end of a socketpair; the terminator decrypts and copies.
+    /// The descriptor is one end of a socketpair; the terminator decrypts and copies for as long as the connection lives.
     Relay,
+    /// The descriptor is the client's socket; the terminator has forgotten the connection. What makes records of plaintext is
+    /// in the message. Who takes it must not seal a byte before its acknowledgement has left
+    /// ([`crate::ipc::receiver::Verdict::TakenOnce`]).
+    Tls13Secrets(Box<Tls13Secrets>),
+}
+
+/// A TLS 1.3 connection behind its handshake (RFC 8446 §5, §7.3).
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct Tls13Secrets {
+    /// The suite's number in the registry, 0x1301 to 0x1303.
+    pub suite: u16,
+    /// What the client sends.
+    pub read: Direction,
+    /// What the client is sent.
+    pub write: Direction,
+    /// Bytes of the client behind its handshake that have been read from the socket: ciphertext, at most a few records.
+    pub received: Box<[u8]>,
+}
+
+/// One direction of such a connection.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct Direction {
+    /// Its application traffic secret.
+    pub secret: Secret,
+    /// The number of its next record.
+    pub sequence: u64,
 }
 
 /// Carries one descriptor; [`Kind`] says what it is.

@@ -29,7 +29,7 @@ pub(super) struct Link<M, R> {
     answers: RefCell<HashMap<u64, Item<M, R>>>,
 }
 
-/// What a frame from the receiver changed.
+/// What frames from the receiver changed.
 pub(super) struct Progress<M, R> {
     pub taken: u64,
     pub returned: VecDeque<Item<M, R>>,
@@ -147,9 +147,8 @@ impl<M: Message, R: Message> Link<M, R> {
         self.paused_until.set(Some(Instant::now() + time));
     }
 
-    /// Reads all frames that are there.
-    pub(super) fn read(&self, buffer: &mut [u8]) -> Result<Progress<M, R>, ChannelError> {
-        let mut progress = Progress { taken: 0, returned: VecDeque::new() };
+    /// Reads all frames that are there. What came before an error counts.
+    pub(super) fn read(&self, buffer: &mut [u8], progress: &mut Progress<M, R>) -> Result<(), ChannelError> {
         while let Some((length, descriptors)) = self.channel.receive(buffer)? {
             let frame = buffer.get(..length.min(MAX_FRAME)).unwrap_or_default();
             let items: Vec<(u64, Back<R>)> = codec::decode(frame)?;
@@ -171,7 +170,7 @@ impl<M: Message, R: Message> Link<M, R> {
                 }
             }
         }
-        Ok(progress)
+        Ok(())
     }
 
     fn taken(&self, count: u32) -> u64 {

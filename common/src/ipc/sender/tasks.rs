@@ -1,7 +1,7 @@
 //! The tasks behind a [`super::Sender`]: flush once per turn, stay connected, read replies, enforce deadlines.
 //! They live as long as the runtime does, as an edge lives as long as its process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::super::Message;
 use super::super::channel::{Channel, ChannelError};
 use super::super::codec::MAX_FRAME;
 use super::super::directory::{Changes, Directory};
-use super::link::Link;
+use super::link::{Link, Progress};
 use super::{Shared, Undelivered};
 
 const DEADLINE_CHECK: Duration = Duration::from_millis(25);
@@ -151,7 +151,8 @@ fn take_replies<M: Message, R: Message>(
     link: &Link<M, R>,
     buffer: &mut [u8],
 ) -> Result<(), ChannelError> {
-    let progress = link.read(buffer)?;
+    let mut progress = Progress { taken: 0, returned: VecDeque::new() };
+    let result = link.read(buffer, &mut progress);
     shared.count(|counts| {
         counts.delivered += progress.taken;
         counts.redirected += u64::try_from(progress.returned.len()).unwrap_or(u64::MAX);
@@ -159,5 +160,5 @@ fn take_replies<M: Message, R: Message>(
     if !progress.returned.is_empty() {
         shared.requeue(progress.returned);
     }
-    Ok(())
+    result
 }

@@ -1,6 +1,6 @@
 //! `[[http-filter.rate-limit]]` and `[[http-filter.concurrency-limit]]`: how many requests of one key.
 
-use crate::config::pattern::{NamePattern, NetworkSet, PathPattern};
+use crate::config::checked::Conditions;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct RateLimit {
     /// Keys that are remembered, about.
     pub max_keys: usize,
     /// Whether answers to requests within the limit tell where the client stands.
-    pub headers: bool,
+    pub tell: bool,
     /// Which requests count, and together with which others.
     pub scope: LimitScope,
 }
@@ -34,7 +34,7 @@ pub struct ConcurrencyLimit {
     pub scope: LimitScope,
 }
 
-/// What both kinds of limit have in common. Every condition that is given must hold; within a list any entry may.
+/// What both kinds of limit have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitScope {
     /// Requests with the same values of all of these count together. Empty: all requests do.
@@ -43,14 +43,8 @@ pub struct LimitScope {
     pub v4_prefix: u8,
     /// Bits of an IPv6 address that make a client, 0..=128.
     pub v6_prefix: u8,
-    /// Client networks; `None`: any client.
-    pub clients: Option<NetworkSet>,
-    /// Methods; empty: any.
-    pub methods: Vec<Arc<str>>,
-    /// Names in the authority; empty: any.
-    pub hosts: Vec<NamePattern>,
-    /// Normalised paths; empty: any.
-    pub paths: Vec<PathPattern>,
+    /// Which requests count at all.
+    pub conditions: Conditions,
     /// Only log what would have happened.
     pub observe: bool,
 }

@@ -2,8 +2,8 @@
 
 use crate::config::checked::{ConcurrencyLimit, KeyPart, LimitScope, RateLimit};
 use crate::config::ledger::Names;
-use crate::config::pattern::{NamePattern, PathPattern};
-use crate::config::read::{methods, name, networks, report_repeated, values};
+use crate::config::read::access::{conditions, mode};
+use crate::config::read::{name, report_repeated, values};
 use crate::config::tree::Section;
 use crate::config::value;
 
@@ -13,17 +13,9 @@ pub(super) fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
     let per = section.duration("per");
     let burst = section.given_amount("burst").map(|placed| placed.value).or(requests);
     let max_keys = section.count("max_keys");
-    let headers = section.flag("headers");
+    let tell = section.flag("tell");
     let scope = scope(section);
-    Some(RateLimit {
-        name: name?.value,
-        requests: requests?,
-        per,
-        burst: burst?,
-        max_keys,
-        headers: headers?,
-        scope: scope?,
-    })
+    Some(RateLimit { name: name?.value, requests: requests?, per, burst: burst?, max_keys, tell: tell?, scope: scope? })
 }
 
 pub(super) fn concurrency_limit(section: &Section<'_>) -> Option<ConcurrencyLimit> {
@@ -40,11 +32,8 @@ fn scope(section: &Section<'_>) -> Option<LimitScope> {
         key: values(key),
         v4_prefix: bits(section, "v4_prefix"),
         v6_prefix: bits(section, "v6_prefix"),
-        clients: networks(section, "clients"),
-        methods: methods(section),
-        hosts: values(section.texts("hosts", NamePattern::parse).unwrap_or_default()),
-        paths: values(section.texts("paths", PathPattern::parse).unwrap_or_default()),
-        observe: section.flag("observe")?,
+        conditions: conditions(section),
+        observe: mode(section)?,
     })
 }
 
