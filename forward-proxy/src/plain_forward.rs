@@ -19,11 +19,11 @@ use bytes::Bytes;
 use common::ipc::messages::Ends;
 use common::net::client_limit::Place;
 use common_http::guarded::{Exchange, Guarded, HeadVerdict, Ledger};
-use common_http::headers::{Connection, Direction, Forwarder, Style, Underscores, strip};
+use common_http::headers::{Connection, Direction, Forwarder, LastHop, Style, Underscores, count_down, strip};
 use common_http::host::write_authority;
 use common_http::upstream::{Endpoint, PassedBody, ResponseBody, SendError};
 use http::header::{
-    AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, MAX_FORWARDS, PROXY_AUTHORIZATION, VIA, WWW_AUTHENTICATE,
+    AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, VIA, WWW_AUTHENTICATE,
 };
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri, Version};
@@ -164,7 +164,8 @@ async fn forward(
         refusal
     })?;
     record.allow(admitted.user, &admitted.rule);
-    count_down(&mut request)?;
+    let traced = request.method().clone();
+    count_down(&traced, request.headers_mut()).map_err(|LastHop| Refusal::max_forwards())?;
     rewrite(session, &mut request, &destination);
     let endpoint = Endpoint::new(destination.host_text(), destination.port);
     let sent = proxy.pool.slot(&endpoint).send(request.map(PassedBody::from)).await;
@@ -202,18 +203,6 @@ fn destination(proxy: &Proxy, uri: &Uri) -> Result<Destination, Refusal> {
 
 fn credentials(headers: &HeaderMap) -> Given<'_> {
     Given::of(headers.get_all(PROXY_AUTHORIZATION).iter().map(HeaderValue::as_bytes))
-}
-
-/// RFC 9110 §7.6.2: OPTIONS and TRACE say how far they may go.
-fn count_down(request: &mut Request<Incoming>) -> Result<(), Refusal> {
-    if !matches!(*request.method(), Method::OPTIONS | Method::TRACE) {
-        return Ok(());
-    }
-    let Some(value) = request.headers().get(MAX_FORWARDS) else { return Ok(()) };
-    let left = value.to_str().ok().and_then(|text| text.parse::<u32>().ok()).and_then(|left| left.checked_sub(1));
-    let left = left.ok_or_else(Refusal::max_forwards)?;
-    request.headers_mut().insert(MAX_FORWARDS, left.into());
-    Ok(())
 }
 
 /// From what a client says to a proxy to what a proxy says to a server.

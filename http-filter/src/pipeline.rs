@@ -79,11 +79,11 @@ async fn judge_and_serve<'a>(
         Served::By(judged) => judged,
         Served::Here(answer) => return Ok(answer.map(Streamed::Own)),
     };
-    let pool = judged.pool;
+    let (route, pool) = (judged.route, judged.pool);
     journey.stage("upstream");
     let (mut outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), judged)?;
     journey.send_on(outgoing.request.headers_mut());
-    let answer = upstream::send(app, pool, outgoing, journey).await?;
+    let answer = upstream::send(app, route, pool, outgoing, journey).await?;
     upgrade::switch(app, connection, answer, switching, exchange, journey)
 }
 

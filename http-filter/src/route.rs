@@ -43,10 +43,32 @@ pub struct Route {
     pub response_headers: HeaderRules,
     /// Security headers of the answer.
     pub security: config::SecurityHeaders,
+    /// How large a request's body may be.
+    pub max_body: BodyLimit,
     /// Whether answers may be compressed.
     pub compress: bool,
     conditions: Matcher,
     plain_only: bool,
+}
+
+/// How large a request's body may be.
+#[derive(Debug)]
+pub struct BodyLimit {
+    /// In bytes; `None`: not limited.
+    pub bytes: Option<u64>,
+    /// Who says so: `max_body`, or `ROUTE.max_body`.
+    pub rule: Box<str>,
+}
+
+impl BodyLimit {
+    fn new(own: &HttpRoute, section: Option<u64>) -> Self {
+        match own.max_body {
+            Some(bytes) => {
+                Self { bytes: Some(bytes).filter(|bytes| *bytes != 0), rule: format!("{}.max_body", own.name).into() }
+            }
+            None => Self { bytes: section, rule: "max_body".into() },
+        }
+    }
 }
 
 /// What a route leads to. Pools are numbers in the list of [`pool_names`].
@@ -114,7 +136,7 @@ impl Routes {
                 errors.extend(faults);
                 Matcher::default()
             });
-            match route(own, filter.security_headers, &pools, files, conditions) {
+            match route(own, filter, &pools, files, conditions) {
                 Ok(route) => all.push(route),
                 Err(why) => errors.push(format!("line {}: http-filter.route '{}': {why}", own.line, own.name)),
             }
@@ -223,7 +245,7 @@ impl Route {
 
 fn route(
     own: &HttpRoute,
-    security: config::SecurityHeaders,
+    section: &config::HttpFilter,
     pools: &[Arc<str>],
     files: &Files,
     conditions: Matcher,
@@ -246,7 +268,8 @@ fn route(
         rewriting: own.rewrite.as_ref().map(Rewriting::new).transpose()?,
         request_headers: HeaderRules::new(&own.request_headers)?,
         response_headers: HeaderRules::new(&own.response_headers)?,
-        security: own.security_headers.unwrap_or(security),
+        security: own.security_headers.unwrap_or(section.security_headers),
+        max_body: BodyLimit::new(own, section.max_body),
         compress: own.compress,
         conditions,
     })

@@ -236,6 +236,56 @@ fn a_body_that_is_too_large() {
 }
 
 #[test]
+fn a_route_has_a_largest_body_of_its_own() {
+    within(60, || {
+        let backend = Backend::application();
+        let route = |name: &str, more: &str| format!("name = \"{name}\"\npool = \"app\"\n{more}");
+        let world = World::new("route-body")
+            .set("http-filter", "max_body", "\"64KiB\"")
+            .terminates(&["www.test"])
+            .pool("app", &[backend.address()])
+            .http_route(&route("small", "headers = { name = 'x-small' }\nmax_body = 1000"))
+            .http_route(&route("large", "headers = { name = 'x-large' }\nmax_body = \"256KiB\""))
+            .http_route(&route("endless", "headers = { name = 'x-endless' }\nmax_body = 0"))
+            .serves("app")
+            .start();
+        let post = |marks: &str, length: usize, declared: bool| {
+            let mut stream = raw::connect(world.http());
+            let framing =
+                if declared { format!("Content-Length: {length}") } else { "Transfer-Encoding: chunked".into() };
+            let head = format!("POST /echo HTTP/1.1\r\nHost: www.test\r\n{marks}: 1\r\n{framing}\r\n\r\n");
+            let body = "a".repeat(length);
+            let body = if declared { body } else { format!("{length:x}\r\n{body}\r\n0\r\n\r\n") };
+            stream.write_all(head.as_bytes()).unwrap();
+            let _ = stream.write_all(body.as_bytes());
+            http::read_answer(&mut stream).unwrap()
+        };
+        for (mark, length, rule) in [
+            ("x-small", 1000, None),
+            ("x-small", 1001, Some("small.max_body")),
+            ("x-other", 64 * 1024, None),
+            ("x-other", 64 * 1024 + 1, Some("max_body")),
+            ("x-large", 256 * 1024, None),
+            ("x-large", 256 * 1024 + 1, Some("large.max_body")),
+            ("x-endless", 1 << 20, None),
+        ] {
+            for declared in [true, false] {
+                let answer = post(mark, length, declared);
+                match rule {
+                    None => assert_eq!((answer.status, answer.body.len()), (200, length), "{mark} {length} {declared}"),
+                    Some(rule) => {
+                        assert_eq!(answer.status, 413, "{mark} {length} {declared}: {}", answer.head);
+                        assert!(answer.text().contains(&format!("rule: {rule}")), "{}", answer.text());
+                        world.wait_for_line("http-filter", &["request", "too-large", rule, "413"]);
+                    }
+                }
+            }
+        }
+        assert_eq!(world.figure("http-filter", "too_large"), 6);
+    });
+}
+
+#[test]
 fn everything_that_is_too_slow_is_let_go() {
     within(90, || {
         let backend = Backend::application();

@@ -25,6 +25,7 @@ mod hand_over;
 mod http_routes;
 mod launcher;
 mod limits;
+mod max_forwards;
 mod metrics;
 mod observe;
 mod passthrough;

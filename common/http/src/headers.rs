@@ -9,6 +9,7 @@ mod cookies;
 mod facts;
 mod forwarded;
 mod hop_by_hop;
+mod max_forwards;
 mod trailers;
 mod websocket;
 
@@ -20,5 +21,6 @@ pub use cookies::join_cookies;
 pub use facts::Fields;
 pub use forwarded::{Connection, Forwarder, Style};
 pub use hop_by_hop::{Direction, Underscores, strip};
+pub use max_forwards::{LastHop, count_down};
 pub use trailers::keep_safe_trailers;
 pub use websocket::asks_for_websocket;

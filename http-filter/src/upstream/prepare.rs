@@ -1,10 +1,10 @@
 //! What is sent to the backend: rebuilt from the typed request, so a request with two readings cannot leave.
 
 use common::config::HostHeader;
-use common_http::headers::{Direction, Underscores, strip};
+use common_http::headers::{Direction, LastHop, Underscores, count_down, strip};
 use common_http::target::send_on;
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
 use super::body::{ClientBody, Meter};
@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::connection::Connection;
 use crate::pipeline::Judged;
 use crate::response::Refusal;
+use crate::route::Route;
 use crate::upgrade::{self, Asked, Switch};
 
 /// A request ready to be sent, and what to ask afterwards.
@@ -35,9 +36,9 @@ pub fn prepare(
     mut request: Request<Incoming>,
     judged: Judged<'_>,
 ) -> Result<(Outgoing, Option<Switch>), Refusal> {
-    let limit = app.config.max_body;
+    let limit = judged.route.max_body.bytes;
     if limit.is_some_and(|limit| declared_length(&request).is_some_and(|length| length > limit)) {
-        return Err(too_large(app));
+        return Err(too_large(app, judged.route));
     }
     let asked = upgrade::asked(connection, &mut request);
     let keep_upgrade = asked.as_ref().is_some_and(|(asked, _)| *asked == Asked::Http1);
@@ -51,6 +52,7 @@ pub fn prepare(
         // The one word of TE that HTTP/2 knows (RFC 9113 §8.2.2); gRPC servers ask for it.
         parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+    count_down(&parts.method, &mut parts.headers).map_err(|LastHop| last_hop(&parts.method))?;
     parts.headers.remove(header::EXPECT); // answered here: the client may send its body when we begin to read it
     let host = host(connection, &mut parts.headers);
     connection.forwarder.borrow_mut().write(&mut parts.headers, &host);
@@ -87,13 +89,22 @@ fn announced(headers: &mut HeaderMap, body: &Incoming) -> Option<u64> {
     Some(length)
 }
 
+/// Who traced its way up to here gets its answer here (RFC 9110 §7.6.2). A TRACE would be told its own header, cookies included: never.
+fn last_hop(method: &Method) -> Refusal {
+    let (status, reason) = match *method {
+        Method::OPTIONS => (StatusCode::NO_CONTENT, ""),
+        _ => (StatusCode::NOT_IMPLEMENTED, "Max-Forwards ends here, and this server answers no TRACE of its own."),
+    };
+    Refusal::malformed(status, reason, "max-forwards", false)
+}
+
 /// What a client gets whose body is larger than allowed.
-pub fn too_large(app: &App) -> Refusal {
+pub fn too_large(app: &App, route: &Route) -> Refusal {
     app.metrics.too_large.up();
     Refusal {
         status: StatusCode::PAYLOAD_TOO_LARGE,
         reason: "The body of the request is larger than this server accepts.".into(),
-        rule: Some("max_body".into()),
+        rule: Some(route.max_body.rule.clone()),
         decision: "too-large",
         close: true,
     }

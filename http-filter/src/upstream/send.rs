@@ -13,16 +13,18 @@ use super::retry;
 use crate::app::App;
 use crate::journey::Journey;
 use crate::response::Refusal;
+use crate::route::Route;
 
-/// Sends the request to a pool; see [`retry`] for when it goes to a second server.
+/// Sends the request of a route to a pool; see [`retry`] for when it goes to a second server.
 pub async fn send(
     app: &App,
+    route: &Route,
     pool: &Rc<ServerPool>,
     outgoing: Outgoing,
     journey: &mut Journey,
 ) -> Result<Answer, Refusal> {
     let deadline = pool.deadline();
-    let Some(result) = within(deadline.as_ref(), try_servers(app, pool, outgoing, journey)).await else {
+    let Some(result) = within(deadline.as_ref(), try_servers(app, route, pool, outgoing, journey)).await else {
         let text = "The request was not answered within the time that this server allows.";
         tracing::warn!(pool = &*pool.name, "no answer: {}", SendError::Overdue);
         app.metrics.upstream_failed.up();
@@ -38,6 +40,7 @@ pub async fn send(
 
 async fn try_servers(
     app: &App,
+    route: &Route,
     pool: &Rc<ServerPool>,
     outgoing: Outgoing,
     journey: &mut Journey,
@@ -79,7 +82,7 @@ async fn try_servers(
                 last = Some(refusal(&error, sentence(&error)));
                 request = *again;
             }
-            _ if meter.is_over() => return Err(too_large(app)),
+            _ if meter.is_over() => return Err(too_large(app, route)),
             _ => return Err(failed(app, pool, server, &error)),
         }
     }

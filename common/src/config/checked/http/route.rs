@@ -28,6 +28,8 @@ pub struct HttpRoute {
     pub response_headers: HeaderRules,
     /// Security headers; `None`: as the section says.
     pub security_headers: Option<SecurityHeaders>,
+    /// Bytes of a request's body, 0: not limited; `None`: as the section says.
+    pub max_body: Option<u64>,
     /// Whether answers may be compressed, where `[http-filter.compression]` is on.
     pub compress: bool,
 }

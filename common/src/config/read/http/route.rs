@@ -29,6 +29,7 @@ pub(in crate::config) fn route(section: &Section<'_>, base: &Path) -> Option<Htt
     let response_headers = rewriting::header_rules(section, "response_headers");
     let security_headers = section.choice("security_headers", &SECURITY).map(|placed| placed.value);
     let compress = section.flag("compress");
+    let max_body = section.given_amount("max_body").map(|placed| placed.value);
     let (name, action) = (name?, action?);
     let route = HttpRoute {
         name: name.value,
@@ -40,6 +41,7 @@ pub(in crate::config) fn route(section: &Section<'_>, base: &Path) -> Option<Htt
         request_headers,
         response_headers,
         security_headers,
+        max_body,
         compress: compress?,
     };
     Some(HttpRouteDraft { route, name: name.span, pools: action.pools })

@@ -112,6 +112,13 @@ const ACTIONS: &[Key] = &[
         "",
     ),
     key(
+        "http-filter.route.max_body",
+        Kind::Size(Bounds { min: 1, max: 1024 * GIB, zero: Some("not limited") }),
+        Preset::Absent("`http-filter.max_body`"),
+        "Bytes of the body of a request that this route takes; more is a 413.",
+        "Above or below what the section allows. A declared length is refused before the backend is asked, an undeclared one when it is reached.",
+    ),
+    key(
         "http-filter.route.host_header",
         Kind::Choice(&["keep", "server"]),
         value("\"keep\""),
