@@ -36,6 +36,7 @@ mod reload;
 mod restart;
 mod routing;
 mod sandbox_holds;
+mod site_policy;
 mod smuggling;
 mod ssrf;
 mod streaming;

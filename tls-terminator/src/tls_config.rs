@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use common::config::Handoff;
+use common::config::{Handoff, Site};
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -36,6 +36,8 @@ pub struct Sites {
     resolver: Arc<Resolver>,
     /// By site; sites with the same policy that ask for no client certificate share one.
     configs: Vec<Arc<ServerConfig>>,
+    /// By site: whether backends are handed client certificates.
+    hand_on: Vec<bool>,
 }
 
 impl Sites {
@@ -99,12 +101,19 @@ impl Sites {
             }
             configs.push(config);
         }
-        Ok(Self { tickets, resolver, configs })
+        let wants =
+            |site: &Site| site.client_auth.as_ref().is_some_and(|auth| auth.identity_headers.certificate.is_some());
+        Ok(Self { tickets, resolver, configs, hand_on: settings.sites.iter().map(wants).collect() })
     }
 
     /// The place of the site for the name that the router read, among those it was made from.
     pub fn site_for(&self, name: Option<&str>) -> Option<SiteIndex> {
         self.resolver.names.choose(name)
+    }
+
+    /// Whether the backends of the name's site are handed client certificates.
+    pub fn hands_certificates_on(&self, name: Option<&str>) -> bool {
+        self.site_for(name).and_then(|site| self.hand_on.get(site)).is_some_and(|hands| *hands)
     }
 
     /// The configuration for the name that the router read; `None`: no site serves it.
