@@ -32,7 +32,7 @@ const SETTLE: Duration = Duration::from_millis(300);
 const LONGEST: Duration = Duration::from_secs(3);
 /// How often all files are looked at, whatever the kernel tells.
 const POLL: Duration = Duration::from_secs(60);
-/// How soon it is tried again after a process could not take the files.
+/// How soon it is tried again after a process could not take the files; doubled up to [`POLL`].
 const RETRY: Duration = Duration::from_secs(5);
 /// Links of links that are followed.
 const MAX_LINKS: usize = 8;
@@ -99,6 +99,7 @@ async fn renew_whenever(file: &Path, at_work: &AtWork) {
     let mut known = at_work.looks.clone();
     let mut folders = Folders::watch(&at_work.files);
     let mut pause = Duration::ZERO; // something may have changed while processes started
+    let mut retry = RETRY;
     loop {
         let _ = timeout(pause, folders.settled()).await;
         let looks = Looks::of(&at_work.files);
@@ -110,11 +111,11 @@ async fn renew_whenever(file: &Path, at_work: &AtWork) {
         let changed = looks.differences(&known);
         tracing::info!("renewing: {changed}");
         match renew(file, &at_work.text).await {
-            Ok(true) => known = looks,
-            Ok(false) => pause = RETRY, // it has said why
+            Ok(true) => (known, retry) = (looks, RETRY),
+            Ok(false) => (pause, retry) = (retry, (2 * retry).min(POLL)), // it has said why
             Err(error) => {
                 tracing::error!("renewing: {error}");
-                pause = RETRY;
+                (pause, retry) = (retry, (2 * retry).min(POLL));
             }
         }
     }

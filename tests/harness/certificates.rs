@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, RevokedCertParams,
+    SerialNumber, SignatureAlgorithm,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
@@ -56,7 +57,7 @@ fn stranger() -> &'static CertifiedIssuer<'static, KeyPair> {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.distinguished_name.push(DnType::CommonName, "Somebody else's CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("randomness");
         CertifiedIssuer::self_signed(params, key).expect("a plain certificate")
     })
@@ -102,4 +103,37 @@ fn signed(names: &[&str], kind: &'static SignatureAlgorithm, change: impl FnOnce
     let key = KeyPair::generate_for(kind).expect("randomness");
     let certificate = params.signed_by(&key, authority()).expect("a plain certificate");
     Signed { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone() }
+}
+
+/// A client's certificate of the test authority, changed as the test wants.
+pub fn client_with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Signed {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    change(&mut params);
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("randomness");
+    let certificate = params.signed_by(&key, authority()).expect("a plain certificate");
+    Signed { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone() }
+}
+
+/// A revocation list with these serial numbers, in PEM and DER: of the test authority or of a stranger, in date or out of it.
+pub fn revocation_list(serials: &[u64], ours: bool, in_date: bool) -> (String, Vec<u8>) {
+    let year = if in_date { 2090 } else { 2021 };
+    let revoked = |serial: &u64| RevokedCertParams {
+        serial_number: SerialNumber::from(*serial),
+        revocation_time: rcgen::date_time_ymd(2020, 2, 1),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(2020, 1, 1),
+        next_update: rcgen::date_time_ymd(year, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: serials.iter().map(revoked).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let issuer = if ours { authority() } else { stranger() };
+    let list = list.signed_by(issuer).expect("a plain list");
+    (list.pem().expect("PEM"), list.der().to_vec())
 }

@@ -14,6 +14,7 @@
 mod bare;
 mod bulk;
 mod double_delivery;
+mod flood;
 mod held;
 mod hello;
 mod hostile;
@@ -22,6 +23,7 @@ mod kills;
 mod lives;
 mod matrix;
 mod program;
+mod scanners;
 mod splits;
 mod strange;
 mod world;

@@ -17,14 +17,17 @@ use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig};
 use tokio::net::TcpStream;
 
 use crate::admission::{Admission, HandshakePlace, Place};
-use crate::client_identity::identity;
+use crate::client_identity::{identity, with_certificate};
 use crate::ending::{Ending, Failure};
 use crate::handshake::{self, Shaken};
+use crate::handshake_rate::Guard;
 use crate::metrics::TerminatorFigures;
 use crate::pulse::Clock;
 use crate::relay::{Relay, Relayed};
 use crate::secrets;
 use crate::tls_config::Sites;
+use crate::turn_away::{self, Complaints, offers_session};
+use crate::under_way::{self, Handshake};
 use common::net::client_limit::NoPlace;
 use common::net::quiet_stream::QuietStream;
 
@@ -41,6 +44,10 @@ pub struct World {
     pub filters: Sender<Decrypted, Nothing>,
     /// The figures.
     pub figures: TerminatorFigures,
+    /// Signatures by client network.
+    pub guard: Rc<Guard>,
+    /// About clients that are turned away.
+    pub complaints: Complaints,
 }
 
 /// One configuration at work.
@@ -100,21 +107,31 @@ impl World {
             self.refuse_name(&arrived);
             return handshake::refuse_name(&mut client).await;
         };
+        if !self.guard.has_room(arrived.ends.client.ip()) && !offers_session(&client, &config) {
+            drop(shaking);
+            self.figures.refused_rate.up();
+            self.complaints.rate(arrived.ends.client.ip());
+            if turn_away::deny(&mut client).await.is_ok() {
+                handshake::farewell(&mut client).await;
+            }
+            return;
+        }
         let leaves = config.enable_secret_extraction;
+        let whole = self.now().sites.hands_certificates_on(arrived.server_name.as_deref());
         let shaken = match self.shake(&mut client, config, &arrived).await {
             Ok(shaken) => shaken,
             Err(failure) => {
                 failure.figure(&self.figures).up();
                 tracing::debug!(client = %arrived.ends.client, server_name = arrived.server_name, "handshake failed: {failure}");
                 drop(shaking);
-                if matches!(failure, Failure::Tls(_)) {
+                if matches!(failure, Failure::Tls(_) | Failure::TooMany) {
                     handshake::farewell(&mut client).await;
                 }
                 return;
             }
         };
         drop(shaking);
-        let facts = match Facts::of(&shaken, leaves) {
+        let facts = match Facts::of(&shaken, leaves, whole) {
             Ok(facts) => facts,
             Err(why) => {
                 self.figures.refused_identity.up();
@@ -146,8 +163,21 @@ impl World {
         arrived: &Arrived,
     ) -> Result<Shaken, Failure> {
         let _shaking = self.figures.handshakes.hold();
+        let handshake = Handshake::new(arrived.ends.client.ip(), &self.guard);
         let shake = handshake::shake(client, config, arrived.server_name.as_deref());
-        tokio::time::timeout(self.now().handshake_deadline, shake).await.unwrap_or(Err(Failure::Late))
+        let shake = under_way::within(Rc::clone(&handshake), shake);
+        let outcome = tokio::time::timeout(self.now().handshake_deadline, shake).await.unwrap_or(Err(Failure::Late));
+        let Err(failure) = outcome else { return outcome };
+        if handshake.refused() {
+            self.complaints.rate(arrived.ends.client.ip());
+            if matches!(failure, Failure::Tls(rustls::Error::General(_))) {
+                let _ = turn_away::deny(client).await; // rustls says nothing there in TLS 1.2, and nothing is encrypted yet
+            }
+            return Err(Failure::TooMany);
+        }
+        let (name, subject) = (arrived.server_name.as_deref(), handshake.subject());
+        self.complaints.certificate(arrived.ends.client, name, &failure, subject.as_deref());
+        Err(failure)
     }
 
     /// Gives http-filter the connection itself. From here on this process knows nothing of it.
@@ -262,9 +292,9 @@ struct Facts {
 }
 
 impl Facts {
-    /// `leaves`: the site hands connections over where the version allows it. `Err`: why rules cannot be asked about the
+    /// `leaves`: the site hands connections over where the version allows it. `whole`: its backends get certificates. `Err`: why rules cannot be asked about the
     /// client's certificate.
-    fn of(shaken: &Shaken, leaves: bool) -> Result<Self, &'static str> {
+    fn of(shaken: &Shaken, leaves: bool, whole: bool) -> Result<Self, &'static str> {
         let tls = &shaken.tls;
         let version = match tls.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
@@ -273,6 +303,7 @@ impl Facts {
         let suite = tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
         let group = tls.negotiated_key_exchange_group().map(|group| group.name());
         let certificate = tls.peer_certificates().and_then(<[_]>::first);
+        let read = if whole { with_certificate } else { identity };
         Ok(Self {
             leaves: leaves && tls.protocol_version() == Some(ProtocolVersion::TLSv1_3),
             version,
@@ -284,7 +315,7 @@ impl Facts {
                 group,
                 Some(NamedGroup::X25519MLKEM768 | NamedGroup::secp256r1MLKEM768 | NamedGroup::MLKEM1024)
             ),
-            identity: certificate.map(|leaf| identity(leaf).map(Box::new)).transpose()?,
+            identity: certificate.map(|leaf| read(leaf).map(Box::new)).transpose()?,
         })
     }
 

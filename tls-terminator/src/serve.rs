@@ -17,12 +17,15 @@ use common::wiring::{ROUTER_TO_TERMINATOR, TERMINATOR_TO_FILTER};
 use crate::admission::{Admission, Limits};
 use crate::certificates::store::Store;
 use crate::certificates::{self, desk};
+use crate::handshake_rate::Guard;
 use crate::metrics::TerminatorFigures;
+use crate::policy::{Material, from_disk};
 use crate::pulse::Clock;
 use crate::receive::{Generation, World};
 use crate::seldom::Seldom;
 use crate::settings::Settings;
 use crate::tls_config::{Sites, provider};
+use crate::turn_away::Complaints;
 
 /// How long connections may go on after the order to stop.
 pub const DRAIN: Duration = Duration::from_secs(5);
@@ -74,6 +77,9 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
 /// Everything that is wrong, when something else is or when nothing at all can be served.
 pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Sites, StartError> {
     let mut loaded = certificates::load(order(settings, None, certificates::NONE), &provider());
+    let material = Material::read(settings, &from_disk);
+    let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
+    loaded.warnings.extend_from_slice(&material.warnings);
     let nothing = (0..settings.sites.len()).all(|site| !loaded.store.serves(site));
     if !loaded.errors.is_empty() || (nothing && !settings.sites.is_empty()) {
         let broken = std::mem::take(&mut loaded.broken);
@@ -84,7 +90,7 @@ pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Si
     }
     tell(&loaded.warnings, figures);
     desk::count(&loaded.store, figures, certificates::now(), certificates::warn_before(&settings.terminator), true);
-    Sites::new(settings, loaded).map_err(StartError::Other)
+    Sites::new(settings, loaded, material).map_err(StartError::Other)
 }
 
 fn order<'a>(settings: &'a Settings, so_far: Option<&'a Store>, parse: u32) -> certificates::Order<'a> {
@@ -101,13 +107,16 @@ pub fn check(config: &Config, depth: Depth) -> Result<(), Vec<String>> {
     let settings = Settings::of(config);
     let parse = if depth == Depth::Whole { certificates::ALL } else { certificates::NONE };
     let mut loaded = certificates::load(order(&settings, None, parse), &provider());
+    let material = Material::read(&settings, &from_disk);
+    let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
+    loaded.warnings.extend_from_slice(&material.warnings);
     loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let mut errors = std::mem::take(&mut loaded.errors);
     errors.append(&mut loaded.broken);
     if !errors.is_empty() {
         return Err(errors);
     }
-    Sites::new(&settings, loaded).map(drop).map_err(|error| vec![error])
+    Sites::new(&settings, loaded, material).map(drop).map_err(|error| vec![error])
 }
 
 /// Starts the way to http-filter and the clock; inside the runtime. The second value is where clients come from.
@@ -120,6 +129,8 @@ pub fn start(opened: Opened) -> (Rc<World>, OwnedFd) {
         clock: Clock::new(terminator.idle_deadline),
         filters: start_sender(filters, terminator, &figures),
         current: RefCell::new(Rc::new(generation(&settings, sites))),
+        guard: Guard::new(terminator.full_handshakes),
+        complaints: Complaints::default(),
         figures,
     });
     tokio::task::spawn_local(Rc::clone(&world.clock).run());
@@ -133,14 +144,17 @@ pub fn prepare(world: &Rc<World>, config: &Config, files: &Files) -> Result<impl
     let now = world.now();
     let so_far = now.sites.store();
     let mut loaded = certificates::load_from(order(&settings, Some(so_far), certificates::FEW), &provider(), files);
+    let material = Material::read(&settings, &|path| files.get(path).map(|bytes| bytes.to_vec()));
+    let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
     let mut errors = std::mem::take(&mut loaded.errors);
     errors.append(&mut loaded.broken);
     if !errors.is_empty() {
         return Err(errors);
     }
-    let warnings = std::mem::take(&mut loaded.warnings);
+    let mut warnings = std::mem::take(&mut loaded.warnings);
+    warnings.extend_from_slice(&material.warnings);
     let renewed = loaded.store.renewed_since(so_far);
-    let sites = now.sites.succeed(&settings, loaded).map_err(|error| vec![error])?;
+    let sites = now.sites.succeed(&settings, loaded, material).map_err(|error| vec![error])?;
     let next = Rc::new(generation(&settings, sites));
     let world = Rc::clone(world);
     Ok(move || {
@@ -150,6 +164,7 @@ pub fn prepare(world: &Rc<World>, config: &Config, files: &Files) -> Result<impl
         next.sites.store().ring.set_most(settings.terminator.ready_keys);
         desk::count(next.sites.store(), &world.figures, certificates::now(), next.warn_before, true);
         world.admission.set_limits(limits(&settings.terminator));
+        world.guard.set_rate(settings.terminator.full_handshakes);
         world.clock.set_idle(settings.terminator.idle_deadline);
         world.filters.set_limits(sender_limits(&settings.terminator));
         *world.current.borrow_mut() = next;

@@ -86,6 +86,11 @@ impl LazyKey {
         parsed
     }
 
+    /// Whether it can sign with one of these: its kind can, and it can be parsed. Nothing is signed, so nobody's share is used up.
+    pub fn can_sign(self: &Arc<Self>, offered: &[SignatureScheme]) -> bool {
+        self.kind.can_sign(offered) && self.ready().is_some()
+    }
+
     fn ready(self: &Arc<Self>) -> Option<Arc<dyn SigningKey>> {
         self.used.store(true, Ordering::Relaxed);
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,7 +196,12 @@ mod tests {
 
     fn key(ring: &Arc<KeyRing>) -> Signing {
         let der = PrivatePkcs8KeyDer::from(KeyPair::generate().unwrap().serialize_der());
-        Signing(LazyKey::new(der.into(), KeyKind::P256, crate::tls_config::provider().key_provider, ring))
+        Signing(LazyKey::new(
+            der.into(),
+            KeyKind::P256,
+            rustls::crypto::aws_lc_rs::default_provider().key_provider,
+            ring,
+        ))
     }
 
     fn is_ready(key: &Signing) -> bool {
@@ -226,7 +236,12 @@ mod tests {
     fn a_key_that_cannot_be_parsed_is_broken_and_prints_nothing() {
         let ring = KeyRing::new(2);
         let der = PrivatePkcs8KeyDer::from(b"SECRET".to_vec());
-        let broken = Signing(LazyKey::new(der.into(), KeyKind::Rsa, crate::tls_config::provider().key_provider, &ring));
+        let broken = Signing(LazyKey::new(
+            der.into(),
+            KeyKind::Rsa,
+            rustls::crypto::aws_lc_rs::default_provider().key_provider,
+            &ring,
+        ));
         assert!(broken.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).is_none());
         assert!(broken.0.is_broken() && ring.is_empty());
         assert!(!format!("{broken:?}").contains("SECRET") && !format!("{broken:?}").contains("83, 69"));

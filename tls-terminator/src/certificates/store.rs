@@ -34,7 +34,7 @@ pub struct Slot {
     /// In the order of the configuration.
     pub held: Vec<Held>,
     /// What can be served, in the order in which it is tried.
-    ready: Vec<Arc<CertifiedKey>>,
+    ready: Vec<Arc<Pair>>,
 }
 
 /// One pair of a site, whatever has become of it.
@@ -67,9 +67,8 @@ impl Slot {
 
     /// Several pairs in one site are for different kinds of key: cheap to sign with first.
     fn make_ready(&mut self) {
-        let mut pairs: Vec<&Arc<Pair>> = self.held.iter().filter_map(|held| held.pair.as_ref()).collect();
-        pairs.sort_by_key(|pair| pair.key.kind().preference());
-        self.ready = pairs.into_iter().map(|pair| Arc::clone(&pair.certified)).collect();
+        self.ready = self.held.iter().filter_map(|held| held.pair.clone()).collect();
+        self.ready.sort_by_key(|pair| pair.key.kind().preference());
     }
 }
 
@@ -81,8 +80,11 @@ impl Store {
 
     /// The pair of a site for a client that can check these signatures. `None`: the site has none at all.
     pub fn choose(&self, site: SiteIndex, offered: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let can_sign = |pair: &Arc<CertifiedKey>, offered: &[_]| pair.key.choose_scheme(offered).is_some();
-        self.read(|slots| choose_key(&slots.get(site)?.ready, can_sign, offered).cloned())
+        let can_sign = |pair: &Arc<Pair>, offered: &[_]| pair.key.can_sign(offered);
+        self.read(|slots| {
+            let chosen = choose_key(&slots.get(site)?.ready, can_sign, offered);
+            chosen.map(|pair| Arc::clone(&pair.certified))
+        })
     }
 
     /// Whether a site has anything to show.

@@ -35,15 +35,8 @@ impl Folder {
 }
 
 fn load_one(certificates: Vec<CertificateFiles>) -> Loaded {
-    let site = Site {
-        names: vec![NamePattern::parse("shop.example").unwrap()],
-        certificates,
-        alpn: Vec::new(),
-        handoff: None,
-        client_auth: None,
-        line: 1,
-    };
-    load_sites(&[site], ALL)
+    let names = vec![NamePattern::parse("shop.example").unwrap()];
+    load_sites(&[Site { names, certificates, line: 1, ..Site::default() }], ALL)
 }
 
 fn load_sites(sites: &[Site], parse: u32) -> Loaded {
@@ -142,9 +135,9 @@ fn authorities_of_clients_are_read_with_the_site() {
     let folder = Folder::new();
     let load_with = |authorities: Vec<PathBuf>| {
         let certificates = vec![folder.pair("own", &rcgen::PKCS_ECDSA_P256_SHA256)];
-        let client_auth = Some(common::config::ClientAuth { required: true, authorities });
+        let client_auth = Some(common::config::ClientAuth { required: true, authorities, ..Default::default() });
         let names = vec![NamePattern::parse("shop.example").unwrap()];
-        load_sites(&[Site { names, certificates, alpn: Vec::new(), handoff: None, client_auth, line: 1 }], ALL)
+        load_sites(&[Site { names, certificates, client_auth, line: 1, ..Site::default() }], ALL)
     };
     let two = [folder.pair("a", &rcgen::PKCS_ECDSA_P256_SHA256), folder.pair("b", &rcgen::PKCS_ED25519)];
     let loaded = load_with(two.iter().map(|pair| pair.certificate.clone()).collect());
@@ -170,7 +163,7 @@ fn handed_over(pairs: &[&CertificateFiles]) -> Files {
 
 fn site_of(certificates: Vec<CertificateFiles>) -> Site {
     let names = vec![NamePattern::parse("shop.example").unwrap()];
-    Site { names, certificates, alpn: Vec::new(), handoff: None, client_auth: None, line: 1 }
+    Site { names, certificates, line: 1, ..Site::default() }
 }
 
 fn reload(site: &Site, so_far: &Store) -> Loaded {
@@ -327,7 +320,7 @@ fn a_thousand_sites_are_found_by_exact_name_and_then_by_wildcard() {
             };
             let certificates = vec![pair(&rsa, &rsa_file, "rsa"), pair(&key, &key_file, "ec")];
             let names = names.iter().map(|name| NamePattern::parse(name).unwrap()).collect();
-            Site { names, certificates, alpn: Vec::new(), handoff: None, client_auth: None, line: 1 }
+            Site { names, certificates, line: 1, ..Site::default() }
         })
         .collect();
     let loaded = load_sites(&sites, NONE);
