@@ -26,6 +26,7 @@ use crate::pool_desk::{self, PoolDesk};
 use crate::process::Process;
 use crate::reload::{Commit, Reloader};
 use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
+use crate::sys::memory;
 use crate::sys::socket::with_open_descriptors;
 use crate::wiring::{CONTROL, EDGES, Edge};
 
@@ -456,6 +457,7 @@ where
         stop_on_signals(&context)?;
         tokio::task::spawn_local(output::tend());
         context.answer_control(control, Rc::new(opened.figures()), control_peers);
+        memory::give_back(); // what reading the configuration has left behind
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         tracing::info!("serving");
         serve(opened, context).await;

@@ -58,9 +58,10 @@ pub fn run(file: &Path) -> Result<(), String> {
         .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
     let listening = sockets.listening().join(", ");
     drop(sockets); // the recipes hold what the processes need
-    let at_work = RefCell::new(AtWork::of(&file));
+    let at_work = RefCell::new(AtWork::with(&file, &config));
     let watched = Rc::new(Watched { at_work, replaced: Notify::new() });
-    drop(config);
+    drop((config, plan));
+    common::sys::memory::give_back();
     runtime.block_on(supervise(recipes, page, &listening, &file, watched))
     // `home` goes last and takes the names of the sockets with it
 }

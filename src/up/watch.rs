@@ -52,9 +52,13 @@ pub struct AtWork {
 impl AtWork {
     /// Of this file. Call it before its files are read by the processes: a change after that is seen.
     pub fn of(file: &Path) -> Option<Self> {
+        let (config, _) = Config::load(file).ok()?;
+        Self::with(file, &config)
+    }
+
+    /// The same where somebody has read it already.
+    pub fn with(file: &Path, config: &Config) -> Option<Self> {
         let text = common::config::read_text(file).ok()?;
-        let base = file.parent().unwrap_or(Path::new("/"));
-        let (config, _) = Config::parse(&text, &file.display().to_string(), base).ok()?;
         let ours = |file: &&FileReference| file.is_for(Process::TlsTerminator);
         let files: BTreeSet<PathBuf> = config.files.iter().filter(ours).map(|file| file.path.clone()).collect();
         let looks = Looks::of(&files);
