@@ -24,6 +24,8 @@ bulkhead: a reverse and forward proxy in five separate processes
                                   the figures of every process as Prometheus reads them, once or on a port
   bulkhead drain POOL SERVER [WHERE] | undrain POOL SERVER [WHERE]
                                   give a server (HOST:PORT as configured) nothing new, or take that back
+  bulkhead ticket-keys rotate FILE [--keep N]
+                                  make the file of `tls-terminator.ticket_keys`, or rotate it; `reload` puts it to work
   bulkhead sandbox [WHERE]        which walls hold, and what happened when each process tried what it must not do
   bulkhead explain KEY            what a key of the configuration means: bulkhead explain sni-router.listen
   bulkhead explain URL [--from ADDRESS] [--method M] [--header \"NAME: VALUE\"]... [--listener NAME]
@@ -92,6 +94,7 @@ pub enum Verb {
     Metrics(MetricsOrder),
     Sandbox { place: Place },
     Drain(DrainOrder),
+    RotateTicketKeys { file: PathBuf, keep: usize },
     Demo { words: Vec<OsString> },
     Explain { key: String },
     ExplainRequest(Box<RequestOrder>),
@@ -134,6 +137,7 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
                 drain: name == "drain",
             }))
         }
+        Some("ticket-keys") => ticket_keys(words),
         Some("sandbox") => Ok(Verb::Sandbox { place: Found::among(words, &[])?.place() }),
         Some("demo") => Ok(Verb::Demo { words: words.collect() }),
         Some("explain") => {
@@ -173,6 +177,29 @@ fn metrics(words: impl Iterator<Item = OsString>) -> Result<Verb, String> {
     let found = Found::among(words.into_iter(), &["--serve"])?;
     let serve = listen.is_some() || found.flags.contains(&"--serve");
     Ok(Verb::Metrics(MetricsOrder { place: found.place(), listen, serve }))
+}
+
+/// `rotate FILE [--keep N]`
+fn ticket_keys(mut words: impl Iterator<Item = OsString>) -> Result<Verb, String> {
+    const NEEDS: &str =
+        "`ticket-keys` needs what to do and a file: bulkhead ticket-keys rotate /etc/bulkhead/ticket-keys";
+    let (Some("rotate"), Some(file)) = (words.next().as_ref().and_then(|word| word.to_str()), words.next()) else {
+        return Err(NEEDS.to_owned());
+    };
+    if file.is_empty() || file.to_string_lossy().starts_with('-') {
+        return Err(NEEDS.to_owned());
+    }
+    let keep = match words.next() {
+        None => common::ticket_keys::KEEP,
+        Some(flag) if flag == "--keep" => {
+            let number = words.next().and_then(|number| number.to_str()?.parse().ok());
+            let range = 2..=common::ticket_keys::MAX_KEYS;
+            number.filter(|number| range.contains(number)).ok_or("--keep needs a number from 2 to 16 after it")?
+        }
+        Some(other) => return Err(format!("`{}` is one word too many", other.to_string_lossy())),
+    };
+    nothing_more(words)?;
+    Ok(Verb::RotateTicketKeys { file: file.into(), keep })
 }
 
 fn only_config(verb: &str, words: impl Iterator<Item = OsString>) -> Result<PathBuf, String> {
@@ -255,6 +282,9 @@ mod tests {
             let expected = DrainOrder { place, pool: "shop".into(), server: "a:1".into(), drain };
             assert_eq!(order(line), Ok(Verb::Drain(expected)));
         }
+        for (line, keep) in [("ticket-keys rotate k", 4), ("ticket-keys rotate k --keep 6", 6)] {
+            assert_eq!(order(line), Ok(Verb::RotateTicketKeys { file: "k".into(), keep }));
+        }
         assert_eq!(order("demo --check x"), Ok(Verb::Demo { words: vec!["--check".into(), "x".into()] }));
         assert_eq!(order("explain log.level"), Ok(Verb::Explain { key: "log.level".into() }));
         for word in ["help", "--help", "-h"] {
@@ -301,6 +331,11 @@ mod tests {
             ("status a --runtime-dir b", "not both"),
             ("reload --runtime-dir d", "needs a configuration"),
             ("reload --config", "needs a file"),
+            ("ticket-keys", "rotate"),
+            ("ticket-keys rotate", "needs what to do and a file"),
+            ("ticket-keys rotate --keep", "needs what to do and a file"),
+            ("ticket-keys rotate k --keep 1", "--keep needs a number"),
+            ("ticket-keys rotate k l", "`l`"),
             ("reload a --config b", "`--config`"),
             ("drain shop", "needs a pool and a server"),
             ("undrain --config b.toml", "needs a pool and a server"),

@@ -16,6 +16,7 @@ mod sandbox;
 mod say;
 mod siblings;
 mod status;
+mod ticket_keys;
 mod up;
 
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Verb::Status(order) => status::run(&order),
         Verb::Drain(order) => drain::run(&order),
         Verb::Sandbox { place } => sandbox::run(&place),
+        Verb::RotateTicketKeys { file, keep } => ticket_keys::rotate(&file, keep),
         Verb::Demo { words } => demo::run(words),
         Verb::Explain { key } => explain::key(&key),
         Verb::ExplainRequest(order) => explain::request(*order),

@@ -6,6 +6,7 @@
 pub mod client_hello;
 pub mod config;
 pub mod ipc;
+pub mod limit;
 pub mod net;
 pub mod observe;
 pub mod pool_desk;
@@ -14,4 +15,5 @@ pub mod reload;
 pub mod sandbox;
 pub mod startup;
 pub mod sys;
+pub mod ticket_keys;
 pub mod wiring;

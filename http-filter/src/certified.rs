@@ -58,11 +58,9 @@ mod tests {
     fn site(names: &[&str], required: Option<bool>) -> Site {
         Site {
             names: names.iter().map(|name| NamePattern::parse(name).unwrap()).collect(),
-            certificates: Vec::new(),
-            alpn: Vec::new(),
-            handoff: None,
-            client_auth: required.map(|required| ClientAuth { required, authorities: Vec::new() }),
+            client_auth: required.map(|required| ClientAuth { required, ..ClientAuth::default() }),
             line: 1,
+            ..Site::default()
         }
     }
 

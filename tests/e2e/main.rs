@@ -40,5 +40,6 @@ mod smuggling;
 mod ssrf;
 mod streaming;
 mod termination;
+mod tickets;
 mod unsent;
 mod websocket;

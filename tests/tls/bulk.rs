@@ -12,7 +12,8 @@ use harness::clients::http::{read_answer, read_head};
 use harness::{need, within};
 
 use crate::held::{Held, SUITES, config};
-use crate::world::{SITE, for_each, start};
+use crate::program::openssl;
+use crate::world::{Handoff, SITE, describe, for_each, start};
 
 const LARGE: usize = 64 << 20;
 /// A whole number of periods of the pattern.
@@ -159,5 +160,52 @@ fn a_great_many_small_records_pass() {
                 }
             }
         });
+    });
+}
+
+/// KeyUpdate messages of the server, by what `-msgfile` has written.
+fn renewals(messages: &std::path::Path) -> usize {
+    let text = std::fs::read_to_string(messages).expect("s_client writes it");
+    text.lines().filter(|line| line.starts_with("<<<") && line.contains("KeyUpdate")).count()
+}
+
+#[test]
+fn keys_are_renewed_before_they_wear_out() {
+    const LIMIT: usize = 16;
+    let name = "keys_are_renewed_before_they_wear_out";
+    if !need(name, "openssl") {
+        return;
+    }
+    within(90, || {
+        let backend = Backend::talking(bulk);
+        let limit = LIMIT.to_string();
+        let world = describe("worn-keys", Handoff::Secrets, &backend).set("http-filter", "max_records_per_key", &limit);
+        let world = world.start();
+        for suite in SUITES {
+            // A key seals 16 records and no more: 64 MiB need some 250 of them.
+            let mut held = Held::open(world.https(), config(Some(suite)));
+            held.socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            assert_eq!(download(&mut held), expected(LARGE), "{suite:?}");
+            assert_eq!(upload(&mut held), expected(LARGE), "{suite:?}");
+            backend.forget();
+        }
+        // And seen from outside: small answers, of which each is a record.
+        let folder = tempfile::tempdir().unwrap();
+        let messages = folder.path().join("messages");
+        let file = messages.to_string_lossy().into_owned();
+        let arguments = ["-tls1_3", "-servername", SITE, "-brief", "-no_ign_eof", "-msg", "-msgfile", &file];
+        let mut program = openssl(&world, &arguments);
+        for round in 0..10 * LIMIT {
+            // The client renews its own key now and then, too.
+            if round % 50 == 49 {
+                program.send(b"K\n");
+                program.wait_for("KEYUPDATE", round / 50 + 1);
+            }
+            let answer = program.ask(format!("GET /stream/{round} HTTP/1.1\r\nHost: {SITE}\r\n\r\n").as_bytes());
+            assert!(answer.body == application::pattern_of(round), "answer {round}");
+        }
+        program.end();
+        let seen = renewals(&messages);
+        assert!(seen >= 9, "{seen} renewals in {} answers", 10 * LIMIT);
     });
 }

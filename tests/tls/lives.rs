@@ -46,7 +46,10 @@ impl Signs {
     }
 }
 
-const KINDS: [(&str, fn(&Signs) -> io::Result<()>); 4] =
+/// Lives until it is told to end, or is cut.
+type Living = fn(&Signs) -> io::Result<()>;
+
+const KINDS: [(&str, Living); 4] =
     [("HTTP/1.1", http1), ("HTTP/2", http2), ("a WebSocket", websocket), ("a download", download)];
 
 impl Lives {

@@ -67,7 +67,7 @@ impl Handoff {
 
     /// The key of a site; nothing where there is no choice.
     fn key(self) -> String {
-        if Self::all() == [Self::Relay] { String::new() } else { format!("handoff = \"{}\"\n", self.name()) }
+        format!("handoff = \"{}\"\n", self.name())
     }
 }
 

@@ -79,7 +79,7 @@ mod tests {
 
     fn site(names: &[&str]) -> Site {
         let names = names.iter().map(|name| NamePattern::parse(name).unwrap()).collect();
-        Site { names, certificates: Vec::new(), alpn: Vec::new(), handoff: None, client_auth: None, line: 1 }
+        Site { names, line: 1, ..Site::default() }
     }
 
     const BOTH: Strangers = Strangers { without_name: true, unknown_name: true };

@@ -1,7 +1,7 @@
 //! How handshakes fail and connections end: the words for the log, the figure that counts them.
 
 use common::observe::metrics::Figure;
-use rustls::Error;
+use rustls::{CertificateError, Error};
 
 use crate::metrics::TerminatorFigures;
 
@@ -72,6 +72,9 @@ pub enum Failure {
     /// rustls says what.
     #[error("{0}")]
     Tls(Error),
+    /// Its network has had its share of signatures.
+    #[error("more full handshakes than full_handshake_rate allows its network")]
+    TooMany,
     /// The time is over.
     #[error("the handshake was not finished within handshake_deadline")]
     Late,
@@ -83,10 +86,25 @@ impl Failure {
         match self {
             Self::Abandoned | Self::Broken(_) => &figures.handshakes_abandoned,
             Self::Late => &figures.handshakes_late,
+            Self::TooMany => &figures.refused_rate,
+            Self::Tls(Error::InvalidCertificate(error)) => of_certificate(error, figures),
             Self::Tls(Error::AlertReceived(_)) => &figures.handshakes_rejected,
             Self::Tls(Error::PeerIncompatible(_) | Error::NoApplicationProtocol) => &figures.handshakes_incompatible,
-            Self::Tls(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => &figures.handshakes_uncertified,
+            Self::Tls(Error::NoCertificatesPresented) => &figures.handshakes_uncertified,
             Self::Tls(_) | Self::TooLong => &figures.handshakes_faulty,
         }
+    }
+}
+
+fn of_certificate<'f>(error: &CertificateError, figures: &'f TerminatorFigures) -> &'f Figure {
+    use CertificateError as E;
+    match error {
+        E::Revoked => &figures.refused_revoked,
+        E::UnknownRevocationStatus | E::ExpiredRevocationList | E::ExpiredRevocationListContext { .. } => {
+            &figures.refused_unknown_revocation
+        }
+        // Nothing but `allowed_names` says this.
+        E::ApplicationVerificationFailure => &figures.refused_names,
+        _ => &figures.handshakes_uncertified,
     }
 }

@@ -46,9 +46,13 @@ pub fn explain(now: &Generation, config: &Config, question: &Explain) -> Explain
         "TLSv1.2" => TlsVersion::Tls12,
         _ => TlsVersion::Tls13,
     };
-    if version < config.tls_terminator.min_version {
+    if version < site.min_version(&config.tls_terminator) {
         let text = format!("{} is older than min_version: alert protocol_version", question.tls_version);
-        steps.push(Step::new("version", text).by("tls-terminator.min_version", None).refuses(true));
+        steps.push(
+            Step::new("version", text)
+                .by(if site.min_version.is_some() { "site.min_version" } else { "tls-terminator.min_version" }, None)
+                .refuses(true),
+        );
         return Explained::ends(steps);
     }
     let offered = |own: &&SiteAlpn| question.alpn.iter().any(|protocol| **protocol == *own.as_str());

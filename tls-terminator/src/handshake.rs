@@ -39,6 +39,8 @@ pub struct Shaken {
     pub caught: Caught,
     /// Received bytes that rustls has not consumed: behind the handshake it was shown nothing.
     pub held: Vec<u8>,
+    /// Bytes of `held` that rustls was shown: parts of a message whose last record has not come.
+    shown: usize,
     /// Plaintext of `held`; filled by [`Shaken::read_on`].
     pub plain: Vec<u8>,
     /// Records that the socket did not take yet.
@@ -53,6 +55,7 @@ impl Shaken {
             tls: Box::new(UnbufferedServerConnection::new(config).map_err(Failure::Tls)?),
             caught: Caught::default(),
             held: Vec::new(),
+            shown: 0,
             plain: Vec::new(),
             unsent: Vec::new(),
             closed: false,
@@ -111,9 +114,11 @@ fn flight(
     scratch.plain.clear();
     scratch.out.clear();
     let input = scratch.input.get_mut(..received).unwrap_or_default();
-    let (tls, caught) = (&mut shaken.tls, &mut shaken.caught);
+    let (tls, caught, shown) = (&mut shaken.tls, &mut shaken.caught, &mut shaken.shown);
     let pass = secrets::catching(caught, || {
-        tls_config::expecting(name, || records::take_in_handshake(tls, input, &mut scratch.plain, &mut scratch.out))
+        tls_config::expecting(name, || {
+            records::take_in_handshake(tls, input, shown, &mut scratch.plain, &mut scratch.out)
+        })
     });
     shaken.held.extend_from_slice(input.get(pass.consumed..).unwrap_or_default());
     if shaken.held.len() > MAX_HELD {

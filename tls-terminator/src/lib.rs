@@ -3,8 +3,9 @@
 //! sni-router hands over a client's socket with the ClientHello unread; this process shakes hands and gives http-filter the
 //! plaintext. The modules stand in the order in which a connection meets them.
 //!
-//! Before the sandbox closes: [`settings`] → [`certificates`] (with [`judge_chain`]) → [`tls_config`] (with
-//! [`choose_certificate`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake`] (with [`client_identity`]) → [`secrets`] or [`relay`] →
+//! Before the sandbox closes: [`settings`] → [`certificates`] (with [`judge_chain`]) → [`policy`] (with [`tickets`], [`client_auth`]) →
+//! [`tls_config`] (with [`choose_certificate`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake_rate`] (with [`turn_away`]) →
+//! [`handshake`] (with [`under_way`], [`client_identity`]) → [`secrets`] or [`relay`] →
 //! [`ending`]; [`records`] drives rustls, [`common::net::quiet_stream`] is the stream to http-filter, [`scratch`] and [`pulse`] are the
 //! buffers and the clock that all connections share. [`explain`] says what would become of a handshake.
 //!
@@ -17,15 +18,21 @@ pub mod settings;
 
 pub mod certificates;
 pub mod choose_certificate;
+pub mod client_auth;
 pub mod judge_chain;
+pub mod policy;
+pub mod tickets;
 pub mod tls_config;
 
 pub mod client_identity;
 pub mod receive;
+pub mod turn_away;
 
 pub mod admission;
 pub mod handshake;
+pub mod handshake_rate;
 pub mod relay;
+pub mod under_way;
 
 pub mod ending;
 pub mod explain;

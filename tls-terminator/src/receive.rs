@@ -20,11 +20,14 @@ use crate::admission::{Admission, HandshakePlace, Place};
 use crate::client_identity::identity;
 use crate::ending::{Ending, Failure};
 use crate::handshake::{self, Shaken};
+use crate::handshake_rate::Guard;
 use crate::metrics::TerminatorFigures;
 use crate::pulse::Clock;
 use crate::relay::{Relay, Relayed};
 use crate::secrets;
 use crate::tls_config::Sites;
+use crate::turn_away::{self, Complaints, offers_session};
+use crate::under_way::{self, Handshake};
 use common::net::client_limit::NoPlace;
 use common::net::quiet_stream::QuietStream;
 
@@ -41,6 +44,10 @@ pub struct World {
     pub filters: Sender<Decrypted, Nothing>,
     /// The figures.
     pub figures: TerminatorFigures,
+    /// Signatures by client network.
+    pub guard: Rc<Guard>,
+    /// About clients that are turned away.
+    pub complaints: Complaints,
 }
 
 /// One configuration at work.
@@ -99,6 +106,15 @@ impl World {
             tracing::debug!(client = %arrived.ends.client, server_name = arrived.server_name, "refused: no site has this name");
             return handshake::refuse_name(&mut client).await;
         };
+        if !self.guard.has_room(arrived.ends.client.ip()) && !offers_session(&client, &config) {
+            drop(shaking);
+            self.figures.refused_rate.up();
+            self.complaints.rate(arrived.ends.client.ip());
+            if turn_away::deny(&mut client).await.is_ok() {
+                handshake::farewell(&mut client).await;
+            }
+            return;
+        }
         let leaves = config.enable_secret_extraction;
         let shaken = match self.shake(&mut client, config, &arrived).await {
             Ok(shaken) => shaken,
@@ -106,7 +122,7 @@ impl World {
                 failure.figure(&self.figures).up();
                 tracing::debug!(client = %arrived.ends.client, server_name = arrived.server_name, "handshake failed: {failure}");
                 drop(shaking);
-                if matches!(failure, Failure::Tls(_)) {
+                if matches!(failure, Failure::Tls(_) | Failure::TooMany) {
                     handshake::farewell(&mut client).await;
                 }
                 return;
@@ -136,8 +152,21 @@ impl World {
         arrived: &Arrived,
     ) -> Result<Shaken, Failure> {
         let _shaking = self.figures.handshakes.hold();
+        let handshake = Handshake::new(arrived.ends.client.ip(), &self.guard);
         let shake = handshake::shake(client, config, arrived.server_name.as_deref());
-        tokio::time::timeout(self.now().handshake_deadline, shake).await.unwrap_or(Err(Failure::Late))
+        let shake = under_way::within(Rc::clone(&handshake), shake);
+        let outcome = tokio::time::timeout(self.now().handshake_deadline, shake).await.unwrap_or(Err(Failure::Late));
+        let Err(failure) = outcome else { return outcome };
+        if handshake.refused() {
+            self.complaints.rate(arrived.ends.client.ip());
+            if matches!(failure, Failure::Tls(rustls::Error::General(_))) {
+                let _ = turn_away::deny(client).await; // rustls says nothing there in TLS 1.2, and nothing is encrypted yet
+            }
+            return Err(Failure::TooMany);
+        }
+        let (name, subject) = (arrived.server_name.as_deref(), handshake.subject());
+        self.complaints.certificate(arrived.ends.client, name, &failure, subject.as_deref());
+        Err(failure)
     }
 
     /// Gives http-filter the connection itself. From here on this process knows nothing of it.

@@ -55,15 +55,17 @@ pub struct Pass {
 }
 
 /// Takes in one record after the other, until the handshake is done: nothing behind it is shown to rustls, so whoever goes on
-/// with the connection finds every byte that the client sent behind its handshake.
+/// with the connection finds every byte that the client sent behind its handshake. `before`: bytes at the front of `input` that
+/// rustls was shown the last time and has not consumed; it must never be shown fewer, and may have moved them about.
 pub fn take_in_handshake(
     tls: &mut UnbufferedServerConnection,
     input: &mut [u8],
+    before: &mut usize,
     plain: &mut Vec<u8>,
     out: &mut Fill,
 ) -> Pass {
     let mut whole = Pass { consumed: 0, traffic: false, closed: false, fault: None };
-    let mut shown = 0;
+    let mut shown = *before;
     loop {
         // A message that is spread over several records is not consumed before its last one.
         let Some(next) = record_length(input.get(shown..).unwrap_or_default()) else { return whole };
@@ -71,6 +73,7 @@ pub fn take_in_handshake(
         let window = input.get_mut(whole.consumed..shown).unwrap_or_default();
         let pass = take_in(tls, window, plain, out);
         whole = Pass { consumed: whole.consumed + pass.consumed, ..pass };
+        *before = shown.saturating_sub(whole.consumed);
         if whole.traffic || whole.closed || whole.fault.is_some() {
             return whole;
         }

@@ -16,12 +16,15 @@ use common::wiring::{ROUTER_TO_TERMINATOR, TERMINATOR_TO_FILTER};
 
 use crate::admission::{Admission, Limits};
 use crate::certificates;
+use crate::handshake_rate::Guard;
 use crate::metrics::TerminatorFigures;
+use crate::policy::{Material, from_disk};
 use crate::pulse::Clock;
 use crate::receive::{Generation, World};
 use crate::seldom::Seldom;
 use crate::settings::Settings;
 use crate::tls_config::{Sites, provider};
+use crate::turn_away::Complaints;
 
 /// How long connections may go on after the order to stop.
 pub const DRAIN: Duration = Duration::from_secs(5);
@@ -69,12 +72,15 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
 
 /// Certificates and keys of all sites, or all that is wrong with them.
 pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Sites, StartError> {
-    let loaded = certificates::load(&settings.sites, &provider());
+    let mut loaded = certificates::load(&settings.sites, &provider());
+    let material = Material::read(settings, &from_disk);
+    let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
+    loaded.warnings.extend_from_slice(&material.warnings);
     tell(&loaded.warnings, figures);
     if !loaded.errors.is_empty() {
         return Err(StartError::Other(loaded.errors.join("; ")));
     }
-    Sites::new(settings, loaded).map_err(StartError::Other)
+    Sites::new(settings, loaded, material).map_err(StartError::Other)
 }
 
 fn tell(warnings: &[String], figures: &TerminatorFigures) {
@@ -85,12 +91,15 @@ fn tell(warnings: &[String], figures: &TerminatorFigures) {
 /// `--check`: everything that [`open`] would do without sockets.
 pub fn check(config: &Config) -> Result<(), Vec<String>> {
     let settings = Settings::of(config);
-    let loaded = certificates::load(&settings.sites, &provider());
+    let mut loaded = certificates::load(&settings.sites, &provider());
+    let material = Material::read(&settings, &from_disk);
+    let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
+    loaded.warnings.extend_from_slice(&material.warnings);
     loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if !loaded.errors.is_empty() {
         return Err(loaded.errors);
     }
-    Sites::new(&settings, loaded).map(drop).map_err(|error| vec![error])
+    Sites::new(&settings, loaded, material).map(drop).map_err(|error| vec![error])
 }
 
 /// Starts the way to http-filter and the clock; inside the runtime. The second value is where clients come from.
@@ -103,6 +112,8 @@ pub fn start(opened: Opened) -> (Rc<World>, OwnedFd) {
         clock: Clock::new(terminator.idle_deadline),
         filters: start_sender(filters, terminator, &figures),
         current: RefCell::new(Rc::new(generation(&settings, sites))),
+        guard: Guard::new(terminator.full_handshakes),
+        complaints: Complaints::default(),
         figures,
     });
     tokio::task::spawn_local(Rc::clone(&world.clock).run());
@@ -113,16 +124,20 @@ pub fn start(opened: Opened) -> (Rc<World>, OwnedFd) {
 pub fn prepare(world: &Rc<World>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, Vec<String>> {
     let settings = Settings::of(config);
     let mut loaded = certificates::load_from(&settings.sites, &provider(), files);
+    let material = Material::read(&settings, &|path| files.get(path).map(|bytes| bytes.to_vec()));
+    let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
     if !loaded.errors.is_empty() {
         return Err(loaded.errors);
     }
-    let warnings = std::mem::take(&mut loaded.warnings);
-    let sites = world.now().sites.succeed(&settings, loaded).map_err(|error| vec![error])?;
+    let mut warnings = std::mem::take(&mut loaded.warnings);
+    warnings.extend_from_slice(&material.warnings);
+    let sites = world.now().sites.succeed(&settings, loaded, material).map_err(|error| vec![error])?;
     let next = Rc::new(generation(&settings, sites));
     let world = Rc::clone(world);
     Ok(move || {
         tell(&warnings, &world.figures);
         world.admission.set_limits(limits(&settings.terminator));
+        world.guard.set_rate(settings.terminator.full_handshakes);
         world.clock.set_idle(settings.terminator.idle_deadline);
         world.filters.set_limits(sender_limits(&settings.terminator));
         *world.current.borrow_mut() = next;

@@ -1,100 +1,105 @@
-//! How rustls is set up: the provider in one function, one `ServerConfig` per list of protocols, certificates by name.
+//! How rustls is set up: the provider in one function, one `ServerConfig` per policy, certificates by name.
 //!
 //! TLS 1.2 and 1.3; X25519MLKEM768 preferred (the order that `prefer-post-quantum` gives); of the suites the one that the
-//! client prefers, since only the client knows whether it has AES in hardware; tickets with keys of this process. Early data
+//! client prefers, since only the client knows whether it has AES in hardware; tickets by [`crate::tickets`]. Early data
 //! stays off: it can be replayed, and nobody behind this process could tell. A site that asks clients for certificates has a
 //! configuration of its own without tickets: every connection is verified anew, and none is resumed past a new list of authorities.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use common::config::{ClientAuth, Handoff, SiteAlpn, TlsVersion};
+use common::config::Handoff;
+use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig};
 
 use crate::certificates::{Loaded, SiteKeys};
 use crate::choose_certificate::{Names, SiteIndex, choose_key};
+use crate::client_auth::verifier;
+use crate::handshake_rate::GuardedKeys;
+use crate::policy::{Material, Policy};
 use crate::secrets::Catcher;
 use crate::settings::Settings;
+use crate::tickets::{Keyring, Ticketer};
+use crate::under_way::choosing;
 
 /// The one place that says which cryptography is used.
 pub fn provider() -> CryptoProvider {
-    aws_lc_rs::default_provider()
+    CryptoProvider { key_provider: &GuardedKeys, ..aws_lc_rs::default_provider() }
 }
 
 /// Everything a handshake needs, by site.
 #[derive(Debug)]
 pub struct Sites {
-    ticketer: Arc<dyn ProducesTickets>,
+    tickets: Arc<Keyring>,
     resolver: Arc<Resolver>,
-    /// By site; sites with the same protocols that ask for no client certificate share one.
+    /// By site; sites with the same policy that ask for no client certificate share one.
     configs: Vec<Arc<ServerConfig>>,
 }
 
 impl Sites {
     /// Builds the configurations. `Err` is one sentence for the log.
-    pub fn new(settings: &Settings, loaded: Loaded) -> Result<Self, String> {
-        let ticketer = aws_lc_rs::Ticketer::new().map_err(|error| format!("cannot make ticket keys: {error}"))?;
-        Self::build(settings, loaded, ticketer)
+    pub fn new(settings: &Settings, loaded: Loaded, mut material: Material) -> Result<Self, String> {
+        let tickets = match material.tickets.take() {
+            Some(shared) => shared,
+            None => Arc::new(Keyring::of_our_own(settings.terminator.tickets.lifetime)?),
+        };
+        Self::build(settings, loaded, material, tickets)
     }
 
-    /// The same for a reload: tickets that these have given out stay good. (Sites that ask for client certificates give out none,
-    /// so no ticket stands for a certificate that somebody would not believe any more.)
-    pub fn succeed(&self, settings: &Settings, loaded: Loaded) -> Result<Self, String> {
-        Self::build(settings, loaded, Arc::clone(&self.ticketer))
+    /// The same for a reload: tickets that these have given out stay good, if the keys are our own. (Sites that ask for client
+    /// certificates give out none, so no ticket stands for a certificate that somebody would not believe any more.)
+    pub fn succeed(&self, settings: &Settings, loaded: Loaded, mut material: Material) -> Result<Self, String> {
+        if material.tickets.is_none() && self.tickets.stays(settings.terminator.tickets.lifetime) {
+            material.tickets = Some(Arc::clone(&self.tickets));
+        }
+        Self::new(settings, loaded, material)
     }
 
-    fn build(settings: &Settings, loaded: Loaded, ticketer: Arc<dyn ProducesTickets>) -> Result<Self, String> {
+    fn build(settings: &Settings, loaded: Loaded, material: Material, tickets: Arc<Keyring>) -> Result<Self, String> {
         let Loaded { sites: keys, authorities, .. } = loaded;
         let names = Names::new(&settings.sites, settings.strangers)?;
         let resolver = Arc::new(Resolver { names, keys });
-        let provider = Arc::new(provider());
-        let versions: &[&rustls::SupportedProtocolVersion] = match settings.terminator.min_version {
-            TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
-            TlsVersion::Tls13 => &[&rustls::version::TLS13],
-        };
-        let mut made: Vec<(&[SiteAlpn], Handoff, Arc<ServerConfig>)> = Vec::new();
+        let all = Arc::new(provider());
+        let mut made: Vec<(Policy<'_>, Arc<ServerConfig>)> = Vec::new();
         let mut configs = Vec::with_capacity(settings.sites.len());
-        for (site, authorities) in settings.sites.iter().zip(authorities) {
-            let handoff = site.handoff.unwrap_or(settings.terminator.handoff);
-            let alike =
-                |alpn: &[SiteAlpn], other: Handoff| alpn == site.alpn && other == handoff && authorities.is_none();
-            let shared = made.iter().find(|(alpn, handoff, _)| alike(alpn, *handoff));
-            if let Some((.., config)) = shared {
+        for ((site, authorities), lists) in settings.sites.iter().zip(authorities).zip(material.lists) {
+            let policy = Policy::of(site, &settings.terminator);
+            let shared = made.iter().find(|(own, _)| *own == policy && site.client_auth.is_none());
+            if let Some((_, config)) = shared {
                 configs.push(Arc::clone(config));
                 continue;
             }
+            let provider = policy.provider(&all);
             let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-            let builder = builder.with_protocol_versions(versions).map_err(|error| error.to_string())?;
+            let builder = builder.with_protocol_versions(&policy.versions()).map_err(|error| error.to_string())?;
             let builder = match (&site.client_auth, &authorities) {
                 (None, _) => builder.with_no_client_auth(),
                 (Some(auth), Some(authorities)) => {
-                    builder.with_client_cert_verifier(verifier(auth, authorities, &provider)?)
+                    builder.with_client_cert_verifier(verifier(auth, authorities, lists, &provider)?)
                 }
                 (Some(_), None) => return Err("a site asks for client certificates without authorities".to_owned()),
             };
             let mut config = builder.with_cert_resolver(Arc::clone(&resolver) as Arc<dyn ResolvesServerCert>);
             config.alpn_protocols = site.alpn.iter().map(|protocol| protocol.as_str().into()).collect();
-            if authorities.is_none() {
-                config.ticketer = Arc::clone(&ticketer);
+            if site.client_auth.is_none() {
+                config.ticketer = Arc::new(Ticketer::new(Arc::clone(&tickets), policy.scope()));
             } else {
                 config.send_tls13_tickets = 0;
             }
             config.session_storage = Arc::new(NoServerSessionStorage {}); // tickets serve every client of today
             config.max_early_data_size = 0;
-            if handoff == Handoff::Secrets {
+            if policy.handoff() == Handoff::Secrets {
                 (config.enable_secret_extraction, config.key_log) = (true, Arc::new(Catcher));
             }
             let config = Arc::new(config);
-            if authorities.is_none() {
-                made.push((&site.alpn, handoff, Arc::clone(&config)));
+            if site.client_auth.is_none() {
+                made.push((policy, Arc::clone(&config)));
             }
             configs.push(config);
         }
-        Ok(Self { ticketer, resolver, configs })
+        Ok(Self { tickets, resolver, configs })
     }
 
     /// The place of the site for the name that the router read, among those it was made from.
@@ -107,16 +112,6 @@ impl Sites {
         let site = self.resolver.names.choose(name)?;
         self.configs.get(site).cloned()
     }
-}
-
-fn verifier(
-    auth: &ClientAuth,
-    authorities: &Arc<RootCertStore>,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(authorities), Arc::clone(provider));
-    let builder = if auth.required { builder } else { builder.allow_unauthenticated() };
-    builder.build().map_err(|error| format!("client_ca: {error}"))
 }
 
 thread_local! {
@@ -144,7 +139,7 @@ struct Resolver {
 impl Resolver {
     fn key(&self, site: SiteIndex, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let can_sign = |pair: &Arc<CertifiedKey>, offered: &[_]| pair.key.choose_scheme(offered).is_some();
-        choose_key(self.keys.get(site)?, can_sign, hello.signature_schemes()).cloned()
+        choosing(|| choose_key(self.keys.get(site)?, can_sign, hello.signature_schemes()).cloned())
     }
 }
 

@@ -17,12 +17,14 @@ mod name_table;
 mod not_tls;
 mod parse;
 mod records;
+mod sessions;
 mod version;
 
 pub use error::{Malformed, NotTls};
 pub use host_name::{BadHostName, HostName, MAX_HOST_NAME};
 pub use ja4::{BadJa4, Ja4};
 pub use name_table::{BadNamePattern, DuplicateName, Found, NamePattern, NameTable};
+pub use sessions::offers_session;
 pub use version::ProtocolVersion;
 
 /// Protocols that one hello may offer in ALPN. Browsers offer two or three.

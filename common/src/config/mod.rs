@@ -190,7 +190,7 @@ fn assemble<'a>(ledger: &'a Ledger, document: &'a DeTable<'a>, base: &Path) -> C
         routes: drafts.routes.iter().map(|draft| draft.route.clone()).collect(),
         pools: drafts.pools.iter().map(|draft| draft.pool.clone()).collect(),
         passthrough_relay: general::relay(&root.table("passthrough-relay")),
-        tls_terminator: terminator::tls_terminator(&root.table("tls-terminator")),
+        tls_terminator: terminator::tls_terminator(&root.table("tls-terminator"), base),
         sites: drafts.sites.iter().map(|draft| draft.site.clone()).collect(),
         http_filter: http::http_filter(&root.table("http-filter"), http_routes, base),
         forward_proxy: forward::forward_proxy(&root.table("forward-proxy"), base),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::mem;
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::fault::Fault;
@@ -20,7 +20,7 @@ pub(crate) struct Protection {
     secret: Secret,
     /// aws-lc keeps it on its own heap and wipes it when it is freed.
     key: LessSafeKey,
-    iv: Iv,
+    iv: Zeroizing<[u8; IV]>,
     /// Of the next record.
     sequence: u64,
 }
@@ -31,7 +31,7 @@ impl Protection {
             return Err(Error::Sequence);
         }
         let (key, iv) = secret.key()?;
-        Ok(Self { secret, key, iv: Iv(iv), sequence })
+        Ok(Self { secret, key, iv, sequence })
     }
 
     /// The next generation (§7.2): everything is new, then everything is replaced at once.
@@ -69,7 +69,7 @@ impl Protection {
     fn nonce(&mut self) -> Result<Nonce, Fault> {
         let next = self.sequence.checked_add(1).ok_or(Fault::Exhausted)?;
         let sequence = mem::replace(&mut self.sequence, next);
-        let mut nonce = self.iv.0;
+        let mut nonce = *self.iv;
         for (byte, number) in nonce.iter_mut().rev().zip(sequence.to_le_bytes()) {
             *byte ^= number;
         }
@@ -80,14 +80,5 @@ impl Protection {
 impl fmt::Debug for Protection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Protection").field("sequence", &self.sequence).finish_non_exhaustive()
-    }
-}
-
-/// An IV, wiped when it is dropped.
-struct Iv([u8; IV]);
-
-impl Drop for Iv {
-    fn drop(&mut self) {
-        self.0.zeroize();
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use aws_lc_rs::{aead, constant_time, hkdf};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::error::Error;
 use crate::suite::Suite;
@@ -22,7 +22,7 @@ pub(crate) const IV: usize = aead::NONCE_LEN;
 /// An application traffic secret of one direction.
 pub struct Secret {
     suite: Suite,
-    bytes: Box<[u8; LONGEST]>,
+    bytes: Box<Zeroizing<[u8; LONGEST]>>,
 }
 
 impl Secret {
@@ -31,12 +31,17 @@ impl Secret {
     /// # Errors
     /// If it does not have the length of the suite's hash.
     pub fn new(suite: Suite, secret: &[u8]) -> Result<Self, Error> {
-        let mut bytes = Box::new([0; LONGEST]);
+        let mut bytes = Self::room();
         match bytes.get_mut(..secret.len()) {
             Some(place) if secret.len() == suite.secret_len() => place.copy_from_slice(secret),
             _ => return Err(Error::SecretLength { suite, found: secret.len() }),
         }
         Ok(Self { suite, bytes })
+    }
+
+    /// An empty place on the heap.
+    fn room() -> Box<Zeroizing<[u8; LONGEST]>> {
+        Box::new(Zeroizing::new([0; LONGEST]))
     }
 
     /// The bytes, to hand the connection on. Whoever takes a copy wipes it.
@@ -56,21 +61,21 @@ impl Secret {
 
     /// `application_traffic_secret_N+1` (§7.2).
     pub(crate) fn next(&self) -> Result<Secret, Error> {
-        let mut next = Secret { suite: self.suite, bytes: Box::new([0; LONGEST]) };
+        let mut next = Secret { suite: self.suite, bytes: Self::room() };
         let place = next.bytes.get_mut(..self.suite.secret_len()).ok_or(Error::Crypto)?;
         self.expand(b"traffic upd", place)?;
         Ok(next)
     }
 
     /// The AEAD key and the IV (§7.3). The key is scheduled here, once per generation.
-    pub(crate) fn key(&self) -> Result<(aead::LessSafeKey, [u8; IV]), Error> {
+    pub(crate) fn key(&self) -> Result<(aead::LessSafeKey, Zeroizing<[u8; IV]>), Error> {
         let algorithm = self.suite.aead();
         let mut room = Zeroizing::new([0; LONGEST_KEY]);
         let key = room.get_mut(..algorithm.key_len()).ok_or(Error::Crypto)?;
         self.expand(b"key", key)?;
         let key = aead::UnboundKey::new(algorithm, key).map_err(|_| Error::Crypto)?;
-        let mut iv = [0; IV];
-        self.expand(b"iv", &mut iv)?;
+        let mut iv = Zeroizing::new([0; IV]);
+        self.expand(b"iv", iv.as_mut())?;
         Ok((aead::LessSafeKey::new(key), iv))
     }
 
@@ -95,12 +100,7 @@ impl hkdf::KeyType for Length {
     }
 }
 
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
-    }
-}
-
+/// By its field.
 impl ZeroizeOnDrop for Secret {}
 
 impl fmt::Debug for Secret {

@@ -55,7 +55,11 @@ impl Builder {
             forwards: false,
         };
         // All clients of a test come from one address, many at once.
-        builder.set("sni-router", "connection_rate", "0").set("sni-router", "max_hellos_per_address", "4096")
+        builder.set("sni-router", "connection_rate", "0").set("sni-router", "max_hellos_per_address", "4096").set(
+            "tls-terminator",
+            "full_handshake_rate",
+            "0",
+        )
     }
 
     /// Runs everything as this user. Where the tests themselves do not run as root, they are an ordinary user already.

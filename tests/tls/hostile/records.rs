@@ -109,7 +109,7 @@ fn types() -> Vec<Probe> {
         }));
     }
     for version in [0x0000, 0x0300, 0x0301, 0x0304, 0x0305, 0xfefd, 0xffff] {
-        all.push(then_get(format!("type: version {version:#06x} in a record"), move |it| {
+        all.push(then_get(format!("version {version:#06x} in a record"), move |it| {
             let sealed = it.seal_inner(&[content::DATA], content::DATA, version);
             it.send(&sealed);
         }));

@@ -31,14 +31,8 @@ impl Folder {
 }
 
 fn load_one(certificates: Vec<CertificateFiles>) -> Loaded {
-    let site = Site {
-        names: vec![NamePattern::parse("shop.example").unwrap()],
-        certificates,
-        alpn: Vec::new(),
-        handoff: None,
-        client_auth: None,
-        line: 1,
-    };
+    let site =
+        Site { names: vec![NamePattern::parse("shop.example").unwrap()], certificates, line: 1, ..Site::default() };
     load(&[site], &crate::tls_config::provider())
 }
 
@@ -128,12 +122,9 @@ fn authorities_of_clients_are_read_with_the_site() {
     let folder = Folder::new();
     let load_with = |authorities: Vec<PathBuf>| {
         let certificates = vec![folder.pair("own", &rcgen::PKCS_ECDSA_P256_SHA256)];
-        let client_auth = Some(common::config::ClientAuth { required: true, authorities });
+        let client_auth = Some(common::config::ClientAuth { required: true, authorities, ..Default::default() });
         let names = vec![NamePattern::parse("shop.example").unwrap()];
-        load(
-            &[Site { names, certificates, alpn: Vec::new(), handoff: None, client_auth, line: 1 }],
-            &crate::tls_config::provider(),
-        )
+        load(&[Site { names, certificates, client_auth, line: 1, ..Site::default() }], &crate::tls_config::provider())
     };
     let two = [folder.pair("a", &rcgen::PKCS_ECDSA_P256_SHA256), folder.pair("b", &rcgen::PKCS_ED25519)];
     let loaded = load_with(two.iter().map(|pair| pair.certificate.clone()).collect());

@@ -4,6 +4,7 @@
 
 mod client;
 mod ends;
+mod guard;
 mod limits;
 mod negotiation;
 mod process;

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use common::config::{CertificateFiles, Handoff, NamePattern, Site, SiteAlpn, Terminator, TlsVersion};
+use common::config::{CertificateFiles, Handoff, NamePattern, Site, SiteAlpn, Terminator, Tickets, TlsVersion};
 use common::ipc::Nothing;
 use common::ipc::directory::Directory;
 use common::ipc::messages::Ends;
@@ -107,6 +107,9 @@ impl Default for Plan {
                 min_version: TlsVersion::Tls12,
                 handoff: Handoff::Relay, // this world plays a filter that holds no keys
                 max_unacknowledged: 64,
+                suites: None,
+                tickets: Tickets::default(),
+                full_handshakes: None,
             },
             strangers: Strangers::default(),
             min_version: TlsVersion::Tls12,
@@ -301,9 +304,8 @@ fn certify(folder: &Path, plan: &[(Vec<&'static str>, Vec<SiteAlpn>)]) -> (Certi
             names: names.iter().map(|name| NamePattern::parse(name).unwrap()).collect(),
             certificates: rsa.into_iter().chain([ecdsa]).collect(),
             alpn: alpn.clone(),
-            handoff: None,
-            client_auth: None,
             line: 1,
+            ..Site::default()
         });
         leaves.push((ecdsa_leaf, rsa_leaf));
     }

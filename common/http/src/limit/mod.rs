@@ -1,15 +1,7 @@
-//! Counting what clients do: rates by the generic cell rate algorithm, requests at once by places. Both count per *key*, a hash of whatever the
-//! configuration names (client network, header, cookie, ...), so no key costs more memory than another, and strangers' bytes are never kept.
+//! Limits on requests: the counting is [`common::limit`]; here is what the client is told about it.
 //!
-//! Pure: the moment is an argument. Memory is bounded whatever arrives, and nothing is ever swept: a state that has run out equals no state.
-//!
-//! - [`gcra`]: the arithmetic of one rate
-//! - [`table`]: many keys in a fixed number of slots
-//! - [`places`]: requests at once
-//! - [`fields`]: what the client is told (`RateLimit`, `RateLimit-Policy`, `Retry-After`)
+//! - [`fields`]: `RateLimit`, `RateLimit-Policy`, `Retry-After`
+
+pub use common::limit::{gcra, key, places, table};
 
 pub mod fields;
-pub mod gcra;
-pub mod key;
-pub mod places;
-pub mod table;

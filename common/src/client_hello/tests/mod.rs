@@ -7,6 +7,7 @@ mod clients;
 mod oracle;
 mod pieces;
 mod rules;
+mod sessions;
 
 use super::*;
 use build::*;

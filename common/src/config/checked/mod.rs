@@ -13,6 +13,7 @@ mod pool;
 mod relay;
 mod router;
 mod terminator;
+mod tls_policy;
 
 pub use access::{Access, AccessRule, Conditions, Country, Days, Destination, Hours, UserPattern};
 pub use forward::{ForwardListener, ForwardProxy};
@@ -33,6 +34,7 @@ pub use router::{
     ConnectionRate, Fallback, ListenProtocol, Listener, NotTls, Otherwise, Refusal, Route, RouteAction, SniRouter,
 };
 pub use terminator::{CertificateFiles, ClientAuth, Handoff, Site, SiteAlpn, Terminator, TlsVersion};
+pub use tls_policy::{AllowedNames, HandshakeRate, IdentityHeaders, Revocation, Tickets, TlsSuite};
 
 pub use super::files::FileReference;
 

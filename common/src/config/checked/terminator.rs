@@ -1,5 +1,6 @@
 //! The sections of termination: `[tls-terminator]` and `[[site]]`.
 
+use super::tls_policy::{AllowedNames, HandshakeRate, IdentityHeaders, Revocation, Tickets, TlsSuite};
 use crate::config::pattern::NamePattern;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,12 @@ pub struct Terminator {
     pub idle_deadline: Duration,
     /// Oldest version that is accepted.
     pub min_version: TlsVersion,
+    /// Suites that are accepted; `None`: all.
+    pub suites: Option<Vec<TlsSuite>>,
+    /// Keys and lifetime of session tickets.
+    pub tickets: Tickets,
+    /// Bounds the signatures that the clients of one network cause; `None`: nothing does.
+    pub full_handshakes: Option<HandshakeRate>,
     /// How http-filter gets the plaintext, where a site says nothing else.
     pub handoff: Handoff,
     /// Hand-overs in flight per receiving instance.
@@ -45,7 +52,7 @@ pub enum TlsVersion {
 }
 
 /// `[[site]]`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
     /// At least one; no name is in two sites.
     pub names: Vec<NamePattern>,
@@ -57,17 +64,41 @@ pub struct Site {
     pub handoff: Option<Handoff>,
     /// Whether clients are asked for a certificate; `None`: they are not.
     pub client_auth: Option<ClientAuth>,
+    /// Oldest version that is accepted; `None`: as everywhere.
+    pub min_version: Option<TlsVersion>,
+    /// Suites that are accepted; `None`: as everywhere.
+    pub suites: Option<Vec<TlsSuite>>,
     /// 1-based line of the file in which the site begins.
     pub line: usize,
 }
 
-/// `client_auth` and `client_ca` of a site.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Site {
+    /// Oldest version that is accepted for its names.
+    #[must_use]
+    pub fn min_version(&self, terminator: &Terminator) -> TlsVersion {
+        self.min_version.unwrap_or(terminator.min_version)
+    }
+
+    /// Suites that are accepted for its names; `None`: all.
+    #[must_use]
+    pub fn suites<'a>(&'a self, terminator: &'a Terminator) -> Option<&'a [TlsSuite]> {
+        self.suites.as_deref().or(terminator.suites.as_deref())
+    }
+}
+
+/// `client_auth` of a site, with what belongs to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientAuth {
     /// A client without a certificate is turned away. One whose certificate is not sound always is.
     pub required: bool,
     /// PEM files with the authorities that may have signed it; at least one.
     pub authorities: Vec<PathBuf>,
+    /// What is revoked.
+    pub revocation: Revocation,
+    /// Of which names it must have one; empty: any.
+    pub allowed_names: AllowedNames,
+    /// What the backend is told.
+    pub identity_headers: IdentityHeaders,
 }
 
 /// One certificate chain and its private key. A relative path in the file is taken from the directory of the file and

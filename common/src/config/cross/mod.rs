@@ -3,6 +3,7 @@
 mod ends;
 mod names;
 mod pools;
+mod tls;
 mod ways;
 
 use super::checked::Config;
@@ -32,6 +33,7 @@ pub(super) fn judge(ledger: &Ledger, config: &Config, drafts: &Drafts) {
     ends::http_routes(ledger, drafts);
     ends::pools(ledger, drafts);
     pools::judge(ledger, config, drafts);
+    tls::judge(ledger, config);
     ends::listeners(ledger, config);
     ends::dead_ends(ledger, config, drafts);
     ends::open_proxy(ledger, config);

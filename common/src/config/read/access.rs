@@ -252,7 +252,7 @@ fn attribute(text: &str) -> Result<TextPattern, String> {
 }
 
 /// `DNS:a.example`: with its kind, so that a name of one kind cannot pass for another.
-fn alternative_name(text: &str) -> Result<HeaderPattern, String> {
+pub(super) fn alternative_name(text: &str) -> Result<HeaderPattern, String> {
     const KINDS: [&str; 4] = ["DNS", "email", "URI", "IP"];
     match text.split_once(':') {
         Some((kind, name)) if KINDS.contains(&kind) && !name.is_empty() => {

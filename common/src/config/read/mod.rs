@@ -10,6 +10,7 @@ pub(super) mod metrics;
 pub(super) mod pool;
 pub(super) mod router;
 pub(super) mod terminator;
+mod tls_policy;
 
 use super::checked::Action;
 use super::diagnostic::Span;

@@ -1,6 +1,6 @@
 //! `[tls-terminator]` and `[[site]]`.
 
-use super::{report_repeated, values};
+use super::{report_repeated, tls_policy, values};
 use crate::config::checked::{CertificateFiles, ClientAuth, Handoff, Site, SiteAlpn, Terminator, TlsVersion};
 use crate::config::ledger::NamedFile;
 use crate::config::pattern::NamePattern;
@@ -15,8 +15,7 @@ pub(in crate::config) struct SiteDraft {
     pub(in crate::config) names: Vec<Placed<NamePattern>>,
 }
 
-pub(in crate::config) fn tls_terminator(section: &Section<'_>) -> Terminator {
-    let versions = [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+pub(in crate::config) fn tls_terminator(section: &Section<'_>, base: &Path) -> Terminator {
     Terminator {
         instances: section.count("instances"),
         handshake_deadline: section.duration("handshake_deadline"),
@@ -24,7 +23,10 @@ pub(in crate::config) fn tls_terminator(section: &Section<'_>) -> Terminator {
         max_connections: section.count("max_connections"),
         max_connections_per_address: section.count_up_to("max_connections_per_address", "max_connections"),
         idle_deadline: section.duration("idle_deadline"),
-        min_version: section.choice("min_version", &versions).map_or(TlsVersion::Tls13, |placed| placed.value),
+        min_version: tls_policy::min_version(section).unwrap_or(TlsVersion::Tls13),
+        suites: tls_policy::suites(section),
+        tickets: tls_policy::tickets(section, base),
+        full_handshakes: tls_policy::full_handshakes(section),
         handoff: handoff(section).unwrap_or(Handoff::Secrets),
         max_unacknowledged: section.count("max_unacknowledged"),
     }
@@ -61,7 +63,8 @@ pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<Site
     }
     let certificates =
         certificates.into_iter().zip(keys).map(|(certificate, key)| CertificateFiles { certificate, key }).collect();
-    let client_auth = client_auth(section, base);
+    let client_auth = tls_policy::client_auth(section, base, client_auth(section, base));
+    let (min_version, suites) = (tls_policy::min_version(section), tls_policy::suites(section));
     let names = names?;
     let line = section.ledger.line_of(&section.span);
     let site = Site {
@@ -70,6 +73,8 @@ pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<Site
         alpn: values(alpn?),
         handoff: handoff(section),
         client_auth,
+        min_version,
+        suites,
         line,
     };
     Some(SiteDraft { site, names })
@@ -88,7 +93,9 @@ fn client_auth(section: &Section<'_>, base: &Path) -> Option<ClientAuth> {
         }
     };
     match (required, authorities) {
-        (Some(required), Some(authorities)) => return Some(ClientAuth { required, authorities }),
+        (Some(required), Some(authorities)) => {
+            return Some(ClientAuth { required, authorities, ..ClientAuth::default() });
+        }
         (Some(_), None) if !section.has("client_ca") => {
             let help = "give `client_ca`, a PEM file with the authorities that sign them";
             report("client_auth", "nothing says whose client certificates are good", help);
@@ -103,7 +110,7 @@ fn client_auth(section: &Section<'_>, base: &Path) -> Option<ClientAuth> {
 }
 
 /// A list of files, noted so that they can be looked for later.
-fn paths(section: &Section<'_>, key_name: &str, base: &Path, secret: bool) -> Option<Vec<PathBuf>> {
+pub(super) fn paths(section: &Section<'_>, key_name: &str, base: &Path, secret: bool) -> Option<Vec<PathBuf>> {
     let placed = section.texts(key_name, |text| path(text, base))?;
     if let Some(key) = section.key(key_name) {
         for one in &placed {

@@ -13,6 +13,7 @@ mod metrics;
 mod pool;
 mod router;
 mod terminator;
+mod tls_policy;
 
 pub use markdown::render_markdown;
 
@@ -159,7 +160,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         &[general::KEYS, log::KEYS, metrics::KEYS, access::KEYS],
         &[pool::KEYS, pool::balancing::KEYS, pool::transport::KEYS, router::KEYS],
         access::ROUTER,
-        &[terminator::KEYS, http::KEYS, http::rewriting::SECTION, http::h2::KEYS],
+        &[terminator::KEYS, tls_policy::KEYS, http::KEYS, http::rewriting::SECTION, http::h2::KEYS],
         access::HTTP,
         &[http::observe::KEYS],
         http::limit::TABLES,

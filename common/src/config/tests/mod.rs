@@ -8,6 +8,7 @@ mod http_routes;
 mod links;
 mod pools;
 mod sections;
+mod tls_policy;
 mod transport;
 mod values;
 mod words;
