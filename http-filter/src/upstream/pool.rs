@@ -153,9 +153,14 @@ impl ServerPool {
         self.config == *pool && self.inherited == filter.into() && same_key && same_tls
     }
 
-    /// HTTP/2 is spoken to its servers.
+    /// HTTP/2 is spoken to its servers, or would be if they chose it.
     pub fn speaks_h2(&self) -> bool {
         self.config.transport.h2.is_some()
+    }
+
+    /// WebSockets go to its servers over HTTP/2 (RFC 8441). Where a server may choose they go over HTTP/1.1, which all of them know.
+    pub fn upgrades_over_h2(&self) -> bool {
+        self.config.transport.h2.is_some_and(|h2| !h2.or_http1)
     }
 
     /// Its servers by their names, and how each is.
@@ -331,6 +336,7 @@ impl Drop for Busy {
 
 fn h2_limits(h2: config::PoolH2, secure: bool) -> H2Limits {
     H2Limits {
+        or_http1: h2.or_http1,
         secure,
         streams: h2.max_streams,
         stream_window: h2.stream_window,

@@ -62,7 +62,7 @@ pub fn prepare(
     let [section, own] = judged.filled;
     app.request_headers.apply(&mut parts.headers, section);
     judged.route.request_headers.apply(&mut parts.headers, own);
-    let switch = asked.map(|asked| upgrade::prepare(asked, h2, &mut parts)).transpose()?;
+    let switch = asked.map(|asked| upgrade::prepare(asked, judged.pool.upgrades_over_h2(), &mut parts)).transpose()?;
     let meter = Meter::default();
     let request = Request::from_parts(
         parts,
