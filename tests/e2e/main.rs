@@ -33,6 +33,7 @@ mod pools;
 mod rate_limits;
 mod recordings;
 mod reload;
+mod renewal;
 mod restart;
 mod routing;
 mod sandbox_holds;
