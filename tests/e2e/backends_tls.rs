@@ -1,10 +1,12 @@
 //! What http-filter speaks to backends over TLS: who is believed, what is shown, what a client gets when a backend cannot prove itself.
 
+use std::io::Write;
 use std::net::SocketAddr;
 
 use harness::backends::h2::H2Backend;
 use harness::backends::nginx::Nginx;
 use harness::backends::{ADDRESS, Backend};
+use harness::clients::websocket::WebSocket;
 use harness::clients::{http, raw};
 use harness::world::Builder;
 use harness::{World, certificates, folder, need, within};
@@ -49,7 +51,7 @@ fn nginx_serves_by_both_versions_of_http_over_tls() {
     within(60, || {
         let nginx = Nginx::start(&certificates::sign(&["inner.test"]));
         let tls = "[pool.tls]\nca = \"ca.pem\"\nserver_name = \"inner.test\"\n";
-        for (protocol, version) in [("https", "HTTP/1.1"), ("https-h2", "HTTP/2.0")] {
+        for (protocol, version) in [("https", "HTTP/1.1"), ("https-h2", "HTTP/2.0"), ("https-auto", "HTTP/2.0")] {
             let world = world(protocol, nginx.https, protocol, tls).start();
             for _ in 0..3 {
                 assert_eq!(get(&world, "/file").body.len(), harness::backends::nginx::FILE);
@@ -57,6 +59,46 @@ fn nginx_serves_by_both_versions_of_http_over_tls() {
             world.stop();
             assert!(nginx.access_log().last().unwrap().contains(version), "{:?}", nginx.access_log());
         }
+    });
+}
+
+#[test]
+fn a_server_without_http_2_is_spoken_to_in_its_own_version() {
+    if !need("a_server_without_http_2_is_spoken_to_in_its_own_version", "nginx") {
+        return;
+    }
+    within(60, || {
+        let nginx = Nginx::without_http2(&certificates::sign(&["inner.test"]));
+        let tls = "[pool.tls]\nca = \"ca.pem\"\nserver_name = \"inner.test\"\n[pool.health]\npath = \"/\"\ninterval = \"200ms\"\n";
+        let world = world("auto-http1", nginx.https, "https-auto", tls).start();
+        // Many at once, so that several wait for the first handshake.
+        std::thread::scope(|scope| {
+            let ask = || assert_eq!(get(&world, "/file").body.len(), harness::backends::nginx::FILE);
+            (0..8).for_each(|_| drop(scope.spawn(ask)));
+        });
+        let mut client = raw::connect(world.http());
+        for _ in 0..5 {
+            client.write_all(b"POST / HTTP/1.1\r\nHost: www.test\r\nContent-Length: 5\r\n\r\nhello").unwrap();
+            let answer = http::read_answer(&mut client).unwrap();
+            assert!(answer.text().contains("method=POST"), "{}", answer.text());
+        }
+        let log = nginx.access_log();
+        assert!(
+            log.len() >= 14 && log.iter().all(|line| line.starts_with("HTTP/1.1 ") && line.ends_with(" 200")),
+            "{log:?}"
+        );
+        assert_eq!(world.figure("http-filter", "upstream_failed"), 0);
+    });
+}
+
+#[test]
+fn websockets_go_over_http_1_where_a_server_may_choose() {
+    within(60, || {
+        let backend = Backend::tls_talking(&by_address(), harness::backends::websocket::talk);
+        let world = world("auto-websocket", backend.address(), "https-auto", OWN_CA).start();
+        let mut socket = WebSocket::open(raw::connect(world.http()), "www.test", "/chat").unwrap();
+        socket.send(b"hello").unwrap();
+        assert_eq!(socket.receive().unwrap(), b"hello");
     });
 }
 

@@ -43,15 +43,27 @@ impl Dialer for RelayDialer {
     type Io = Socket;
 
     async fn dial(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Socket, DialError> {
-        let stream = self.connect(endpoint, deadline).await?;
-        let Some(tls) = &self.tls else { return Ok(Socket::Plain(stream)) };
-        let shaken = tokio::time::timeout_at(deadline.into(), tls.shake_hands(endpoint, stream)).await;
-        let late = || DialError::Tls("the server did not finish the handshake in time (connect_deadline)".to_owned());
-        shaken.map_err(|_| late())?.map(|stream| Socket::Tls(Box::new(stream)))
+        self.dial_for(endpoint, deadline, false).await
+    }
+
+    async fn dial_http1(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Socket, DialError> {
+        self.dial_for(endpoint, deadline, true).await
+    }
+
+    fn chose_h2(io: &Socket) -> bool {
+        io.chose_h2()
     }
 }
 
 impl RelayDialer {
+    async fn dial_for(&self, endpoint: &Endpoint, deadline: Instant, http1: bool) -> Result<Socket, DialError> {
+        let stream = self.connect(endpoint, deadline).await?;
+        let Some(tls) = &self.tls else { return Ok(Socket::Plain(stream)) };
+        let shaken = tokio::time::timeout_at(deadline.into(), tls.shake_hands(endpoint, stream, http1)).await;
+        let late = || DialError::Tls("the server did not finish the handshake in time (connect_deadline)".to_owned());
+        shaken.map_err(|_| late())?.map(|stream| Socket::Tls(Box::new(stream)))
+    }
+
     async fn connect(&self, endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, DialError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let question = Dial {

@@ -153,9 +153,14 @@ impl ServerPool {
         self.config == *pool && self.inherited == filter.into() && same_key && same_tls
     }
 
-    /// HTTP/2 is spoken to its servers.
+    /// HTTP/2 is spoken to its servers, or would be if they chose it.
     pub fn speaks_h2(&self) -> bool {
         self.config.transport.h2.is_some()
+    }
+
+    /// WebSockets go to its servers over HTTP/2 (RFC 8441). Where a server may choose they go over HTTP/1.1, which all of them know.
+    pub fn upgrades_over_h2(&self) -> bool {
+        self.config.transport.h2.is_some_and(|h2| !h2.or_http1)
     }
 
     /// Its servers by their names, and how each is.
@@ -214,7 +219,7 @@ impl ServerPool {
         waited: &mut Option<Duration>,
     ) -> Result<Busy, NoPlace> {
         self.serve_queue(); // who waits was here before
-        match self.balancer.pick(&wish.ask(tried), Instant::now()) {
+        match self.balancer.pick(&wish.ask(tried), self.clock.instant()) {
             Choice::Server(pick) => return Ok(self.busy(pick)),
             Choice::Nobody => return Err(NoPlace::Nobody),
             Choice::Full => {}
@@ -238,7 +243,7 @@ impl ServerPool {
 
     pub(super) fn serve_queue(self: &Rc<Self>) {
         if !self.queue.is_empty() {
-            self.queue.serve(&self.balancer, Instant::now(), |pick| self.busy(pick));
+            self.queue.serve(&self.balancer, self.clock.instant(), |pick| self.busy(pick));
         }
     }
 
@@ -248,7 +253,7 @@ impl ServerPool {
         if counts_5xx && status.is_server_error() {
             self.blame(metrics, index);
         } else {
-            self.balancer.succeeded(index, Instant::now());
+            self.balancer.succeeded(index, self.clock.instant());
         }
     }
 
@@ -264,7 +269,7 @@ impl ServerPool {
         if self.servers.len() < 2 {
             return;
         }
-        if let Some(time) = self.balancer.failed(index, Instant::now()) {
+        if let Some(time) = self.balancer.failed(index, self.clock.instant()) {
             metrics.ejections.up();
             let server = self.servers.get(index).map(|server| &*server.label);
             tracing::warn!(pool = &*self.name, server, seconds = time.as_secs(), "left out");
@@ -331,6 +336,7 @@ impl Drop for Busy {
 
 fn h2_limits(h2: config::PoolH2, secure: bool) -> H2Limits {
     H2Limits {
+        or_http1: h2.or_http1,
         secure,
         streams: h2.max_streams,
         stream_window: h2.stream_window,

@@ -17,6 +17,13 @@ pub enum Socket {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Socket {
+    /// What ALPN came to (RFC 7301).
+    pub fn chose_h2(&self) -> bool {
+        matches!(self, Socket::Tls(io) if io.get_ref().1.alpn_protocol() == Some(b"h2"))
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {

@@ -14,6 +14,19 @@ use harness::eventually;
 /// Between two requests of one client.
 const PAUSE: Duration = Duration::from_millis(20);
 
+const KINDS: [&str; 3] = ["kept alive", "TLS", "HTTP/2"];
+
+/// How long each step took.
+struct Steps(Instant, Vec<Duration>);
+
+impl Steps {
+    fn done<T>(&mut self, what: T) -> T {
+        let now = Instant::now();
+        self.1.push(now.duration_since(std::mem::replace(&mut self.0, now)));
+        what
+    }
+}
+
 /// What happened to them.
 #[derive(Debug, Default)]
 pub struct Account {
@@ -21,6 +34,8 @@ pub struct Account {
     pub served: usize,
     /// 99 of 100 were answered within this time.
     pub p99: Duration,
+    /// The slowest, and what took how long: connecting, the TLS handshake, the answer.
+    pub slowest: (Duration, String),
     /// What else happened.
     pub failures: Vec<String>,
 }
@@ -28,6 +43,7 @@ pub struct Account {
 #[derive(Debug, Default)]
 struct Notes {
     times: Vec<Duration>,
+    slowest: (Duration, String),
     kinds: [usize; 3],
     failures: Vec<String>,
 }
@@ -48,8 +64,8 @@ impl Innocent {
     /// Begins; they end when `over` is true.
     pub fn begin<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, over: &'scope AtomicBool) {
         scope.spawn(move || self.kept_alive(over));
-        scope.spawn(move || self.again_and_again(over, 1, || self.by_tls()));
-        scope.spawn(move || self.again_and_again(over, 2, || self.by_http_2()));
+        scope.spawn(move || self.again_and_again(over, 1, |steps| self.by_tls(steps)));
+        scope.spawn(move || self.again_and_again(over, 2, |steps| self.by_http_2(steps)));
     }
 
     pub fn wait_until_all_are_served(&self) {
@@ -62,6 +78,7 @@ impl Innocent {
     pub fn forget(&self) {
         let mut notes = self.notes.lock().unwrap();
         notes.times.clear();
+        notes.slowest = Default::default();
         notes.failures.clear();
     }
 
@@ -71,14 +88,19 @@ impl Innocent {
         notes.times.sort_unstable();
         let at = notes.times.len() * 99 / 100;
         let p99 = notes.times.get(at).or(notes.times.last()).copied().unwrap_or_default();
-        Account { served: notes.times.len(), p99, failures: notes.failures.clone() }
+        Account { served: notes.times.len(), p99, slowest: notes.slowest.clone(), failures: notes.failures.clone() }
     }
 
-    fn note(&self, kind: usize, began: Instant, outcome: Result<u16, String>) {
+    fn note(&self, kind: usize, began: Instant, steps: &[Duration], outcome: Result<u16, String>) {
+        let took = began.elapsed();
         let mut notes = self.notes.lock().unwrap();
         match outcome {
             Ok(200) => {
-                notes.times.push(began.elapsed());
+                notes.times.push(took);
+                if took > notes.slowest.0 {
+                    let steps: Vec<String> = steps.iter().map(|step| format!("{}", step.as_millis())).collect();
+                    notes.slowest = (took, format!("{} {}", KINDS[kind], steps.join("+")));
+                }
                 notes.kinds[kind] += 1;
             }
             other => notes.failures.push(format!("kind {kind} after {:?}: {other:?}", began.elapsed())),
@@ -94,35 +116,41 @@ impl Innocent {
             if answer.is_err() {
                 stream = raw::connect(self.http);
             }
-            self.note(0, began, answer.map(|answer| answer.status).map_err(|error| error.to_string()));
+            self.note(0, began, &[], answer.map(|answer| answer.status).map_err(|error| error.to_string()));
             thread::sleep(PAUSE);
         }
     }
 
-    fn again_and_again(&self, over: &AtomicBool, kind: usize, ask: impl Fn() -> Result<u16, String>) {
+    fn again_and_again(&self, over: &AtomicBool, kind: usize, ask: impl Fn(&mut Steps) -> Result<u16, String>) {
         while !over.load(Relaxed) {
             let began = Instant::now();
-            self.note(kind, began, ask());
+            let mut steps = Steps(began, Vec::new());
+            let outcome = ask(&mut steps);
+            self.note(kind, began, &steps.1, outcome);
             thread::sleep(PAUSE);
         }
     }
 
     /// TLS, a connection for each request.
-    fn by_tls(&self) -> Result<u16, String> {
-        let mut stream = tls::client("www.test").connect(self.https).map_err(|error| error.to_string())?;
+    fn by_tls(&self, steps: &mut Steps) -> Result<u16, String> {
+        let socket = steps.done(raw::connect(self.https));
+        let stream = tls::client("www.test").over(socket).map_err(|error| error.to_string())?;
+        let mut stream = steps.done(stream);
         let answer = http::get(&mut stream, "www.test", "/bytes/1000").map_err(|error| error.to_string())?;
+        let answer = steps.done(answer);
         tls::goodbye(stream);
         Ok(answer.status)
     }
 
     /// HTTP/2, a connection for each request.
-    fn by_http_2(&self) -> Result<u16, String> {
-        let client = tls::client("www.test").alpn(&["h2"]);
-        let mut connection = h2::Connection::over(client.connect(self.https).map_err(|error| error.to_string())?);
+    fn by_http_2(&self, steps: &mut Steps) -> Result<u16, String> {
+        let socket = steps.done(raw::connect(self.https));
+        let stream = tls::client("www.test").alpn(&["h2"]).over(socket).map_err(|error| error.to_string())?;
+        let mut connection = h2::Connection::over(steps.done(stream));
         let fields: [(&[u8], &[u8]); 4] =
             [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"www.test"), (b":path", b"/bytes/1000")];
         let stream = connection.send(&fields, None).map_err(|error| error.to_string())?;
-        match connection.outcome(stream) {
+        match steps.done(connection.outcome(stream)) {
             h2::Outcome::Answer(status, _) => Ok(status),
             other => Err(format!("{other:?}")),
         }

@@ -74,8 +74,10 @@ fn run(name: &str, attacks: &[Attack]) {
     let innocent = innocent::Innocent::new(&stage.world);
     let over = AtomicBool::new(false);
     let peak = AtomicU64::new(0);
-    let mut table =
-        format!("{name}\n  {:<34} {:>6} {:>7} {:>6} {:>9}  ended\n", "attack", "s", "served", "p99", "grew");
+    let mut table = format!(
+        "{name}\n  {:<34} {:>6} {:>7} {:>6} {:>9}  {:<32} ended\n",
+        "attack", "s", "served", "p99", "grew", "slowest"
+    );
     thread::scope(|scope| {
         innocent.begin(scope, &over);
         scope.spawn(|| {
@@ -104,10 +106,11 @@ fn run(name: &str, attacks: &[Attack]) {
             let seen = innocent.account();
             let _ = writeln!(
                 table,
-                "  {what:<34} {:>6.1} {:>7} {:>4}ms {grew:>6}KiB  {ended}",
+                "  {what:<34} {:>6.1} {:>7} {:>4}ms {grew:>6}KiB  {:<32} {ended}",
                 seconds.as_secs_f64(),
                 seen.served,
-                seen.p99.as_millis()
+                seen.p99.as_millis(),
+                format!("{}ms {}", seen.slowest.0.as_millis(), seen.slowest.1)
             );
             assert!(seen.failures.is_empty(), "{what}: innocent clients failed: {:?}\n{table}", seen.failures);
             assert!(seen.served > 0, "{what}: nobody was served meanwhile\n{table}");

@@ -36,13 +36,25 @@ impl Nginx {
     /// # Panics
     /// When it does not come up.
     pub fn start(identity: &Signed) -> Self {
+        Self::with(identity, " http2")
+    }
+
+    /// One that knows no HTTP/2.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn without_http2(identity: &Signed) -> Self {
+        Self::with(identity, "")
+    }
+
+    fn with(identity: &Signed, http2: &str) -> Self {
         let folder = folder::temporary();
         let root = folder.path();
         std::fs::write(root.join("file"), pattern_of(FILE)).expect("our own folder");
         std::fs::write(root.join("nginx.pem"), &identity.pem).expect("our own folder");
         folder::write_private(&root.join("nginx.key"), &identity.key_pem);
         let (http, https) = (free(), free());
-        std::fs::write(root.join("nginx.conf"), configuration(&root.display().to_string(), http, https))
+        std::fs::write(root.join("nginx.conf"), configuration(&root.display().to_string(), http, https, http2))
             .expect("our own folder");
         let nginx = Self { http, https, child: spawn(root), folder };
         nginx.wait();
@@ -100,7 +112,7 @@ fn free() -> SocketAddr {
     TcpListener::bind((ADDRESS, 0)).and_then(|listener| listener.local_addr()).expect("a loopback address")
 }
 
-fn configuration(root: &str, http: SocketAddr, https: SocketAddr) -> String {
+fn configuration(root: &str, http: SocketAddr, https: SocketAddr, http2: &str) -> String {
     // A sanity check that the pattern nginx serves is the one clients expect.
     debug_assert_eq!(application::pattern(251), 0);
     format!(
@@ -119,7 +131,7 @@ http {{
     default_type text/plain;
     server {{
         listen {http};
-        listen {https} ssl http2;
+        listen {https} ssl{http2};
         ssl_certificate {root}/nginx.pem;
         ssl_certificate_key {root}/nginx.key;
         location = /file {{ root {root}; }}

@@ -68,6 +68,16 @@ pub trait Dialer {
 
     /// Connects, or says why not, before `deadline`. Dropping the future gives up the attempt.
     fn dial(&self, endpoint: &Endpoint, deadline: Instant) -> impl Future<Output = Result<Self::Io, DialError>>;
+
+    /// The same for HTTP/1.1 where [`Dialer::dial`] lets the backend choose.
+    fn dial_http1(&self, endpoint: &Endpoint, deadline: Instant) -> impl Future<Output = Result<Self::Io, DialError>> {
+        self.dial(endpoint, deadline)
+    }
+
+    /// Whether the backend has chosen HTTP/2; asked only where it could choose ([`H2Limits::or_http1`]).
+    fn chose_h2(_io: &Self::Io) -> bool {
+        true
+    }
 }
 
 /// A request body that a pool can send.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use http::header::{TE, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -66,6 +67,9 @@ impl Default for PoolLimits {
         }
     }
 }
+
+/// For how long (milliseconds) a backend that chose HTTP/1.1 is not asked again.
+const HTTP1_KNOWN: u64 = 60_000;
 
 /// Extension of an answer on a fresh connection: how long it took to connect. Absent where the connection was used before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +186,8 @@ pub struct Slot<D: Dialer, B: RequestBody + Unpin> {
     pub(super) shelf: Rc<Shelf<B>>,
     /// HTTP/2 connections, where those are spoken.
     pub(super) fleet: Fleet,
+    /// Clock moment until which it is known that the backend chooses HTTP/1.1.
+    http1_until: Cell<u64>,
 }
 
 impl<D: Dialer, B: RequestBody + Unpin> Pool<D, B>
@@ -207,7 +213,13 @@ where
             idle: RefCell::new(Vec::new()),
         };
         let (shared, shelf) = (Rc::clone(&self.shared), Rc::new(shelf));
-        let slot = Rc::new(Slot { endpoint: endpoint.clone(), shared, shelf, fleet: Fleet::default() });
+        let slot = Rc::new(Slot {
+            endpoint: endpoint.clone(),
+            shared,
+            shelf,
+            fleet: Fleet::default(),
+            http1_until: Cell::new(0),
+        });
         let mut slots = self.slots.borrow_mut();
         if slots.len() >= limits.endpoints {
             // Whoever fills this table with names must not make it grow: what is unused goes, else the new one is not remembered.
@@ -300,8 +312,15 @@ where
     /// # Errors
     /// See [`Unanswered`].
     pub async fn send_or_return(&self, request: Request<B>) -> Result<Response<ResponseBody<B>>, Unanswered<B>> {
+        let mut request = request;
         if let Some(h2) = &self.shared.limits.get().h2 {
-            return h2::send(self, h2, request).await;
+            if !(self.speaks_http1(h2) || h2.or_http1 && request.headers().contains_key(UPGRADE)) {
+                match h2::send(self, h2, request).await {
+                    Err(Unanswered { request: Some(again), .. }) if self.speaks_http1(h2) => request = *again,
+                    answered => return answered,
+                }
+            }
+            request.headers_mut().remove(TE); // in HTTP/1.1 it belongs to one hop
         }
         let _active = Active::new(&self.shelf.counters);
         let (parts, mut body) = request.into_parts();
@@ -364,18 +383,40 @@ where
         Ok(response.map(|()| body))
     }
 
+    /// The backend could choose HTTP/2 and did not, a moment ago.
+    pub(super) fn speaks_http1(&self, h2: &H2Limits) -> bool {
+        h2.or_http1 && self.shared.clock.now() < self.http1_until.get()
+    }
+
+    /// A fresh connection on which the backend chose HTTP/1.1: the next request takes it, and for a while nobody asks again.
+    pub(super) fn shelve(&self, io: D::Io) {
+        self.http1_until.set(self.shared.clock.now().saturating_add(HTTP1_KNOWN));
+        let connection = Box::new(self.opened(io));
+        self.shelf.idle.borrow_mut().push(connection);
+    }
+
     async fn connect(&self, time: &mut Option<DialTime>) -> Result<Connection<B>, SendError> {
         let began = Instant::now();
         let limits = self.shared.limits.get();
         let deadline = Instant::now().checked_add(limits.connect).unwrap_or_else(Instant::now);
-        let io = self.shared.dialer.dial(&self.endpoint, deadline).await.map_err(SendError::Dial)?;
+        let dialer = &self.shared.dialer;
+        let io = match &limits.h2 {
+            None => dialer.dial(&self.endpoint, deadline).await,
+            Some(_) => dialer.dial_http1(&self.endpoint, deadline).await,
+        };
+        let io = io.map_err(SendError::Dial)?;
         *time = Some(DialTime(began.elapsed()));
+        Ok(self.opened(io))
+    }
+
+    fn opened(&self, io: D::Io) -> Connection<B> {
+        let limits = self.shared.limits.get();
         let watched = Rc::new(Watched::new(self.shared.clock.clone()));
         self.shared.watched.borrow_mut().push(Rc::clone(&watched));
         add(&self.shelf.counters.dialled);
         add(&self.shelf.counters.open);
         let open = Open(Rc::clone(&self.shelf.counters));
-        Ok(Connection::new(io, &limits, watched, open, self.shared.clock.now()))
+        Connection::new(io, &limits, watched, open, self.shared.clock.now())
     }
 }
 

@@ -20,11 +20,16 @@ fn pool(keys: &str) -> (Pool, Config) {
 
 #[test]
 fn each_protocol_has_what_it_needs() {
-    for (word, h2, tls) in
-        [("http1", false, false), ("h2c", true, false), ("https", false, true), ("https-h2", true, true)]
-    {
+    for (word, h2, tls) in [
+        ("http1", false, false),
+        ("h2c", true, false),
+        ("https", false, true),
+        ("https-h2", true, true),
+        ("https-auto", true, true),
+    ] {
         let (pool, _) = pool(&format!("protocol = \"{word}\"\n"));
         assert_eq!((pool.transport.h2.is_some(), pool.transport.tls.is_some()), (h2, tls), "{word}");
+        assert_eq!(pool.transport.h2.is_some_and(|h2| h2.or_http1), word == "https-auto");
     }
     assert_eq!(pool("").0.transport, pool("protocol = \"http1\"\n").0.transport);
     fails(&with_pool("protocol = \"h2\"\n"), "\"h2\"", &["`pool.protocol`", "did you mean"]);

@@ -22,10 +22,16 @@ use tokio_rustls::client::TlsStream;
 
 use accept_any::AcceptAny;
 
+/// ALPN protocols (RFC 7301 §6, RFC 9113 §3.2).
+const H2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
 /// Shakes hands with the servers of one pool.
 #[derive(Clone)]
 pub struct BackendTls {
     connector: TlsConnector,
+    /// Where the server may choose: the one that offers nothing but HTTP/1.1.
+    http1: Option<TlsConnector>,
     /// Instead of the server's host.
     name: Option<ServerName<'static>>,
     h2: bool,
@@ -49,10 +55,20 @@ impl BackendTls {
         let contents = contents(tls, files)?;
         let mut config = config(tls, files)?;
         let h2 = transport.h2.is_some();
-        config.alpn_protocols = vec![if h2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        let or_http1 = transport.h2.is_some_and(|h2| h2.or_http1);
+        let http1 = or_http1.then(|| {
+            let mut config = config.clone();
+            config.alpn_protocols = vec![HTTP1.to_vec()];
+            TlsConnector::from(Arc::new(config))
+        });
+        config.alpn_protocols = match (h2, or_http1) {
+            (true, true) => vec![H2.to_vec(), HTTP1.to_vec()],
+            (true, false) => vec![H2.to_vec()],
+            (false, _) => vec![HTTP1.to_vec()],
+        };
         let name = tls.server_name.as_deref().map(server_name).transpose()?;
         let connector = TlsConnector::from(Arc::new(config));
-        Ok(Some(Self { connector, name, h2, files: contents }))
+        Ok(Some(Self { connector, http1, name, h2, files: contents }))
     }
 
     /// Whether it would come out the same if it were made anew from the same keys.
@@ -60,21 +76,29 @@ impl BackendTls {
         contents(tls, files).is_ok_and(|contents| contents == self.files)
     }
 
-    /// Shakes hands. The caller keeps the deadline.
+    /// Shakes hands, for HTTP/1.1 alone if `http1` says so and the server could choose. The caller keeps the deadline.
     ///
     /// # Errors
     /// Why there is no TLS with this server, in words.
-    pub async fn shake_hands(&self, endpoint: &Endpoint, stream: TcpStream) -> Result<TlsStream<TcpStream>, DialError> {
+    pub async fn shake_hands(
+        &self,
+        endpoint: &Endpoint,
+        stream: TcpStream,
+        http1: bool,
+    ) -> Result<TlsStream<TcpStream>, DialError> {
+        let connector = self.http1.as_ref().filter(|_| http1).unwrap_or(&self.connector);
         let name = match &self.name {
             Some(name) => name.clone(),
             None => server_name(&endpoint.host).map_err(DialError::Tls)?,
         };
-        let stream = self.connector.connect(name, stream).await.map_err(|error| DialError::Tls(error.to_string()))?;
+        let stream = connector.connect(name, stream).await.map_err(|error| DialError::Tls(error.to_string()))?;
         let agreed = stream.get_ref().1.alpn_protocol();
-        match (self.h2, agreed) {
-            (true, Some(b"h2")) | (false, None | Some(b"http/1.1")) => Ok(stream),
-            (true, _) => Err(DialError::Tls("the server does not speak HTTP/2 (by ALPN)".to_owned())),
-            (false, Some(_)) => Err(DialError::Tls("the server chose a protocol that was not offered".to_owned())),
+        let (h2, or_http1) = (self.h2 && !(http1 && self.http1.is_some()), !self.h2 || self.http1.is_some());
+        match agreed {
+            Some(H2) if h2 => Ok(stream),
+            None | Some(HTTP1) if or_http1 => Ok(stream),
+            _ if or_http1 => Err(DialError::Tls("the server chose a protocol that was not offered".to_owned())),
+            _ => Err(DialError::Tls("the server does not speak HTTP/2 (by ALPN)".to_owned())),
         }
     }
 }

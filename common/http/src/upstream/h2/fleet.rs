@@ -63,20 +63,26 @@ impl Fleet {
         links.iter().find(fits).map(Seat::take)
     }
 
-    /// A place on a connection, and whether that served before.
+    /// A place on a connection, and whether that served before. `None`: the backend chose HTTP/1.1, and the connection waits on the shelf.
     async fn seat<D: Dialer, B: RequestBody + Unpin>(
         &self,
         slot: &Slot<D, B>,
         h2: &H2Limits,
         avoid: Option<&Rc<Link>>,
-    ) -> Result<(Seat, bool), SendError> {
+    ) -> Result<Option<(Seat, bool)>, SendError>
+    where
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         if let Some(seat) = self.free(h2, avoid) {
-            return Ok((seat, true));
+            return Ok(Some((seat, true)));
         }
         let seen = self.dials.get();
         let _turn = self.turn.lock().await;
         if let Some(seat) = self.free(h2, avoid) {
-            return Ok((seat, true));
+            return Ok(Some((seat, true)));
+        }
+        if slot.speaks_http1(h2) {
+            return Ok(None);
         }
         if self.dials.get() != seen
             && let Some(error) = &*self.failed.borrow()
@@ -87,6 +93,10 @@ impl Fleet {
         self.dials.set(self.dials.get().wrapping_add(1));
         *self.failed.borrow_mut() = dialled.as_ref().err().cloned();
         let io = dialled.map_err(SendError::Dial)?;
+        if h2.or_http1 && !D::chose_h2(&io) {
+            slot.shelve(io);
+            return Ok(None);
+        }
         let counters = &slot.shelf.counters;
         add(&counters.dialled);
         add(&counters.open);
@@ -94,7 +104,7 @@ impl Fleet {
         let link = Link::open(io, &limits, h2, clock, Open(Rc::clone(counters))).await?;
         let seat = Seat::take(&link);
         self.links.borrow_mut().push(link);
-        Ok((seat, false))
+        Ok(Some((seat, false)))
     }
 }
 
@@ -119,7 +129,11 @@ where
     let (mut request, mut avoid, mut second_try) = (request, None, false);
     for left in (0..TRIES).rev() {
         let (seat, reused) = match slot.fleet.seat(slot, h2, avoid.as_ref()).await {
-            Ok(found) => found,
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                let error = SendError::Dial(DialError::Tls("the server does not speak HTTP/2 (by ALPN)".to_owned()));
+                return Err(unanswered(error, Some(request.into_parts())));
+            }
             Err(error) => return Err(unanswered(error, Some(request.into_parts()))),
         };
         if reused {

@@ -32,6 +32,8 @@ use super::PoolLimits;
 /// How HTTP/2 is spoken to the endpoints of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct H2Limits {
+    /// The backend may choose HTTP/1.1 instead.
+    pub or_http1: bool,
     /// The dialler brings TLS: requests say so (`:scheme`).
     pub secure: bool,
     /// Requests at once per connection; the backend's own limit holds where it is smaller.
@@ -47,6 +49,7 @@ pub struct H2Limits {
 impl Default for H2Limits {
     fn default() -> Self {
         H2Limits {
+            or_http1: false,
             secure: false,
             streams: 100,
             stream_window: 128 * 1024,

@@ -17,6 +17,8 @@ pub struct Transport {
 /// `[pool.h2]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolH2 {
+    /// HTTP/1.1 with servers that choose it in the TLS handshake (`https-auto`).
+    pub or_http1: bool,
     /// Requests at once on one connection.
     pub max_streams: usize,
     /// Bytes of one answer that may wait.

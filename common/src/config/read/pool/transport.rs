@@ -18,16 +18,33 @@ const BUNDLES: [&str; 5] = [
 ];
 
 pub(super) fn transport(section: &Section<'_>, base: &Path) -> Option<Transport> {
-    // Whether HTTP/2, whether TLS.
-    let protocols =
-        [("http1", (false, false)), ("h2c", (true, false)), ("https", (false, true)), ("https-h2", (true, true))];
+    // Whether HTTP/2, whether TLS, and whether the server may choose HTTP/1.1.
+    let protocols = [
+        ("http1", (false, false, false)),
+        ("h2c", (true, false, false)),
+        ("https", (false, true, false)),
+        ("https-h2", (true, true, false)),
+        ("https-auto", (true, true, true)),
+    ];
     let protocol = section.choice("protocol", &protocols)?;
-    let (h2, tls) = protocol.value;
+    let (h2, tls, or_http1) = protocol.value;
     // Read in any case, so that what is wrong in them is told.
     let (h2_keys, tls_keys) = (section.table("h2"), section.table("tls"));
-    let (read_h2, read_tls) = (pool_h2(&h2_keys), pool_tls(&tls_keys, base, tls));
-    refuse_unused(section, "h2", h2, "`protocol` is not one of the HTTP/2 words (`h2c`, `https-h2`)", &protocol);
-    refuse_unused(section, "tls", tls, "`protocol` is not one of the TLS words (`https`, `https-h2`)", &protocol);
+    let (read_h2, read_tls) = (pool_h2(&h2_keys, or_http1), pool_tls(&tls_keys, base, tls));
+    refuse_unused(
+        section,
+        "h2",
+        h2,
+        "`protocol` is not one of the HTTP/2 words (`h2c`, `https-h2`, `https-auto`)",
+        &protocol,
+    );
+    refuse_unused(
+        section,
+        "tls",
+        tls,
+        "`protocol` is not one of the TLS words (`https`, `https-h2`, `https-auto`)",
+        &protocol,
+    );
     Some(Transport { h2: h2.then_some(read_h2), tls: tls.then_some(read_tls) })
 }
 
@@ -41,9 +58,10 @@ fn refuse_unused<T>(section: &Section<'_>, name: &str, used: bool, why: &str, pr
     section.ledger.report(error.at(&section.span_of(name), "has no effect").and(&protocol.span, "of this pool"));
 }
 
-fn pool_h2(section: &Section<'_>) -> PoolH2 {
+fn pool_h2(section: &Section<'_>, or_http1: bool) -> PoolH2 {
     let ping_interval = section.duration("ping_interval");
     PoolH2 {
+        or_http1,
         max_streams: section.count("max_streams"),
         stream_window: section.count32("stream_window"),
         ping_interval: (!ping_interval.is_zero()).then_some(ping_interval),

@@ -5,15 +5,16 @@ use super::super::*;
 pub(in crate::config::reference) const KEYS: &[Key] = &[
     key(
         "pool.protocol",
-        Kind::Choice(&["http1", "h2c", "https", "https-h2"]),
+        Kind::Choice(&["http1", "h2c", "https", "https-h2", "https-auto"]),
         value("\"http1\""),
         "What http-filter speaks to the servers.",
         "`h2c`: HTTP/2 without TLS, by prior knowledge. `https`: HTTP/1.1 over TLS. `https-h2`: HTTP/2 over TLS, agreed by ALPN; a \
-         server that does not agree is an error. gRPC needs one of the two HTTP/2 words.",
+         server that does not agree is an error. `https-auto`: HTTP/2 over TLS where the server chooses it by ALPN, else HTTP/1.1; WebSocket always \
+         by HTTP/1.1. gRPC needs HTTP/2.",
     ),
     table(
         "pool.tls",
-        "TLS to the servers of a pool with `protocol = \"https\"` or `\"https-h2\"`.",
+        "TLS to the servers of a pool with `protocol = \"https\"`, `\"https-h2\"` or `\"https-auto\"`.",
         "The server's certificate is verified: chain, validity and name.",
     ),
     key(
@@ -58,7 +59,11 @@ pub(in crate::config::reference) const KEYS: &[Key] = &[
         "Oldest TLS version that is accepted.",
         "",
     ),
-    table("pool.h2", "HTTP/2 to the servers of a pool with `protocol = \"h2c\"` or `\"https-h2\"`.", ""),
+    table(
+        "pool.h2",
+        "HTTP/2 to the servers of a pool with `protocol = \"h2c\"`, `\"https-h2\"` or `\"https-auto\"`.",
+        "",
+    ),
     key(
         "pool.h2.max_streams",
         integer(1, 10_000),
