@@ -26,7 +26,7 @@ pub fn run(file: &Path) -> Result<(), String> {
 pub fn judge(file: &Path) -> Result<(Config, Plan), String> {
     let (config, warnings) = Config::load_and_check_files(file).map_err(|errors| errors.to_string())?;
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-    warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    warnings.iter().for_each(common::complain::complain);
     let plan = Plan::of(&config);
     if plan.processes.is_empty() {
         return Err(format!(

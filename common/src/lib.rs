@@ -4,6 +4,7 @@
 //! [`sys`], [`process`] ← [`net`], [`client_hello`], [`ipc`], [`sandbox`], [`observe`] ← [`config`], [`wiring`] ← [`startup`].
 
 pub mod client_hello;
+pub mod complain;
 pub mod config;
 pub mod ipc;
 pub mod limit;

@@ -39,6 +39,7 @@ mod sandbox_holds;
 mod smuggling;
 mod ssrf;
 mod streaming;
+mod terminal;
 mod termination;
 mod tickets;
 mod unsent;

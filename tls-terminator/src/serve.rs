@@ -95,7 +95,7 @@ pub fn check(config: &Config) -> Result<(), Vec<String>> {
     let material = Material::read(&settings, &from_disk);
     let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
     loaded.warnings.extend_from_slice(&material.warnings);
-    loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    loaded.warnings.iter().for_each(|warning| common::complain::complain(format_args!("warning: {warning}")));
     if !loaded.errors.is_empty() {
         return Err(loaded.errors);
     }
