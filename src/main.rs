@@ -12,6 +12,7 @@ mod explain;
 mod metrics;
 mod plan;
 mod reload;
+mod renew;
 mod sandbox;
 mod say;
 mod siblings;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Verb::Check { config } => check::run(&config),
         Verb::Metrics(order) => metrics::run(&order),
         Verb::Reload { config } => reload::run(&config),
+        Verb::Renew { config, stdin } => renew::run(&config, stdin),
         Verb::Status(order) => status::run(&order),
         Verb::Drain(order) => drain::run(&order),
         Verb::Sandbox { place } => sandbox::run(&place),

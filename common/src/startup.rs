@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use crate::certificate_desk::CertificateDesk;
 use crate::complain::{answer, complain};
 use crate::config::{self, Config, Files, SandboxMode};
 use crate::ipc::directory::Directory;
@@ -38,7 +39,16 @@ pub struct Component {
     /// Names and meanings of its figures.
     pub figures: &'static [(&'static str, &'static str)],
     /// Judges the component's own part of the configuration beyond what [`Config::load`] does: keys, certificates.
-    pub check: fn(&Config) -> Result<(), Vec<String>>,
+    pub check: fn(&Config, Depth) -> Result<(), Vec<String>>,
+}
+
+/// How much time a check may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything (`--check FILE`).
+    Whole,
+    /// What can be found without arithmetic, because somebody waits for a start (`--check FILE --quick`).
+    Quick,
 }
 
 /// Why a process could not start. The text says who can help.
@@ -125,6 +135,7 @@ struct Inner {
     reloader: Rc<Reloader>,
     explainer: RefCell<Option<Box<Explainer>>>,
     pools: RefCell<Option<Rc<dyn PoolDesk>>>,
+    certificates: RefCell<Option<Rc<dyn CertificateDesk>>>,
 }
 
 impl Context {
@@ -147,6 +158,11 @@ impl Context {
     /// From now on operators can ask after these pools, and let servers of them go.
     pub fn offer_pools(&self, pools: Rc<dyn PoolDesk>) {
         *self.inner.pools.borrow_mut() = Some(pools);
+    }
+
+    /// From now on operators can ask after these certificates.
+    pub fn offer_certificates(&self, certificates: Rc<dyn CertificateDesk>) {
+        *self.inner.certificates.borrow_mut() = Some(certificates);
     }
 
     /// The configuration at work.
@@ -219,6 +235,10 @@ impl Context {
             Control::Pools => {
                 let desk = self.inner.pools.borrow();
                 ControlReply::Pools(pool_desk::fitting(desk.as_ref().map(|desk| desk.pools()).unwrap_or_default()))
+            }
+            Control::Certificates => {
+                let desk = self.inner.certificates.borrow();
+                ControlReply::Certificates(Box::new(desk.as_ref().map(|desk| desk.report()).unwrap_or_default()))
             }
             Control::DrainServer { pool, server, drain } => outcome(self.drain_server(&pool, &server, drain)),
             Control::Sandbox => ControlReply::Sandbox(Box::new(self.inner.report.clone())),
@@ -305,8 +325,8 @@ where
             return ExitCode::FAILURE;
         }
     };
-    if arguments.check_only {
-        return match (component.check)(&config) {
+    if let Some(depth) = arguments.check_only {
+        return match (component.check)(&config, depth) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problems) => {
                 // What was drawn under its source line begins so already.
@@ -381,6 +401,7 @@ fn begin<O>(
             reloader,
             explainer: RefCell::default(),
             pools: RefCell::default(),
+            certificates: RefCell::default(),
         }),
     };
     Ok(Begun { opened, context, control, control_peers: control_peers(starter) })
@@ -458,13 +479,13 @@ fn stop_on_signals(context: &Context) -> Result<(), StartError> {
 }
 
 const USAGE: &str = "usage: PROCESS --config FILE [--instance N]   serve (started by systemd or `bulkhead up`)
-       PROCESS --check FILE                    judge the configuration as this process would
+       PROCESS --check FILE [--quick]          judge the configuration as this process would
        PROCESS --figures | --version           print the table of figures | the release";
 
 struct Arguments {
     config: PathBuf,
     instance: u32,
-    check_only: bool,
+    check_only: Option<Depth>,
 }
 
 enum Order {
@@ -479,12 +500,13 @@ enum Printed {
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
-        let (mut config, mut instance, mut check_only) = (None, 1, false);
+        let (mut config, mut instance, mut check_only) = (None, 1, None);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word.as_str() {
                 "--config" => config = Some(value()?),
-                "--check" => (config, check_only) = (Some(value()?), true),
+                "--check" => (config, check_only) = (Some(value()?), check_only.or(Some(Depth::Whole))),
+                "--quick" => check_only = Some(Depth::Quick),
                 "--instance" => {
                     let text = value()?;
                     instance = text

@@ -19,6 +19,7 @@ use common_http::headers::{Style, Underscores};
 use tokio::sync::Notify;
 
 use super::certified::Certified;
+use super::identity_headers::IdentityHeaders;
 use super::metrics::Metrics;
 use super::observe::settings::Settings;
 use super::response::compression::Compression;
@@ -168,6 +169,8 @@ pub struct App {
     pub forwarded: Style,
     /// Hosts that ask for client certificates.
     pub certified: Certified,
+    /// What backends are told about client certificates; `None`: nothing anywhere.
+    pub identity_headers: Option<Rc<IdentityHeaders>>,
     /// Access rules.
     pub access: RuleSet,
     /// Rate and concurrency limits.
@@ -213,6 +216,7 @@ impl App {
             .for_each(|pool| pool.start_checks(metrics));
         Ok(Self {
             certified: Certified::new(&config.sites),
+            identity_headers: IdentityHeaders::new(&config.sites)?,
             generation: previous.map_or(0, |app| app.generation + 1),
             access: access_list::rules(config, &environment).map_err(|errors| errors.join("\n"))?,
             h2_budgets: Arc::new(h2_budgets(filter)),

@@ -40,12 +40,17 @@ impl Certified {
         self.required(host) == Some(true)
     }
 
-    /// Whether the host's site asks for a certificate, and insists. The exact name decides before wildcards, the longest of these.
+    /// Whether the host's site asks for a certificate, and insists.
     fn required(&self, host: &str) -> Option<bool> {
-        let names = self.0.iter().filter(|(name, _)| name.matches(host));
-        let rank = |name: &NamePattern| (matches!(name, NamePattern::Exact(_)), name.as_str().len());
-        names.max_by_key(|(name, _)| rank(name)).and_then(|(_, required)| *required)
+        of_name(&self.0, host).copied().flatten()
     }
+}
+
+/// What belongs to the site of a host. The exact name decides before wildcards, the longest of these.
+pub fn of_name<'a, T>(sites: &'a [(NamePattern, T)], host: &str) -> Option<&'a T> {
+    let names = sites.iter().filter(|(name, _)| name.matches(host));
+    let rank = |name: &NamePattern| (matches!(name, NamePattern::Exact(_)), name.as_str().len());
+    names.max_by_key(|(name, _)| rank(name)).map(|(_, found)| found)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod certified;
 pub mod connection;
 pub mod explain;
 pub mod grpc;
+pub mod identity_headers;
 pub mod journey;
 pub mod metrics;
 pub mod normalise;

@@ -75,6 +75,9 @@ async fn judge_and_serve<'a>(
     if connection.h2 {
         join_cookies(&mut parts.headers);
     }
+    if let Some(own) = &app.identity_headers {
+        own.strip(&mut parts.headers);
+    }
     let judged = match judge(app, connection, &parts, exchange, plan, journey)? {
         Served::By(judged) => judged,
         Served::Here(answer) => return Ok(answer.map(Streamed::Own)),

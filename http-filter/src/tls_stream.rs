@@ -131,7 +131,7 @@ impl TlsStream {
             let (consumed, opened) = self.open(scratch.input.get_mut(..filled).unwrap_or_default(), buf);
             scratch.input.copy_within(consumed..filled, 0);
             filled -= consumed;
-            self.answer(cx, &mut scratch.output);
+            self.answer(cx, opened.is_err(), &mut scratch.output);
             if buf.filled().len() > before || opened == Ok(true) {
                 self.hold(scratch.input.get(..filled).unwrap_or_default());
                 return Poll::Ready(Ok(()));
@@ -205,8 +205,11 @@ impl TlsStream {
     }
 
     /// Sends what the record layer has to say by itself: an answer to a new key, an alert. Best effort; it goes before anything later.
-    fn answer(&mut self, cx: &mut Context<'_>, output: &mut Vec<u8>) {
-        if self.layer.wants_control() {
+    ///
+    /// While the socket does not take what was sent before, keys that the client asks for stay due: one answer is enough for all of them
+    /// (RFC 8446 §4.6.3), and a client that asks but never reads cannot pile up answers here. An alert is the last thing and does not wait.
+    fn answer(&mut self, cx: &mut Context<'_>, ended: bool, output: &mut Vec<u8>) {
+        if self.layer.wants_control() && (matches!(self.flush(cx), Poll::Ready(Ok(()))) || ended) {
             output.clear();
             self.layer.control(output);
             self.unsent.extend_from_slice(output);
@@ -310,3 +313,6 @@ impl AsyncWrite for TlsStream {
         Pin::new(&mut me.socket).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,14 +20,14 @@ pub struct Bare {
     pub address: SocketAddr,
 }
 
-/// The first pair whose key the client can verify with, as the terminator chooses.
+/// The first pair whose key the client can verify with, as the terminator chooses; else the first, at which rustls finds out.
 #[derive(Debug)]
 struct Pairs(Vec<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Pairs {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let fits = |pair: &&Arc<CertifiedKey>| pair.key.choose_scheme(hello.signature_schemes()).is_some();
-        self.0.iter().find(fits).cloned()
+        self.0.iter().find(fits).or(self.0.first()).cloned()
     }
 }
 

@@ -13,6 +13,7 @@ use harness::{World, eventually, within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::strange::{Strange, Verdict, content};
 use crate::world::{Handoff, SITE, describe, for_each};
 
 /// Clients at the same time.
@@ -72,12 +73,40 @@ fn client(address: SocketAddr, number: u32) -> Fate {
     Fate::Served
 }
 
+/// The same with a client of our own, which tells a record that it cannot open from an alert in the clear. The latter is what comes
+/// when a terminator dies in the middle of a handshake: who gets the connection after it reads the second flight of a client as the
+/// first, and refuses it. That is a cut.
+fn strange_client(address: SocketAddr, number: u32) -> Fate {
+    let mut strange = Strange::dial(address);
+    strange.patience = Duration::from_secs(12);
+    let hello = strange.usual_hello();
+    strange.send_hello(&hello);
+    let mut verdict = strange.server_flight();
+    if verdict == Verdict::Accepted && strange.is_ready() {
+        let finished = strange.finished();
+        strange.say(content::HANDSHAKE, &finished);
+        strange.go_on();
+        for round in 0..3 {
+            verdict = strange.get(&format!("/client-{number}/{round}"));
+            if verdict != Verdict::Served {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    match verdict {
+        Verdict::Served => Fate::Served,
+        Verdict::Garbage | Verdict::Accepted | Verdict::Retry => Fate::Garbage(format!("{verdict:?}")),
+        _ => Fate::Cut,
+    }
+}
+
 fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
 /// Clients come in while `act` happens; their fates.
-fn while_clients_come(world: &World, act: impl FnOnce()) -> Vec<Fate> {
+fn while_clients_come(world: &World, client: fn(SocketAddr, u32) -> Fate, act: impl FnOnce()) -> Vec<Fate> {
     let (over, numbers) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {
         let come = || {
@@ -113,7 +142,7 @@ fn a_filter_that_is_stopped_and_wakes_up_serves_nobody_twice() {
         for_each(|handoff| {
             let backend = Backend::application();
             let world = two_filters("stopped-filter", handoff, &backend);
-            let fates = while_clients_come(&world, || {
+            let fates = while_clients_come(&world, client, || {
                 // Shorter and longer than a sender waits for an acknowledgement (2 s).
                 for (turn, pause) in [300, 1_900, 2_100, 2_600].into_iter().enumerate() {
                     let pid = world.pids("http-filter")[turn % 2];
@@ -139,7 +168,7 @@ fn a_filter_that_is_killed_takes_only_its_own_along() {
         for_each(|handoff| {
             let backend = Backend::application();
             let world = two_filters("killed-filter", handoff, &backend);
-            let fates = while_clients_come(&world, || {
+            let fates = while_clients_come(&world, client, || {
                 for turn in 0..KILLS {
                     let pids = world.pids("http-filter");
                     let victim = pids[turn % pids.len()];
@@ -158,6 +187,44 @@ fn a_filter_that_is_killed_takes_only_its_own_along() {
             });
             let (served, cut) = judge(&format!("killed, {}", handoff.name()), &fates);
             // Each kill takes at most those along that were with it then.
+            assert!(served > cut && cut <= KILLS * CLIENTS, "{served} served, {cut} cut");
+        });
+    });
+}
+
+#[test]
+fn a_terminator_that_is_stopped_and_killed_hands_nobody_over_twice() {
+    within(150, || {
+        for_each(|handoff| {
+            let backend = Backend::application();
+            let world = describe("killed-terminator", handoff, &backend)
+                .set("tls-terminator", "instances", "2")
+                .set("http-filter", "instances", "2")
+                .start();
+            let fates = while_clients_come(&world, strange_client, || {
+                for turn in 0..KILLS {
+                    let pids = world.pids("tls-terminator");
+                    let victim = pids[turn % pids.len()];
+                    // A filter that takes nothing, so that hand-overs wait when their sender is stopped, wakes up, or dies.
+                    let filter = world.pids("http-filter")[turn % 2];
+                    signal(filter, Signal::SIGSTOP);
+                    thread::sleep(Duration::from_millis(150));
+                    signal(victim, Signal::SIGSTOP);
+                    signal(filter, Signal::SIGCONT);
+                    thread::sleep(Duration::from_millis(150));
+                    if turn % 2 == 0 {
+                        signal(victim, Signal::SIGCONT);
+                        thread::sleep(Duration::from_millis(50));
+                    }
+                    signal(victim, Signal::SIGKILL);
+                    eventually(20, "both live again", || {
+                        let now = world.pids("tls-terminator");
+                        (now.len() == 2 && !now.contains(&victim)).then_some(())
+                    });
+                    thread::sleep(Duration::from_millis(300));
+                }
+            });
+            let (served, cut) = judge(&format!("killed terminator, {}", handoff.name()), &fates);
             assert!(served > cut && cut <= KILLS * CLIENTS, "{served} served, {cut} cut");
         });
     });

@@ -11,7 +11,7 @@ use harness::{World, within};
 use rustls::ClientConfig;
 
 use crate::held::{Held, SUITES, config};
-use crate::world::{SITE, for_each, start};
+use crate::world::{SITE, describe, for_each, start};
 
 /// Long enough that the server has read what came before.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -201,6 +201,33 @@ fn any_cuts_at_all_change_nothing() {
                     expect_body(&mut held, &body, &format!("seed {seed}, at the end"));
                 }
             });
+        });
+    });
+}
+
+#[test]
+fn half_a_goodbye_is_one_half_only() {
+    within(60, || {
+        for_each(|handoff| {
+            let backend = Backend::application();
+            let world =
+                describe("half-close", handoff, &backend).set("http-filter", "half_close", "\"answer\"").start();
+            for config in SUITES.map(|suite| config(Some(suite))).into_iter().chain([config(None)]) {
+                for fin in [false, true] {
+                    let what = format!("close_notify behind the request, {}", if fin { "and FIN" } else { "no FIN" });
+                    let mut held = Held::open(world.https(), Arc::clone(&config));
+                    held.say(&get("/sleep/100"));
+                    held.tls.send_close_notify();
+                    held.seal();
+                    held.send_all();
+                    if fin {
+                        held.socket.shutdown(std::net::Shutdown::Write).unwrap();
+                    }
+                    expect(&mut held, "/sleep/100", &what);
+                    // Then the server says goodbye, too: rustls tells an end without close_notify.
+                    assert_eq!(std::io::Read::read(&mut held, &mut [0; 1]).unwrap(), 0, "{what}");
+                }
+            }
         });
     });
 }

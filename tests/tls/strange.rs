@@ -37,7 +37,7 @@ pub mod message {
     pub const KEY_UPDATE: u8 = 24;
 }
 
-/// How long a server may be silent before that is its answer.
+/// The usual patience: less than any deadline of ours.
 const SILENCE: Duration = Duration::from_millis(1500);
 
 /// What a server made of it in the end.
@@ -141,6 +141,8 @@ impl Keys {
 pub struct Strange {
     /// The socket.
     pub socket: TcpStream,
+    /// How long a server may be silent before that is its answer.
+    pub patience: Duration,
     private: Option<EphemeralPrivateKey>,
     public: Vec<u8>,
     transcript: Vec<u8>,
@@ -160,7 +162,18 @@ impl Strange {
         let socket = raw::connect(address);
         let private = Some(private);
         let (transcript, ahead, plain) = (Vec::new(), Vec::new(), Vec::new());
-        Self { socket, private, public, transcript, reading: None, writing: None, afterwards: None, ahead, plain }
+        Self {
+            socket,
+            patience: SILENCE,
+            private,
+            public,
+            transcript,
+            reading: None,
+            writing: None,
+            afterwards: None,
+            ahead,
+            plain,
+        }
     }
 
     /// A whole connection, in the usual way.
@@ -351,7 +364,7 @@ impl Strange {
 
     /// The next record, opened.
     pub fn next(&mut self) -> Result<(u8, Vec<u8>), Verdict> {
-        let until = Instant::now() + SILENCE;
+        let until = Instant::now() + self.patience;
         loop {
             let wanted = match self.ahead.get(..5) {
                 Some(head) if !(20..=23).contains(&head[0]) => return Err(Verdict::Garbage),

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use common::ipc::messages::terminator_to_filter::ClientIdentity;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -17,6 +18,8 @@ const MAX_ATTRIBUTES: usize = 32;
 const MAX_NAMES: usize = 100;
 /// Bytes of all words together; the message to http-filter carries them.
 const MAX_BYTES: usize = 16 * 1024;
+/// Bytes of a certificate that is handed on.
+const MAX_CERTIFICATE: usize = 8 * 1024;
 
 /// Short names of attributes (RFC 4514 §3, RFC 4519, RFC 2985); others are written as numbers.
 const ATTRIBUTES: [(&str, &str); 14] = [
@@ -54,7 +57,34 @@ pub fn identity(der: &[u8]) -> Result<ClientIdentity, &'static str> {
     if bytes > MAX_BYTES {
         return Err("its names are too long");
     }
-    Ok(ClientIdentity { subject, subject_attributes, issuer, issuer_attributes, names })
+    let serial = hexadecimal(certificate.raw_serial());
+    let fingerprint = hexadecimal(digest(&SHA256, der).as_ref());
+    let certificate = None;
+    Ok(ClientIdentity {
+        subject,
+        subject_attributes,
+        issuer,
+        issuer_attributes,
+        names,
+        serial,
+        fingerprint,
+        certificate,
+    })
+}
+
+/// The same with the certificate itself, for a site that hands it on.
+///
+/// # Errors
+/// As [`identity`], and one that no server would accept in a header.
+pub fn with_certificate(der: &[u8]) -> Result<ClientIdentity, &'static str> {
+    if der.len() > MAX_CERTIFICATE {
+        return Err("it is larger than 8 KiB, which no header can carry (site.identity_headers.certificate)");
+    }
+    Ok(ClientIdentity { certificate: Some(der.into()), ..identity(der)? })
+}
+
+fn hexadecimal(bytes: &[u8]) -> Box<str> {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
 
 /// The whole as text, and attribute by attribute.

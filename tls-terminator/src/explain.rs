@@ -4,10 +4,13 @@
 use common::config::{ClientAuth, Config, SiteAlpn, TlsVersion};
 use common::ipc::messages::explain::{Explain, Explained, Step, Then};
 use common::ipc::messages::terminator_to_filter::ClientIdentity;
+use rustls::SupportedProtocolVersion;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::client_auth::may_come_in;
 use crate::client_identity::identity;
+use crate::policy::Policy;
 use crate::receive::Generation;
 
 /// What would become of this handshake.
@@ -46,6 +49,16 @@ pub fn explain(now: &Generation, config: &Config, question: &Explain) -> Explain
         "TLSv1.2" => TlsVersion::Tls12,
         _ => TlsVersion::Tls13,
     };
+    let spoken = Policy::of(site, &config.tls_terminator).versions();
+    if version >= site.min_version(&config.tls_terminator) && !spoken.contains(&protocol(version)) {
+        let text = format!(
+            "no suite of {} is left in suites: alert protocol_version or handshake_failure",
+            question.tls_version
+        );
+        let key = if site.suites.is_some() { "site.suites" } else { "tls-terminator.suites" };
+        steps.push(Step::new("version", text).by(key, None).refuses(true));
+        return Explained::ends(steps);
+    }
     if version < site.min_version(&config.tls_terminator) {
         let text = format!("{} is older than min_version: alert protocol_version", question.tls_version);
         steps.push(
@@ -71,11 +84,19 @@ pub fn explain(now: &Generation, config: &Config, question: &Explain) -> Explain
     Explained { identity, ..Explained::goes_on(steps, Then::Filter(agreed.map(Into::into))) }
 }
 
+fn protocol(version: TlsVersion) -> &'static SupportedProtocolVersion {
+    match version {
+        TlsVersion::Tls12 => &rustls::version::TLS12,
+        TlsVersion::Tls13 => &rustls::version::TLS13,
+    }
+}
+
 /// What a site that asks for certificates makes of the one that is shown. Whether an authority signed it is for a handshake to find out.
 fn certificate(auth: &ClientAuth, shown: Option<&str>) -> (Step, Option<Box<ClientIdentity>>) {
     let said = |text: &str| {
         let step = Step::new("certificate", text).by("site.client_auth", None);
-        auth.authorities.iter().fold(step, |step, file| step.fact("signed by", file.display().to_string()))
+        let step = auth.authorities.iter().fold(step, |step, file| step.fact("signed by", file.display().to_string()));
+        auth.revocation.lists.iter().fold(step, |step, file| step.fact("not in", file.display().to_string()))
     };
     let Some(pem) = shown else {
         let step = said(match auth.required {
@@ -89,6 +110,10 @@ fn certificate(auth: &ClientAuth, shown: Option<&str>) -> (Step, Option<Box<Clie
     let first = CertificateDer::pem_slice_iter(pem.as_bytes()).next();
     let Some(Ok(der)) = first else { return (said("what is shown is not valid PEM").refuses(true), None) };
     match identity(&der) {
+        Ok(identity) if !may_come_in(&auth.allowed_names, &identity.names) => {
+            let text = format!("{}: none of its names may come in: alert access_denied", identity.subject);
+            (Step::new("certificate", text).by("site.allowed_names", None).refuses(true), None)
+        }
         Ok(identity) => {
             let mut step = said("shown; what follows holds if one of the authorities signed it and it is valid now")
                 .fact("subject", &*identity.subject)

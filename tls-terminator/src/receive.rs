@@ -17,7 +17,7 @@ use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig};
 use tokio::net::TcpStream;
 
 use crate::admission::{Admission, HandshakePlace, Place};
-use crate::client_identity::identity;
+use crate::client_identity::{identity, with_certificate};
 use crate::ending::{Ending, Failure};
 use crate::handshake::{self, Shaken};
 use crate::handshake_rate::Guard;
@@ -62,6 +62,8 @@ pub struct Generation {
     pub idle_deadline: Duration,
     /// `log.access`
     pub access_log: bool,
+    /// `tls-terminator.warn_before`, in seconds.
+    pub warn_before: i64,
 }
 
 impl World {
@@ -102,8 +104,7 @@ impl World {
     async fn live(self: Rc<Self>, mut client: TcpStream, arrived: Arrived, shaking: HandshakePlace) {
         let _open = self.figures.connections.hold();
         let Some(config) = self.now().sites.for_name(arrived.server_name.as_deref()) else {
-            self.figures.refused_name.up();
-            tracing::debug!(client = %arrived.ends.client, server_name = arrived.server_name, "refused: no site has this name");
+            self.refuse_name(&arrived);
             return handshake::refuse_name(&mut client).await;
         };
         if !self.guard.has_room(arrived.ends.client.ip()) && !offers_session(&client, &config) {
@@ -116,6 +117,7 @@ impl World {
             return;
         }
         let leaves = config.enable_secret_extraction;
+        let whole = self.now().sites.hands_certificates_on(arrived.server_name.as_deref());
         let shaken = match self.shake(&mut client, config, &arrived).await {
             Ok(shaken) => shaken,
             Err(failure) => {
@@ -129,7 +131,7 @@ impl World {
             }
         };
         drop(shaking);
-        let facts = match Facts::of(&shaken, leaves) {
+        let facts = match Facts::of(&shaken, leaves, whole) {
             Ok(facts) => facts,
             Err(why) => {
                 self.figures.refused_identity.up();
@@ -143,6 +145,15 @@ impl World {
         } else {
             self.relay(client, arrived, facts, shaken).await;
         }
+    }
+
+    fn refuse_name(&self, arrived: &Arrived) {
+        let (figure, why) = match self.now().sites.site_for(arrived.server_name.as_deref()) {
+            None => (&self.figures.refused_name, "no site has this name"),
+            Some(_) => (&self.figures.refused_certificate, "the site of this name has no good certificate"),
+        };
+        figure.up();
+        tracing::debug!(client = %arrived.ends.client, server_name = arrived.server_name, "refused: {why}");
     }
 
     async fn shake(
@@ -281,9 +292,9 @@ struct Facts {
 }
 
 impl Facts {
-    /// `leaves`: the site hands connections over where the version allows it. `Err`: why rules cannot be asked about the
+    /// `leaves`: the site hands connections over where the version allows it. `whole`: its backends get certificates. `Err`: why rules cannot be asked about the
     /// client's certificate.
-    fn of(shaken: &Shaken, leaves: bool) -> Result<Self, &'static str> {
+    fn of(shaken: &Shaken, leaves: bool, whole: bool) -> Result<Self, &'static str> {
         let tls = &shaken.tls;
         let version = match tls.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
@@ -292,6 +303,7 @@ impl Facts {
         let suite = tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
         let group = tls.negotiated_key_exchange_group().map(|group| group.name());
         let certificate = tls.peer_certificates().and_then(<[_]>::first);
+        let read = if whole { with_certificate } else { identity };
         Ok(Self {
             leaves: leaves && tls.protocol_version() == Some(ProtocolVersion::TLSv1_3),
             version,
@@ -303,7 +315,7 @@ impl Facts {
                 group,
                 Some(NamedGroup::X25519MLKEM768 | NamedGroup::secp256r1MLKEM768 | NamedGroup::MLKEM1024)
             ),
-            identity: certificate.map(|leaf| identity(leaf).map(Box::new)).transpose()?,
+            identity: certificate.map(|leaf| read(leaf).map(Box::new)).transpose()?,
         })
     }
 

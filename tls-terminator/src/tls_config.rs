@@ -8,21 +8,21 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use common::config::Handoff;
+use common::config::{Handoff, Site};
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::certificates::{Loaded, SiteKeys};
-use crate::choose_certificate::{Names, SiteIndex, choose_key};
+use crate::certificates::Loaded;
+use crate::certificates::store::Store;
+use crate::choose_certificate::{Names, SiteIndex};
 use crate::client_auth::verifier;
 use crate::handshake_rate::GuardedKeys;
 use crate::policy::{Material, Policy};
 use crate::secrets::Catcher;
 use crate::settings::Settings;
 use crate::tickets::{Keyring, Ticketer};
-use crate::under_way::choosing;
 
 /// The one place that says which cryptography is used.
 pub fn provider() -> CryptoProvider {
@@ -36,6 +36,8 @@ pub struct Sites {
     resolver: Arc<Resolver>,
     /// By site; sites with the same policy that ask for no client certificate share one.
     configs: Vec<Arc<ServerConfig>>,
+    /// By site: whether backends are handed client certificates.
+    hand_on: Vec<bool>,
 }
 
 impl Sites {
@@ -58,9 +60,9 @@ impl Sites {
     }
 
     fn build(settings: &Settings, loaded: Loaded, material: Material, tickets: Arc<Keyring>) -> Result<Self, String> {
-        let Loaded { sites: keys, authorities, .. } = loaded;
+        let Loaded { store, authorities, .. } = loaded;
         let names = Names::new(&settings.sites, settings.strangers)?;
-        let resolver = Arc::new(Resolver { names, keys });
+        let resolver = Arc::new(Resolver { names, store });
         let all = Arc::new(provider());
         let mut made: Vec<(Policy<'_>, Arc<ServerConfig>)> = Vec::new();
         let mut configs = Vec::with_capacity(settings.sites.len());
@@ -99,7 +101,9 @@ impl Sites {
             }
             configs.push(config);
         }
-        Ok(Self { tickets, resolver, configs })
+        let wants =
+            |site: &Site| site.client_auth.as_ref().is_some_and(|auth| auth.identity_headers.certificate.is_some());
+        Ok(Self { tickets, resolver, configs, hand_on: settings.sites.iter().map(wants).collect() })
     }
 
     /// The place of the site for the name that the router read, among those it was made from.
@@ -107,9 +111,22 @@ impl Sites {
         self.resolver.names.choose(name)
     }
 
-    /// The configuration for the name that the router read; `None`: no site serves it.
+    /// Whether the backends of the name's site are handed client certificates.
+    pub fn hands_certificates_on(&self, name: Option<&str>) -> bool {
+        self.site_for(name).and_then(|site| self.hand_on.get(site)).is_some_and(|hands| *hands)
+    }
+
+    /// The certificates.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.resolver.store
+    }
+
+    /// The configuration for the name that the router read; `None`: no site serves it, or its site has no good certificate.
     pub fn for_name(&self, name: Option<&str>) -> Option<Arc<ServerConfig>> {
         let site = self.resolver.names.choose(name)?;
+        if !self.resolver.store.serves(site) {
+            return None;
+        }
         self.configs.get(site).cloned()
     }
 }
@@ -133,14 +150,7 @@ pub fn expecting<R>(name: Option<&str>, step: impl FnOnce() -> R) -> R {
 #[derive(Debug)]
 struct Resolver {
     names: Names,
-    keys: Vec<SiteKeys>,
-}
-
-impl Resolver {
-    fn key(&self, site: SiteIndex, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let can_sign = |pair: &Arc<CertifiedKey>, offered: &[_]| pair.key.choose_scheme(offered).is_some();
-        choosing(|| choose_key(self.keys.get(site)?, can_sign, hello.signature_schemes()).cloned())
-    }
+    store: Arc<Store>,
 }
 
 impl ResolvesServerCert for Resolver {
@@ -151,6 +161,6 @@ impl ResolvesServerCert for Resolver {
             tracing::debug!(server_name = name, "the router read another name in this hello");
             return None;
         }
-        self.key(self.names.choose(name)?, &hello)
+        self.store.choose(self.names.choose(name)?, hello.signature_schemes())
     }
 }

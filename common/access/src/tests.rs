@@ -61,6 +61,7 @@ impl World {
                 issuer: "CN=staff CA".into(),
                 issuer_attributes: boxed(&["CN=staff CA"]),
                 names: boxed(&["DNS:ada.staff.example", "URI:spiffe://shop/ada"]),
+                ..ClientIdentity::default()
             },
             host: Host::Name("mail.example".into()),
             now: Box::new(|| MORNING),

@@ -10,6 +10,7 @@ use common_http::upstream::{PassedBody, RequestBody};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::identity_headers::IdentityHeaders;
 use crate::streams::{Event, note};
 
 /// Bytes so far, and whether there were too many; shared with whoever asks afterwards.
@@ -35,6 +36,8 @@ pub struct ClientBody {
     whole: Option<Whole>,
     limit: Option<u64>,
     meter: Meter,
+    /// Fields that no client may send in trailers either.
+    ours: Option<Rc<IdentityHeaders>>,
 }
 
 /// Why a body cannot be read to its end.
@@ -68,7 +71,13 @@ impl ClientBody {
     /// A body with a limit in bytes; `announced` is the length of an HTTP/2 body, if it has one.
     pub fn new(body: Incoming, limit: Option<u64>, announced: Option<u64>, meter: Meter) -> Self {
         let whole = announced.map(|announced| Whole { announced, left: announced, kept: None, trailers: None });
-        Self { inner: PassedBody::from(body), whole, limit, meter }
+        Self { inner: PassedBody::from(body), whole, limit, meter, ours: None }
+    }
+
+    /// The same without these fields in its trailers.
+    #[must_use]
+    pub fn without(self, ours: Option<Rc<IdentityHeaders>>) -> Self {
+        Self { ours, ..self }
     }
 
     fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
@@ -130,6 +139,12 @@ impl Body for ClientBody {
                 over.set(true);
                 return Poll::Ready(Some(Err(BodyError::TooLarge)));
             }
+        }
+        let mut polled = polled;
+        if let (Some(ours), Poll::Ready(Some(Ok(frame)))) = (&self.ours, &mut polled)
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            ours.strip(trailers);
         }
         polled.map(|frame| frame.map(|frame| frame.map_err(BodyError::from)))
     }

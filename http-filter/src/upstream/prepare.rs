@@ -56,12 +56,18 @@ pub fn prepare(
     parts.headers.remove(header::EXPECT); // answered here: the client may send its body when we begin to read it
     let host = host(connection, &mut parts.headers);
     connection.forwarder.borrow_mut().write(&mut parts.headers, &host);
+    if let Some(own) = &app.identity_headers {
+        own.write(&connection.client, &mut parts.headers);
+    }
     let [section, own] = judged.filled;
     app.request_headers.apply(&mut parts.headers, section);
     judged.route.request_headers.apply(&mut parts.headers, own);
     let switch = asked.map(|asked| upgrade::prepare(asked, judged.pool.upgrades_over_h2(), &mut parts)).transpose()?;
     let meter = Meter::default();
-    let request = Request::from_parts(parts, ClientBody::new(body, limit, announced, meter.clone()));
+    let request = Request::from_parts(
+        parts,
+        ClientBody::new(body, limit, announced, meter.clone()).without(app.identity_headers.clone()),
+    );
     let host_from_server = judged.route.host_header == HostHeader::Server;
     Ok((Outgoing { request, meter, host_from_server, wish }, switch))
 }

@@ -168,6 +168,9 @@ impl RecordLayer {
     }
 
     /// Appends it. Bytes appended must be sent, in order, before anything that is sealed later.
+    ///
+    /// For an answer to a KeyUpdate, wait until the socket has taken what was sealed before: all requests that come until then have one answer,
+    /// whereas a peer that asks and does not read could have one answer after the other pile up. An alert need not wait.
     pub fn control(&mut self, out: &mut Vec<u8>) {
         if let Some(fault) = self.fault {
             self.fail(&fault, out);

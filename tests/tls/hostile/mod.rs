@@ -51,10 +51,6 @@ const BETTER: &[(&str, &[Verdict], &str)] = &[
     ("name: an address", &[Verdict::Alert(47)], "RFC 6066 §3: literal addresses are not permitted"),
     ("name: an empty name", &[Verdict::Alert(47)], "well-formed, but no name"),
     ("name: two names", &[Verdict::Alert(47)], "well-formed, but which?"),
-    ("hello: only suites that nobody has", &[Verdict::Alert(40)], NOTHING_SHARED),
-    ("signatures: SHA-1 only", &[Verdict::Alert(40)], NOTHING_SHARED),
-    ("signatures: unknown ones only", &[Verdict::Alert(40)], NOTHING_SHARED),
-    ("retry: none of the suites", &[Verdict::Alert(40)], NOTHING_SHARED),
     ("alpn: many", &[Verdict::Alert(50)], PROTOCOLS),
     ("large: 33 protocols", &[Verdict::Alert(50)], PROTOCOLS),
     ("large: 100 protocols", &[Verdict::Alert(50)], PROTOCOLS),
@@ -105,7 +101,6 @@ const UNEXPECTED: &str = "§5: unexpected_message for a type that may not come, 
 const OVERFLOW: &str = "§5.2: record_overflow, said as soon as the head is there";
 const NO_TLS: &str = "not TLS: closed without having been read, so the kernel resets it";
 const BEHIND: &str = "behind a ClientHello its record must end (RFC 8446 §5.1); the router says so before it is read";
-const NOTHING_SHARED: &str = "RFC 8446 §4.1.1 wants handshake_failure, where rustls says access_denied";
 const PROTOCOLS: &str = "a limit of the router, `MAX_ALPN_PROTOCOLS`: browsers offer two or three";
 const NO_VERSION: &str =
     "protocol_version for what never was a TLS version, as tlsfuzzer's legacy-version script wants it";

@@ -34,7 +34,7 @@ fn then_wait(name: impl Into<String>, act: impl Fn(&mut Strange) + Send + Sync +
 }
 
 pub fn probes() -> Vec<Probe> {
-    [lengths(), types(), updates(), messages(), alerts(), tampering(), ends()].into_iter().flatten().collect()
+    [lengths(), types(), updates(), messages(), alerts(), floods(), tampering(), ends()].into_iter().flatten().collect()
 }
 
 fn lengths() -> Vec<Probe> {
@@ -252,6 +252,30 @@ fn alerts() -> Vec<Probe> {
     {
         all.push(then_get(format!("alert: {level} {description}"), move |it| {
             it.say(content::ALERT, &[level, description])
+        }));
+    }
+    all
+}
+
+/// How much of what brings nothing forward is borne.
+fn floods() -> Vec<Probe> {
+    let mut all = Vec::new();
+    for count in [31, 32, 33, 200] {
+        for asks in [0, 1] {
+            all.push(then_get(format!("flood: {count} KeyUpdates ({asks})"), move |it| {
+                for _ in 0..count {
+                    it.say(content::HANDSHAKE, &handshake(message::KEY_UPDATE, &[asks]));
+                    it.renew();
+                }
+            }));
+        }
+        all.push(then_get(format!("flood: {count} empty records"), move |it| {
+            (0..count).for_each(|_| it.say(content::DATA, &[]));
+        }));
+    }
+    for count in [1, 4, 5, 50] {
+        all.push(then_get(format!("flood: {count} times user_canceled"), move |it| {
+            (0..count).for_each(|_| it.say(content::ALERT, &[1, 90]));
         }));
     }
     all

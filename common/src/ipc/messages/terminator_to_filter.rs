@@ -71,6 +71,12 @@ pub struct ClientIdentity {
     pub issuer_attributes: Vec<Box<str>>,
     /// Alternative names with their kind: `DNS:a.example`, `email:…`, `URI:…`, `IP:…`.
     pub names: Vec<Box<str>>,
+    /// Serial number, lower-case hexadecimal.
+    pub serial: Box<str>,
+    /// SHA-256 of the certificate, lower-case hexadecimal.
+    pub fingerprint: Box<str>,
+    /// The certificate itself (DER, at most 8 KiB), where its site tells backends.
+    pub certificate: Option<Box<[u8]>>,
 }
 
 impl crate::ipc::Message for Decrypted {

@@ -159,8 +159,6 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     #[test]
     fn what_arrives_is_what_was_sent(
         suite in 0..3_usize,
