@@ -43,7 +43,7 @@ pub fn judge(file: &Path, why: Why) -> Result<(Config, Plan), String> {
     };
     let (config, warnings) = loaded.map_err(|errors| errors.to_string())?;
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-    warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    warnings.iter().for_each(common::complain::complain);
     let plan = Plan::of(&config);
     if plan.processes.is_empty() {
         return Err(format!(

@@ -23,6 +23,7 @@ mod up;
 use std::process::ExitCode;
 
 use command_line::Verb;
+use common::complain::complain;
 use say::say;
 
 /// `EX_USAGE` of sysexits.h.
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
     let verb = match command_line::read(std::env::args_os().skip(1)) {
         Ok(verb) => verb,
         Err(complaint) => {
-            eprintln!("bulkhead: {complaint}\n\n{}", command_line::USAGE);
+            complain(format_args!("bulkhead: {complaint}\n\n{}", command_line::USAGE));
             return ExitCode::from(MISUSED);
         }
     };
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{}", say::harmless(&failure.to_string()));
+            complain(say::harmless(&failure.to_string()));
             ExitCode::FAILURE
         }
     }

@@ -57,7 +57,10 @@ pub fn run(file: &Path) -> Result<(), String> {
         wanted
     });
     if !left_over.is_empty() {
-        eprintln!("warning: left alone because nobody is behind the socket: {}", left_over.join(", "));
+        common::complain::complain(format_args!(
+            "warning: left alone because nobody is behind the socket: {}",
+            left_over.join(", ")
+        ));
     }
     let parcels = parcels(&crew, &Contents { file: &file, text: &text, config: &config, files_only: false })?;
     let generation = generation();

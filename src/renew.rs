@@ -73,7 +73,13 @@ pub async fn tell(crew: &Crew) {
             continue;
         };
         for state in report.notable.iter().filter(|state| TELLING.contains(&&*state.state)) {
-            eprintln!("warning: {}: {} ([[site]] {}): {}", name(target), state.state, state.site, state.why);
+            common::complain::complain(format_args!(
+                "warning: {}: {} ([[site]] {}): {}",
+                name(target),
+                state.state,
+                state.site,
+                state.why
+            ));
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod certificate_desk;
 pub mod client_hello;
+pub mod complain;
 pub mod config;
 pub mod ipc;
 pub mod limit;

@@ -13,6 +13,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::certificate_desk::CertificateDesk;
+use crate::complain::{answer, complain};
 use crate::config::{self, Config, Files, SandboxMode};
 use crate::ipc::directory::Directory;
 use crate::ipc::messages::control::{Control, ControlReply, Status};
@@ -308,7 +309,7 @@ where
         Ok(Order::Serve(arguments)) => arguments,
         Ok(Order::Print(what)) => return print(component, what),
         Err(text) => {
-            eprintln!("{process}: {text}\n{USAGE}");
+            complain(format_args!("{process}: {text}\n{USAGE}"));
             return ExitCode::from(64);
         }
     };
@@ -316,12 +317,12 @@ where
         Ok((config, warnings)) => {
             // The launcher has said them already, once for all processes.
             if std::env::var_os(sandbox::LAUNCHER_VARIABLE).is_none() {
-                warnings.iter().for_each(|warning| eprintln!("{warning}"));
+                warnings.iter().for_each(complain);
             }
             config
         }
         Err(errors) => {
-            eprintln!("{errors}");
+            complain(&errors);
             return ExitCode::FAILURE;
         }
     };
@@ -331,7 +332,7 @@ where
             Err(problems) => {
                 // What was drawn under its source line begins so already.
                 let label = |problem: &str| if problem.starts_with("error") { "" } else { "error: " };
-                problems.iter().for_each(|problem| eprintln!("{}{problem}", label(problem)));
+                problems.iter().for_each(|problem| complain(format_args!("{}{problem}", label(problem))));
                 ExitCode::FAILURE
             }
         };
@@ -528,9 +529,13 @@ impl Arguments {
 
 fn print(component: &Component, what: Printed) -> ExitCode {
     match what {
-        Printed::Version => println!("{} {}", component.process, env!("CARGO_PKG_VERSION")),
+        Printed::Version => answer(format_args!("{} {}", component.process, env!("CARGO_PKG_VERSION"))),
         Printed::Figures => {
-            component.figures.iter().chain(output::TABLE).for_each(|(name, help)| println!("{name}\t{help}"));
+            component
+                .figures
+                .iter()
+                .chain(output::TABLE)
+                .for_each(|(name, help)| answer(format_args!("{name}\t{help}")));
         }
     }
     ExitCode::SUCCESS

@@ -110,7 +110,7 @@ pub fn check(config: &Config, depth: Depth) -> Result<(), Vec<String>> {
     let material = Material::read(&settings, &from_disk);
     let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
     loaded.warnings.extend_from_slice(&material.warnings);
-    loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    loaded.warnings.iter().for_each(|warning| common::complain::complain(format_args!("warning: {warning}")));
     let mut errors = std::mem::take(&mut loaded.errors);
     errors.append(&mut loaded.broken);
     if !errors.is_empty() {
