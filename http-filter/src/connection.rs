@@ -195,9 +195,7 @@ where
 async fn turns<F: Future, S: AsyncWrite + Unpin>(mut serving: Pin<&mut F>, handle: &cork::Handle<S>) -> F::Output {
     std::future::poll_fn(|cx| {
         let polled = serving.as_mut().poll(cx);
-        if polled.is_pending() {
-            handle.uncork(cx);
-        }
+        handle.uncork(cx); // also at the end: a GOAWAY may be its last word
         polled
     })
     .await

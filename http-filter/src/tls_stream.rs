@@ -47,6 +47,8 @@ pub struct TlsStream {
     wrote: u64,
     /// Bytes still to be written in small records.
     small: usize,
+    /// The socket did not take the last write whole.
+    slow: bool,
     /// Bytes read and forgotten after a fault.
     forgotten: usize,
 }
@@ -102,6 +104,7 @@ impl TlsStream {
             wrote: clock.now(),
             clock,
             small: SMALL_FIRST,
+            slow: false,
             forgotten: 0,
         })
     }
@@ -236,7 +239,9 @@ impl TlsStream {
         ready!(self.flush(cx))?;
         output.clear();
         let record = self.record_size();
-        let taken = self.layer.seal(parts, STEP, record, output).map_err(fault_error);
+        // To a client that takes its time one record goes at a time: only what was handed over whole counts as taken.
+        let step = if self.slow { MAX_PLAINTEXT } else { STEP };
+        let taken = self.layer.seal(parts, step, record, output).map_err(fault_error);
         self.small = self.small.saturating_sub(*taken.as_ref().unwrap_or(&0));
         // What was sealed must go out whatever the socket says: its numbers are used up.
         let sent = match Pin::new(&mut self.socket).poll_write(cx, output) {
@@ -244,7 +249,9 @@ impl TlsStream {
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => 0,
         };
-        self.unsent.extend_from_slice(output.get(sent..).unwrap_or_default());
+        let rest = output.get(sent..).unwrap_or_default();
+        self.slow = !rest.is_empty();
+        self.unsent.extend_from_slice(rest);
         Poll::Ready(taken)
     }
 

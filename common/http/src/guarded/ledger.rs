@@ -297,6 +297,13 @@ impl Ledger {
         self.write_bytes.store(sum, Relaxed);
     }
 
+    /// Nothing that was written waits for the client any more.
+    pub(super) fn flushed(&self) {
+        if self.write_wanted.load(Relaxed) {
+            self.write_progress(0);
+        }
+    }
+
     /// Closes one window of `length` milliseconds in which the client was waited for: bytes that it took, or `None` while it is not over.
     /// It begins anew when nobody waits.
     pub(super) fn write_window(&self, now: u64, length: u64) -> Option<u64> {

@@ -432,8 +432,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let me = self.get_mut();
         me.check_write()?;
         let result = Pin::new(&mut me.io).poll_flush(cx);
-        if result.is_pending() {
-            me.wrote(cx, &Poll::Pending);
+        match &result {
+            Poll::Pending => me.wrote(cx, &Poll::Pending),
+            // What a stream with a buffer (TLS) held back has been taken: nothing is waited for any more.
+            Poll::Ready(_) => me.ledger().flushed(),
         }
         result
     }
