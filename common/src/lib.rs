@@ -1,13 +1,15 @@
 //! The shared house: what every process needs and nothing that only one of them needs.
 //!
 //! Layers, lowest first; nothing imports upwards, and `common` imports no component:
-//! [`sys`], [`process`] ← [`net`], [`client_hello`], [`ipc`], [`sandbox`], [`observe`] ← [`config`], [`wiring`] ← [`startup`].
+//! [`sys`], [`process`], [`credentials`], [`notify`] ← [`net`], [`client_hello`], [`ipc`], [`sandbox`], [`observe`] ← [`config`], [`wiring`] ← [`startup`].
 
 pub mod client_hello;
 pub mod config;
+pub mod credentials;
 pub mod ipc;
 pub mod limit;
 pub mod net;
+pub mod notify;
 pub mod observe;
 pub mod pool_desk;
 pub mod process;

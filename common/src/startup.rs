@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use crate::config::{self, Config, Files, SandboxMode};
 use crate::ipc::directory::Directory;
@@ -19,12 +20,13 @@ use crate::ipc::messages::explain::{Explain, Explained};
 use crate::ipc::peer::PeerCheck;
 use crate::ipc::receiver::{Arrival, Receiver, Replier, Verdict};
 use crate::net::listen_fds::{InheritError, Inherited};
+use crate::notify::Notifier;
 use crate::observe::metrics::Figures;
 use crate::observe::{output, page};
 use crate::pool_desk::{self, PoolDesk};
 use crate::process::Process;
 use crate::reload::{Commit, Reloader};
-use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
+use crate::sandbox::{self, Identity, Mode, Options, Policy, Report, UserMap};
 use crate::sys::socket::with_open_descriptors;
 use crate::wiring::{CONTROL, EDGES, Edge};
 
@@ -124,6 +126,9 @@ struct Inner {
     reloader: Rc<Reloader>,
     explainer: RefCell<Option<Box<Explainer>>>,
     pools: RefCell<Option<Rc<dyn PoolDesk>>>,
+    notifier: Notifier,
+    vital: RefCell<Vec<(&'static str, AbortHandle)>>,
+    broken: Cell<Option<&'static str>>,
 }
 
 impl Context {
@@ -146,6 +151,11 @@ impl Context {
     /// From now on operators can ask after these pools, and let servers of them go.
     pub fn offer_pools(&self, pools: Rc<dyn PoolDesk>) {
         *self.inner.pools.borrow_mut() = Some(pools);
+    }
+
+    /// A task without which nothing is served: when it ends although nobody stopped the process, the process stops.
+    pub fn vital(&self, what: &'static str, task: AbortHandle) {
+        self.inner.vital.borrow_mut().push((what, task));
     }
 
     /// The configuration at work.
@@ -186,7 +196,8 @@ impl Context {
             }
             Verdict::Taken
         });
-        tokio::task::spawn_local(receiver.serve(listener));
+        let task = tokio::task::spawn_local(receiver.serve(listener));
+        self.vital("the task that answers on the control socket", task.abort_handle());
     }
 
     fn control(&self, question: Control, descriptors: Vec<OwnedFd>, figures: &dyn Figures) -> ControlReply {
@@ -266,7 +277,9 @@ impl Context {
     }
 
     fn stop(&self) {
-        self.inner.stopping.set(true);
+        if !self.inner.stopping.replace(true) {
+            self.inner.notifier.stopping();
+        }
         self.inner.stop.notify_waiters();
     }
 }
@@ -357,7 +370,8 @@ fn begin<O>(
     let mut opening = Opening { config, instance, inherited, edges: Vec::new() };
     let control = opening.listeners(CONTROL)?.into_iter().next().ok_or(StartError::Missing(CONTROL.to_owned()))?;
     let opened = open(&mut opening)?;
-    for name in opening.inherited.left() {
+    // The units open every edge there is; the launcher only those in use.
+    for name in opening.inherited.left().into_iter().filter(|name| !name.starts_with("edge-")) {
         tracing::warn!("the socket '{name}' was passed but the configuration has no use for it");
     }
     let starter = nix::unistd::getuid().as_raw();
@@ -367,6 +381,7 @@ fn begin<O>(
     let digest = config::read_text(&arguments.config).map(|text| config::digest(&text)).unwrap_or_default();
     let file_name = arguments.config.display().to_string();
     let reloader = Reloader::new(component.process, opening.config.clone(), file_name, digest);
+    let notifier = Notifier::from_environment();
     let report = close_sandbox(component, mode, identity, opening)?;
     let context = Context {
         inner: Rc::new(Inner {
@@ -380,22 +395,37 @@ fn begin<O>(
             reloader,
             explainer: RefCell::default(),
             pools: RefCell::default(),
+            notifier,
+            vital: RefCell::default(),
+            broken: Cell::new(None),
         }),
     };
     Ok(Begun { opened, context, control, control_peers: control_peers(starter) })
 }
 
-/// Everybody runs as the starter's user, or as root's choice for each process.
+/// Who sends on each edge: root's choice for each process; otherwise the starter's own user (`bulkhead up`), or the
+/// sender's user where the machine has it (the units). A user without a number in our user namespace (`PrivateUsers=`)
+/// appears as the overflow user; then only the edge's group, which is the first lock, tells senders from others.
 fn expected_peers(process: Process, starter: u32) -> Vec<(&'static str, PeerCheck)> {
-    let sender = |edge: &Edge| if starter == 0 { Identity::of(edge.sender).uid } else { starter };
+    let mapped = UserMap::own();
+    let sender = |edge: &Edge| {
+        let named = Identity::of(edge.sender).uid;
+        match starter {
+            0 => PeerCheck::new([named]),
+            _ if mapped.contains(named) => PeerCheck::new([starter, named]),
+            _ => PeerCheck::new([starter, named, OVERFLOW]),
+        }
+    };
     let own = EDGES.iter().filter(|edge| edge.receiver == process);
-    own.map(|edge| (edge.name, PeerCheck::new([sender(edge)]))).collect()
+    own.map(|edge| (edge.name, sender(edge))).collect()
 }
+
+/// As whom everybody appears who has no number in our user namespace.
+const OVERFLOW: u32 = 65_534;
 
 /// Who may ask and order: whoever started us, and root. Inside our own user namespace root has no number and appears as
 /// the overflow user; the mode of the socket, which is the first lock, keeps everybody else out.
 fn control_peers(starter: u32) -> PeerCheck {
-    const OVERFLOW: u32 = 65_534;
     PeerCheck::new([starter, 0, OVERFLOW])
 }
 
@@ -435,12 +465,31 @@ where
         stop_on_signals(&context)?;
         tokio::task::spawn_local(output::tend());
         context.answer_control(control, Rc::new(opened.figures()), control_peers);
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        tokio::task::spawn_local(look_after(context.clone())); // first runs when `serve` first waits: then it serves
         tracing::info!("serving");
-        serve(opened, context).await;
+        serve(opened, context.clone()).await;
         tracing::info!("finished");
-        Ok(())
+        context.inner.broken.take().map_or(Ok(()), |what| Err(StartError::Other(format!("{what} has ended"))))
     })
+}
+
+/// Tells the service manager that the process serves, and goes on telling it for as long as that is true: the event loop
+/// turns, and every task without which nothing is served lives. When one has ended the process ends, to be started again.
+async fn look_after(context: Context) {
+    let inner = &context.inner;
+    inner.notifier.ready(&inner.report.summary());
+    let mut ticks = tokio::time::interval(inner.notifier.pace());
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let ended = inner.vital.borrow().iter().find(|(_, task)| task.is_finished()).map(|(what, _)| *what);
+        if let (Some(what), false) = (ended, context.is_stopping()) {
+            tracing::error!("{what} has ended, so this process does not serve any more: it stops, to be started again");
+            inner.broken.set(Some(what));
+            return context.stop();
+        }
+        inner.notifier.alive();
+    }
 }
 
 fn stop_on_signals(context: &Context) -> Result<(), StartError> {
@@ -458,7 +507,9 @@ fn stop_on_signals(context: &Context) -> Result<(), StartError> {
 
 const USAGE: &str = "usage: PROCESS --config FILE [--instance N]   serve (started by systemd or `bulkhead up`)
        PROCESS --check FILE                    judge the configuration as this process would
-       PROCESS --figures | --version           print the table of figures | the release";
+       PROCESS --figures | --version           print the table of figures | the release
+       PROCESS --syscalls                      print the system calls of its whole life, for SystemCallFilter=
+       PROCESS --acts                          try what the sandbox must forbid, without closing it: what the unit holds";
 
 struct Arguments {
     config: PathBuf,
@@ -474,6 +525,8 @@ enum Order {
 enum Printed {
     Version,
     Figures,
+    Syscalls,
+    Acts,
 }
 
 impl Arguments {
@@ -494,6 +547,8 @@ impl Arguments {
                 }
                 "--version" => return Ok(Order::Print(Printed::Version)),
                 "--figures" => return Ok(Order::Print(Printed::Figures)),
+                "--syscalls" => return Ok(Order::Print(Printed::Syscalls)),
+                "--acts" => return Ok(Order::Print(Printed::Acts)),
                 _ => return Err(format!("unknown argument '{word}'")),
             }
         }
@@ -507,6 +562,14 @@ fn print(component: &Component, what: Printed) -> ExitCode {
         Printed::Version => println!("{} {}", component.process, env!("CARGO_PKG_VERSION")),
         Printed::Figures => {
             component.figures.iter().chain(output::TABLE).for_each(|(name, help)| println!("{name}\t{help}"));
+        }
+        Printed::Syscalls => sandbox::unit_calls(component.policy).iter().for_each(|call| println!("{call}")),
+        Printed::Acts => {
+            for act in sandbox::acts::try_bare(component.policy) {
+                let verdict = if act.refused { "refused" } else { "POSSIBLE" };
+                let wanted = if act.expected_refused { "must be refused" } else { "may be possible" };
+                println!("{verdict}\t{}\t{wanted}\t{}", act.answer, act.what);
+            }
         }
     }
     ExitCode::SUCCESS
