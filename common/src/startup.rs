@@ -49,7 +49,10 @@ pub enum StartError {
     #[error(transparent)]
     Inherit(#[from] InheritError),
     /// A socket that this process cannot do without.
-    #[error("no socket named '{0}' was passed: the unit or launcher does not fit the configuration")]
+    #[error(
+        "no socket named '{0}' was passed: the unit or launcher does not fit the configuration (under systemd: enable the \
+         .socket unit of this listener and restart this service)"
+    )]
     Missing(String),
     /// A file or directory.
     #[error("{0}")]
