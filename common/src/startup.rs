@@ -1,10 +1,11 @@
 //! The six steps every `main()` takes, in one fixed order: arguments → configuration → inherited sockets → open files →
 //! close the sandbox → serve. Whatever a stranger sends is read only in the last one.
 
+mod arguments;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use self::arguments::{Arguments, Order, USAGE, print};
 use crate::config::{self, Config, Files, SandboxMode};
 use crate::ipc::directory::Directory;
 use crate::ipc::messages::control::{Control, ControlReply, Status};
@@ -28,7 +30,7 @@ use crate::process::Process;
 use crate::reload::{Commit, Reloader};
 use crate::sandbox::{self, Identity, Mode, Options, Policy, Report, UserMap};
 use crate::sys::socket::with_open_descriptors;
-use crate::wiring::{CONTROL, EDGES, Edge};
+use crate::wiring::{CONTROL, EDGES, Edge, OBSERVE};
 
 /// What a component tells `run` of itself.
 pub struct Component {
@@ -188,19 +190,23 @@ impl Context {
         found.map_or_else(|| PeerCheck::new([]), |(_, peers)| peers.clone())
     }
 
-    /// Starts to answer the front door; figures are read at every question.
-    fn answer_control(&self, listener: OwnedFd, figures: Rc<dyn Figures>, peers: PeerCheck) {
+    /// Starts to answer the front door; figures are read at every question. Orders are heard on the control socket only.
+    fn answer(&self, name: &'static str, listener: OwnedFd, figures: Rc<dyn Figures>, peers: PeerCheck) {
         let context = self.clone();
-        let receiver = Receiver::new(CONTROL, peers, move |arrival: Arrival<Control, ControlReply>| {
+        let receiver = Receiver::new(name, peers, move |arrival: Arrival<Control, ControlReply>| {
             let Some(replier) = arrival.replier else { return Verdict::Taken };
             match arrival.parcel.body {
+                order if name != CONTROL && !order.only_asks() => {
+                    let why = "orders are heard on the control socket only: ask as root or as the user who started it";
+                    replier.send(ControlReply::Refused(vec![why.into()]), Vec::new());
+                }
                 Control::Explain(question) => context.explain(*question, replier),
                 question => replier.send(context.control(question, arrival.parcel.descriptors, &*figures), Vec::new()),
             }
             Verdict::Taken
         });
         let task = tokio::task::spawn_local(receiver.serve(listener));
-        self.vital("the task that answers on the control socket", task.abort_handle());
+        self.vital("answering the front door", task.abort_handle());
     }
 
     fn control(&self, question: Control, descriptors: Vec<OwnedFd>, figures: &dyn Figures) -> ControlReply {
@@ -354,6 +360,8 @@ struct Begun<O> {
     context: Context,
     control: OwnedFd,
     control_peers: PeerCheck,
+    /// For questions that change nothing; only units make it.
+    observe: Option<OwnedFd>,
 }
 
 /// Steps 3 to 5.
@@ -372,6 +380,7 @@ fn begin<O>(
     output::open();
     let mut opening = Opening { config, instance, inherited, edges: Vec::new() };
     let control = opening.listeners(CONTROL)?.into_iter().next().ok_or(StartError::Missing(CONTROL.to_owned()))?;
+    let observe = opening.inherited.take_all(OBSERVE).into_iter().next();
     let opened = open(&mut opening)?;
     // The units open every edge there is; the launcher only those in use.
     for name in opening.inherited.left().into_iter().filter(|name| !name.starts_with("edge-")) {
@@ -403,7 +412,7 @@ fn begin<O>(
             broken: Cell::new(None),
         }),
     };
-    Ok(Begun { opened, context, control, control_peers: control_peers(starter) })
+    Ok(Begun { opened, context, control, control_peers: control_peers(starter), observe })
 }
 
 /// Who sends on each edge: root's choice for each process; otherwise the starter's own user (`bulkhead up`), or the
@@ -464,10 +473,14 @@ where
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
     runtime.block_on(async {
-        let Begun { opened, context, control, control_peers } = begun;
+        let Begun { opened, context, control, control_peers, observe } = begun;
         stop_on_signals(&context)?;
         tokio::task::spawn_local(output::tend());
-        context.answer_control(control, Rc::new(opened.figures()), control_peers);
+        let figures: Rc<dyn Figures> = Rc::new(opened.figures());
+        context.answer(CONTROL, control, Rc::clone(&figures), control_peers);
+        if let Some(observe) = observe {
+            context.answer(OBSERVE, observe, figures, PeerCheck::anybody());
+        }
         tokio::task::spawn_local(look_after(context.clone())); // first runs when `serve` first waits: then it serves
         tracing::info!("serving");
         serve(opened, context.clone()).await;
@@ -508,72 +521,77 @@ fn stop_on_signals(context: &Context) -> Result<(), StartError> {
     Ok(())
 }
 
-const USAGE: &str = "usage: PROCESS --config FILE [--instance N]   serve (started by systemd or `bulkhead up`)
-       PROCESS --check FILE                    judge the configuration as this process would
-       PROCESS --figures | --version           print the table of figures | the release
-       PROCESS --syscalls                      print the system calls of its whole life, for SystemCallFilter=
-       PROCESS --acts                          try what the sandbox must forbid, without closing it: what the unit holds";
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use super::*;
+    use std::future::pending;
 
-struct Arguments {
-    config: PathBuf,
-    instance: u32,
-    check_only: bool,
-}
-
-enum Order {
-    Serve(Arguments),
-    Print(Printed),
-}
-
-enum Printed {
-    Version,
-    Figures,
-    Syscalls,
-    Acts,
-}
-
-impl Arguments {
-    fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
-        let (mut config, mut instance, mut check_only) = (None, 1, false);
-        while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or(format!("{word} needs a value"));
-            match word.as_str() {
-                "--config" => config = Some(value()?),
-                "--check" => (config, check_only) = (Some(value()?), true),
-                "--instance" => {
-                    let text = value()?;
-                    instance = text
-                        .parse()
-                        .ok()
-                        .filter(|number| *number > 0)
-                        .ok_or(format!("--instance {text}: expected a number from 1"))?;
-                }
-                "--version" => return Ok(Order::Print(Printed::Version)),
-                "--figures" => return Ok(Order::Print(Printed::Figures)),
-                "--syscalls" => return Ok(Order::Print(Printed::Syscalls)),
-                "--acts" => return Ok(Order::Print(Printed::Acts)),
-                _ => return Err(format!("unknown argument '{word}'")),
-            }
-        }
-        let config = config.ok_or("--config FILE is missing")?.into();
-        Ok(Order::Serve(Self { config, instance, check_only }))
-    }
-}
-
-fn print(component: &Component, what: Printed) -> ExitCode {
-    match what {
-        Printed::Version => println!("{} {}", component.process, env!("CARGO_PKG_VERSION")),
-        Printed::Figures => {
-            component.figures.iter().chain(output::TABLE).for_each(|(name, help)| println!("{name}\t{help}"));
-        }
-        Printed::Syscalls => sandbox::unit_calls(component.policy).iter().for_each(|call| println!("{call}")),
-        Printed::Acts => {
-            for act in sandbox::acts::try_bare(component.policy) {
-                let verdict = if act.refused { "refused" } else { "POSSIBLE" };
-                let wanted = if act.expected_refused { "must be refused" } else { "may be possible" };
-                println!("{verdict}\t{}\t{wanted}\t{}", act.answer, act.what);
-            }
+    fn context() -> Context {
+        let process = Process::SniRouter;
+        Context {
+            inner: Rc::new(Inner {
+                process,
+                instance: 1,
+                report: Report { process, pid: 1, uid: 1, layers: Vec::new(), acts: Vec::new() },
+                began: Instant::now(),
+                stopping: Cell::new(false),
+                stop: Notify::new(),
+                peers: Vec::new(),
+                reloader: Reloader::new(process, Config::default(), String::new(), String::new()),
+                explainer: RefCell::default(),
+                pools: RefCell::default(),
+                notifier: Notifier::from_environment(),
+                vital: RefCell::default(),
+                broken: Cell::new(None),
+            }),
         }
     }
-    ExitCode::SUCCESS
+
+    fn in_runtime(test: impl Future<Output = ()>) {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build_local(tokio::runtime::LocalOptions::default());
+        runtime.unwrap().block_on(test);
+    }
+
+    #[test]
+    fn a_process_whose_accept_loop_has_ended_stops_and_says_which() {
+        in_runtime(async {
+            let context = context();
+            context.vital("living on", tokio::task::spawn_local(pending::<()>()).abort_handle());
+            let loops = tokio::task::spawn_local(async { panic!("as a task may") });
+            context.vital("accepting", loops.abort_handle());
+            assert!(loops.await.is_err());
+            look_after(context.clone()).await;
+            assert!(context.is_stopping());
+            assert_eq!(context.inner.broken.get(), Some("accepting"));
+        });
+    }
+
+    #[test]
+    fn tasks_that_end_because_the_process_stops_are_no_trouble() {
+        in_runtime(async {
+            let context = context();
+            let task = tokio::task::spawn_local(pending::<()>());
+            context.vital("accepting", task.abort_handle());
+            context.stop();
+            task.abort();
+            let looked =
+                tokio::time::timeout(std::time::Duration::from_millis(1500), look_after(context.clone())).await;
+            assert!(looked.is_err(), "it goes on looking while the process finishes");
+            assert_eq!(context.inner.broken.get(), None);
+        });
+    }
+
+    #[test]
+    fn senders_without_a_number_in_our_user_namespace_appear_as_the_overflow_user() {
+        let of = |starter| expected_peers(Process::HttpFilter, starter);
+        let edges: Vec<&str> = of(0).iter().map(|(edge, _)| *edge).collect();
+        assert_eq!(edges, ["sni-router-to-http-filter", "tls-terminator-to-http-filter"]);
+        // Here everybody has a number, so the overflow user is nobody's sender.
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let own = nix::unistd::geteuid().as_raw();
+        assert!(of(own.max(1))[0].1.check(&one).is_ok() == (own != 0), "our own user under `bulkhead up`");
+        assert!(PeerCheck::anybody().check(&other).is_ok());
+    }
 }
