@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use common::config::Config;
+use common::process::Process;
 
 use crate::plan::Plan;
 use crate::say::{count, say};
@@ -14,19 +15,35 @@ use crate::siblings;
 /// # Errors
 /// What is wrong with the file.
 pub fn run(file: &Path) -> Result<(), String> {
-    let (_, plan) = judge(file)?;
+    let (_, plan) = judge(file, Why::Check)?;
     say(&format!("ok: {}: {}: {plan}", file.display(), count(plan.size(), "process", "processes")));
     Ok(())
+}
+
+/// What a file is judged for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// To tell everything that is wrong with it.
+    Check,
+    /// To start with it: somebody waits.
+    Start,
+    /// To give it to processes that run. They judge it themselves before anybody takes it, and tls-terminator alone knows which
+    /// certificates it can keep where new ones are broken: it is not asked here.
+    Reload,
 }
 
 /// Loads the file and asks every component that it needs. Warnings go to standard error.
 ///
 /// # Errors
 /// What is wrong with the file, in full, or which program is missing.
-pub fn judge(file: &Path) -> Result<(Config, Plan), String> {
-    let (config, warnings) = Config::load_and_check_files(file).map_err(|errors| errors.to_string())?;
+pub fn judge(file: &Path, why: Why) -> Result<(Config, Plan), String> {
+    let loaded = match why {
+        Why::Check | Why::Start => Config::load_and_check_files(file),
+        Why::Reload => Config::load_and_check_files_to_reload(file),
+    };
+    let (config, warnings) = loaded.map_err(|errors| errors.to_string())?;
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-    warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    warnings.iter().for_each(common::complain::complain);
     let plan = Plan::of(&config);
     if plan.processes.is_empty() {
         return Err(format!(
@@ -34,16 +51,17 @@ pub fn judge(file: &Path) -> Result<(Config, Plan), String> {
             file.display()
         ));
     }
-    ask_components(&plan, file, &warnings)?;
+    ask_components(&plan, file, &warnings, why)?;
     Ok((config, plan))
 }
 
-fn ask_components(plan: &Plan, file: &Path, warnings: &[String]) -> Result<(), String> {
+fn ask_components(plan: &Plan, file: &Path, warnings: &[String], why: Why) -> Result<(), String> {
+    let meant = |process: Process| why != Why::Reload || process != Process::TlsTerminator;
     // All at once; the threads have ended before any process is started.
     let answers: Vec<_> = std::thread::scope(|scope| {
-        let asked =
-            plan.processes.iter().map(|(process, _)| (process, scope.spawn(|| siblings::ask_to_check(*process, file))));
-        let asked: Vec<_> = asked.collect();
+        let asked = plan.processes.iter().map(|(process, _)| *process).filter(|process| meant(*process));
+        let ask = |process| scope.spawn(move || siblings::ask_to_check(process, file, why != Why::Check));
+        let asked: Vec<_> = asked.map(|process| (process, ask(process))).collect();
         asked.into_iter().map(|(process, thread)| (process, thread.join())).collect()
     });
     let mut complaints: Vec<String> = Vec::new();

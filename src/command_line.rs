@@ -18,6 +18,8 @@ bulkhead: a reverse and forward proxy in five separate processes
   bulkhead check CONFIG           judge a configuration with everything it names; opens no port
   bulkhead up CONFIG              start and supervise the processes (where systemd does not), until Ctrl-C or SIGTERM
   bulkhead reload [CONFIG]        give the running processes the configuration as it is now: all of them take it, or none
+  bulkhead reload --certificates [CONFIG]
+                                  give tls-terminator the files of its certificates as they are now, and nothing else
   bulkhead status [WHERE] [--figures] [--json]
                                   ask every running process how it is
   bulkhead metrics [WHERE] [--listen ADDRESS]
@@ -90,6 +92,7 @@ pub enum Verb {
     Up { config: PathBuf },
     Check { config: PathBuf },
     Reload { config: PathBuf },
+    Renew { config: PathBuf, stdin: bool },
     Status(StatusOrder),
     Metrics(MetricsOrder),
     Sandbox { place: Place },
@@ -112,12 +115,7 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
     match verb.to_str() {
         Some("up") => Ok(Verb::Up { config: only_config("up", words)? }),
         Some("check") => Ok(Verb::Check { config: only_config("check", words)? }),
-        Some("reload") => match Found::among(words, &[])?.place() {
-            Place::Config(config) => Ok(Verb::Reload { config }),
-            Place::RuntimeDir(_) => {
-                Err(format!("`reload` needs a configuration: bulkhead reload {DEFAULT_CONFIG}; it says where they run"))
-            }
-        },
+        Some("reload") => reload(words),
         Some("status") => {
             let found = Found::among(words, &["--figures", "--json"])?;
             let has = |flag| found.flags.contains(&flag);
@@ -177,6 +175,19 @@ fn metrics(words: impl Iterator<Item = OsString>) -> Result<Verb, String> {
     let found = Found::among(words.into_iter(), &["--serve"])?;
     let serve = listen.is_some() || found.flags.contains(&"--serve");
     Ok(Verb::Metrics(MetricsOrder { place: found.place(), listen, serve }))
+}
+
+fn reload(words: impl Iterator<Item = OsString>) -> Result<Verb, String> {
+    let found = Found::among(words, &["--certificates", "--stdin"])?;
+    let (certificates, stdin) = (found.flags.contains(&"--certificates"), found.flags.contains(&"--stdin"));
+    match found.place() {
+        Place::Config(config) if certificates => Ok(Verb::Renew { config, stdin }),
+        Place::Config(_) if stdin => Err("`--stdin` goes with `--certificates` only".to_owned()),
+        Place::Config(config) => Ok(Verb::Reload { config }),
+        Place::RuntimeDir(_) => {
+            Err(format!("`reload` needs a configuration: bulkhead reload {DEFAULT_CONFIG}; it says where they run"))
+        }
+    }
 }
 
 /// `rotate FILE [--keep N]`
@@ -275,6 +286,10 @@ mod tests {
         for line in ["reload a.toml", "reload --config a.toml"] {
             assert_eq!(order(line), Ok(Verb::Reload { config: "a.toml".into() }));
         }
+        let config = || PathBuf::from("a.toml");
+        assert_eq!(order("reload --certificates a.toml"), Ok(Verb::Renew { config: config(), stdin: false }));
+        assert_eq!(order("reload --certificates --stdin a.toml"), Ok(Verb::Renew { config: config(), stdin: true }));
+        assert!(order("reload --stdin a.toml").is_err());
         assert_eq!(order("reload"), Ok(Verb::Reload { config: DEFAULT_CONFIG.into() }));
         assert_eq!(order("sandbox"), Ok(Verb::Sandbox { place: Place::Config(DEFAULT_CONFIG.into()) }));
         for (line, drain) in [("drain shop a:1 b.toml", true), ("undrain shop a:1 --config b.toml", false)] {

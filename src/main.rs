@@ -12,6 +12,7 @@ mod explain;
 mod metrics;
 mod plan;
 mod reload;
+mod renew;
 mod sandbox;
 mod say;
 mod siblings;
@@ -22,6 +23,7 @@ mod up;
 use std::process::ExitCode;
 
 use command_line::Verb;
+use common::complain::complain;
 use say::say;
 
 /// `EX_USAGE` of sysexits.h.
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
     let verb = match command_line::read(std::env::args_os().skip(1)) {
         Ok(verb) => verb,
         Err(complaint) => {
-            eprintln!("bulkhead: {complaint}\n\n{}", command_line::USAGE);
+            complain(format_args!("bulkhead: {complaint}\n\n{}", command_line::USAGE));
             return ExitCode::from(MISUSED);
         }
     };
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Verb::Check { config } => check::run(&config),
         Verb::Metrics(order) => metrics::run(&order),
         Verb::Reload { config } => reload::run(&config),
+        Verb::Renew { config, stdin } => renew::run(&config, stdin),
         Verb::Status(order) => status::run(&order),
         Verb::Drain(order) => drain::run(&order),
         Verb::Sandbox { place } => sandbox::run(&place),
@@ -53,7 +56,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{}", say::harmless(&failure.to_string()));
+            complain(say::harmless(&failure.to_string()));
             ExitCode::FAILURE
         }
     }

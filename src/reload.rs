@@ -18,13 +18,14 @@ use common::ipc::sealed;
 use common::process::Process;
 
 use crate::ask::{Crew, Silence, Target, event_loop, one, one_with};
-use crate::check;
+use crate::check::{self, Why};
+use crate::renew;
 use crate::say::{count, say, span};
 
 /// How long a process may take to judge and build: a thousand keys are read, nothing is asked of the network.
 const PREPARE: Duration = Duration::from_secs(30);
 /// How long it may take to put in place what is ready.
-const COMMIT: Duration = Duration::from_secs(5);
+pub const COMMIT: Duration = Duration::from_secs(5);
 
 /// Who commits after whom.
 const ORDER: [Process; 5] =
@@ -38,7 +39,7 @@ pub fn run(file: &Path) -> Result<(), String> {
     let begun = Instant::now();
     let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
     let text = common::config::read_text(&file).map_err(|what| format!("error: {}: {what}", file.display()))?;
-    let (config, plan) = check::judge(&file)?;
+    let (config, plan) = check::judge(&file, Why::Reload)?;
     if common::config::read_text(&file).as_ref() != Ok(&text) {
         return Err(format!(
             "error: {} was changed while it was judged; nothing was reloaded: try again",
@@ -56,20 +57,26 @@ pub fn run(file: &Path) -> Result<(), String> {
         wanted
     });
     if !left_over.is_empty() {
-        eprintln!("warning: left alone because nobody is behind the socket: {}", left_over.join(", "));
+        common::complain::complain(format_args!(
+            "warning: left alone because nobody is behind the socket: {}",
+            left_over.join(", ")
+        ));
     }
-    let parcels = parcels(&crew, &file, &text, &config)?;
+    let parcels = parcels(&crew, &Contents { file: &file, text: &text, config: &config, files_only: false })?;
     let generation = generation();
     event_loop()?.block_on(async {
         prepare(&crew, &parcels, generation).await?;
-        commit(&crew, generation).await
+        commit(&crew, generation).await?;
+        renew::tell(&crew).await;
+        Ok::<(), String>(())
     })?;
     let processes = count(crew.targets.len(), "process works", "processes work");
     say(&format!("reloaded: {}: {processes} with it, after {}", file.display(), span(begun.elapsed())));
     Ok(())
 }
 
-fn name(target: &Target) -> String {
+/// Who is meant, in a message.
+pub fn name(target: &Target) -> String {
     format!("{}@{}", target.process, target.instance)
 }
 
@@ -81,18 +88,35 @@ fn lives(target: &Target) -> bool {
 }
 
 /// Tells one reload from another.
-fn generation() -> u64 {
+pub fn generation() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or_default() ^ (u64::from(std::process::id()) << 40)
 }
 
+/// What is handed over.
+#[derive(Debug, Clone, Copy)]
+pub struct Contents<'a> {
+    /// The configuration's name.
+    pub file: &'a Path,
+    /// Its text.
+    pub text: &'a str,
+    /// What it means.
+    pub config: &'a Config,
+    /// It is at work already; only the files that it names are new.
+    pub files_only: bool,
+}
+
 /// One sealed memory file per target: nobody gets the files of another process.
-fn parcels(crew: &Crew, file: &Path, text: &str, config: &Config) -> Result<Vec<OwnedFd>, String> {
+///
+/// # Errors
+/// A file cannot be read, or no memory file can be made.
+pub fn parcels(crew: &Crew, contents: &Contents<'_>) -> Result<Vec<OwnedFd>, String> {
+    let Contents { file, text, config, files_only } = *contents;
     let base = file.parent().unwrap_or(Path::new("/")).to_owned();
     let encode = |process: Process| {
         let files = Files::read(&config.files, process).map_err(|errors| errors.join("\n"))?;
         let file_name = file.display().to_string();
-        let archive = Archive { file_name, base: base.clone(), text: text.to_owned(), files };
+        let archive = Archive { file_name, base: base.clone(), text: text.to_owned(), files_only, files };
         archive.encode().map_err(|error| format!("error: {error}"))
     };
     let mut contents: BTreeMap<Process, Vec<u8>> = BTreeMap::new();
@@ -109,7 +133,10 @@ fn parcels(crew: &Crew, file: &Path, text: &str, config: &Config) -> Result<Vec<
 }
 
 /// The first step, for all at once. If one refuses, the others drop what they have prepared.
-async fn prepare(crew: &Crew, parcels: &[OwnedFd], generation: u64) -> Result<(), String> {
+///
+/// # Errors
+/// Who refuses, and why.
+pub async fn prepare(crew: &Crew, parcels: &[OwnedFd], generation: u64) -> Result<(), String> {
     let mut asked = Vec::new();
     for (target, parcel) in crew.targets.iter().cloned().zip(parcels) {
         let parcel = parcel.try_clone().map_err(|error| format!("error: {error}"))?;
@@ -144,7 +171,10 @@ async fn prepare(crew: &Crew, parcels: &[OwnedFd], generation: u64) -> Result<()
 }
 
 /// The second step, one kind of process after the other.
-async fn commit(crew: &Crew, generation: u64) -> Result<(), String> {
+///
+/// # Errors
+/// Who could not, and why.
+pub async fn commit(crew: &Crew, generation: u64) -> Result<(), String> {
     let mut failed = Vec::new();
     for process in ORDER {
         for target in crew.targets.iter().filter(|target| target.process == process) {

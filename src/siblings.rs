@@ -67,13 +67,13 @@ pub fn find(name: &str) -> Result<PathBuf, SiblingError> {
     if path.is_file() { Ok(path) } else { Err(SiblingError::Missing { name: name.to_owned(), folder }) }
 }
 
-/// Lets a component judge the file. `Ok(None)`: it has nothing against it; otherwise what it wrote.
+/// Lets a component judge the file; `quick` leaves out what takes time and is found later anyway. `Ok(None)`: it has nothing against it; otherwise what it wrote.
 ///
 /// # Errors
 /// When the component cannot be asked.
-pub fn ask_to_check(process: Process, file: &Path) -> Result<Option<String>, SiblingError> {
+pub fn ask_to_check(process: Process, file: &Path, quick: bool) -> Result<Option<String>, SiblingError> {
     let program = find(process.name())?;
-    let output = run(&program, file)?;
+    let output = run(&program, file, quick)?;
     if output.status.success() {
         return Ok(None);
     }
@@ -81,10 +81,10 @@ pub fn ask_to_check(process: Process, file: &Path) -> Result<Option<String>, Sib
     Ok(Some(if text.is_empty() { format!("error: {process} --check ended with {}", output.status) } else { text }))
 }
 
-fn run(program: &Path, file: &Path) -> Result<Output, SiblingError> {
+fn run(program: &Path, file: &Path, quick: bool) -> Result<Output, SiblingError> {
     let unusable = |cause| SiblingError::Unusable { program: program.to_owned(), cause };
     let mut command = Command::new(program);
-    command.arg("--check").arg(file);
+    command.arg("--check").arg(file).args(quick.then_some("--quick"));
     command.env_clear().envs(passed_environment());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(unusable)?;

@@ -1,5 +1,6 @@
 //! `bulkhead status`: asks every process how it is and prints a table, or JSON for machines.
 
+mod certificates;
 mod pools;
 
 use std::collections::BTreeSet;
@@ -24,10 +25,13 @@ pub fn run(order: &StatusOrder) -> Result<(), String> {
     let crew = Crew::at(&order.place)?;
     let replies = crew.ask(Control::Status)?;
     let pools = crew.ask(Control::Pools)?;
+    let certificates = crew.ask(Control::Certificates)?;
     if order.json {
-        say(&format!("{:#}", as_json(&crew, &replies, &pools)));
+        say(&format!("{:#}", as_json(&crew, &replies, &pools, &certificates)));
     } else {
-        say(&(table(&replies, order.figures, crew.file.as_ref()) + &pools::table(&pools)));
+        say(&(table(&replies, order.figures, crew.file.as_ref())
+            + &certificates::table(&certificates)
+            + &pools::table(&pools)));
     }
     let silent: Vec<String> = replies.iter().filter(|reply| status_of(reply).is_none()).map(name).collect();
     match (replies.is_empty(), silent.is_empty()) {
@@ -114,7 +118,7 @@ fn uptime(seconds: u64) -> String {
     if seconds < 60 { format!("{seconds} s") } else { span(Duration::from_secs(seconds)) }
 }
 
-fn as_json(crew: &Crew, replies: &[Reply], pools: &[Reply]) -> Value {
+fn as_json(crew: &Crew, replies: &[Reply], pools: &[Reply], certificates: &[Reply]) -> Value {
     let processes = replies.iter().map(|reply| {
         let (Target { process, instance, .. }, _) = reply;
         match status_of(reply) {
@@ -141,6 +145,7 @@ fn as_json(crew: &Crew, replies: &[Reply], pools: &[Reply]) -> Value {
         "configuration": crew.file.as_ref().map(|(_, digest)| digest),
         "processes": processes.collect::<Vec<Value>>(),
         "pools": pools::json(pools),
+        "certificates": certificates::json(certificates),
     })
 }
 
@@ -204,7 +209,7 @@ mod tests {
             targets: Vec::new(),
             file: None,
         };
-        let value = as_json(&crew, &replies(), &[]);
+        let value = as_json(&crew, &replies(), &[], &[]);
         assert_eq!(value["processes"][0]["figures"]["figure_5"], 5);
         assert_eq!(value["processes"][0]["state"], "serving");
         assert_eq!(value["processes"][1]["state"], "silent");

@@ -3,7 +3,9 @@
 //! Layers, lowest first; nothing imports upwards, and `common` imports no component:
 //! [`sys`], [`process`], [`credentials`], [`notify`] ← [`net`], [`client_hello`], [`ipc`], [`sandbox`], [`observe`] ← [`config`], [`wiring`] ← [`startup`].
 
+pub mod certificate_desk;
 pub mod client_hello;
+pub mod complain;
 pub mod config;
 pub mod credentials;
 pub mod ipc;

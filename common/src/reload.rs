@@ -2,7 +2,8 @@
 //!
 //! *Prepare*: the text and the contents of the files come in a sealed memory file; they are read, judged as a whole, compared
 //! with what cannot change without a restart, and judged by the component itself, which builds everything that it needs and
-//! keeps it aside. *Commit*: what was kept aside takes the place of the old, in one turn of the event loop. Nothing of what
+//! keeps it aside (or only the files of what is at work are new, renewed certificates: then it is the same text, and only the
+//! component's part is built anew). *Commit*: what was kept aside takes the place of the old, in one turn of the event loop. Nothing of what
 //! can go wrong is left for the second step.
 
 use std::cell::{Cell, RefCell};
@@ -40,7 +41,8 @@ struct Prepared {
     generation: u64,
     file_name: String,
     digest: String,
-    config: Rc<Config>,
+    /// `None`: the one at work stays, with other files.
+    config: Option<Rc<Config>>,
     commit: Commit,
 }
 
@@ -100,7 +102,7 @@ impl Reloader {
     pub fn prepare(self: &Rc<Self>, generation: u64, memory: Option<OwnedFd>) -> Result<(), Vec<Box<str>>> {
         self.prepared.borrow_mut().take();
         let prepared = self.build(generation, memory).map_err(|complaints| {
-            tracing::warn!("a new configuration was refused, the old one stays: {}", complaints.join("; "));
+            tracing::warn!("what was handed over was refused, the old stays: {}", complaints.join("; "));
             shorten(complaints)
         })?;
         *self.prepared.borrow_mut() = Some(prepared);
@@ -120,6 +122,16 @@ impl Reloader {
         let bytes = sealed::read(memory, MAX_ARCHIVE).map_err(|error| one(&error))?;
         let archive = Archive::decode(&bytes).map_err(|error| one(&error))?;
         drop(bytes);
+        let digest = config::digest(&archive.text);
+        if archive.files_only {
+            if digest != *self.digest.borrow() {
+                return Err(one(
+                    &"it works with another configuration than these files are for: reload the configuration",
+                ));
+            }
+            let commit = component(&self.current.borrow(), &archive.files)?;
+            return Ok(Prepared { generation, digest, file_name: archive.file_name, config: None, commit });
+        }
         let (config, _) = archive.parse().map_err(|errors| one(&errors))?;
         let fixed = restart::needs_restart(&self.current.borrow(), &config);
         if !fixed.is_empty() {
@@ -129,8 +141,7 @@ impl Reloader {
             )]);
         }
         let commit = component(&config, &archive.files)?;
-        let digest = config::digest(&archive.text);
-        Ok(Prepared { generation, digest, file_name: archive.file_name, config: Rc::new(config), commit })
+        Ok(Prepared { generation, digest, file_name: archive.file_name, config: Some(Rc::new(config)), commit })
     }
 
     /// The second step.
@@ -142,7 +153,12 @@ impl Reloader {
         let Some(prepared) = ours else {
             return Err(vec!["nothing is prepared: another reload came between, or too much time has passed".into()]);
         };
-        *self.current.borrow_mut() = prepared.config;
+        let Some(config) = prepared.config else {
+            (prepared.commit)();
+            tracing::info!("files of the configuration taken anew");
+            return Ok(());
+        };
+        *self.current.borrow_mut() = config;
         *self.file_name.borrow_mut() = prepared.file_name;
         *self.digest.borrow_mut() = prepared.digest;
         (prepared.commit)();
@@ -225,6 +241,26 @@ mod tests {
             reloader.abort(4);
             assert!(reloader.commit(4).is_err());
             assert_eq!(committed.get(), 1);
+        });
+    }
+
+    #[test]
+    fn files_alone_come_only_with_the_text_that_is_at_work() {
+        in_runtime(async {
+            let (reloader, committed) = reloader();
+            let only = |text: &str| {
+                let text = format!("{text}{REST}");
+                let archive = Archive { base: "/".into(), text, files_only: true, ..Archive::default() };
+                Some(sealed::seal("test", &archive.encode().unwrap()).unwrap())
+            };
+            reloader.prepare(1, archive("[log]\naccess = false\n")).unwrap();
+            reloader.commit(1).unwrap();
+            reloader.prepare(2, only("[log]\naccess = false\n")).unwrap();
+            reloader.commit(2).unwrap();
+            assert_eq!((committed.get(), reloader.reloads()), (2, 1));
+            let refused = reloader.prepare(3, only("[log]\naccess = true\n")).unwrap_err();
+            assert!(refused[0].contains("another configuration"), "{refused:?}");
+            assert!(reloader.commit(3).is_err() && !reloader.config().log.access);
         });
     }
 

@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use self::arguments::{Arguments, Order, USAGE, print};
+use crate::certificate_desk::CertificateDesk;
+use crate::complain::complain;
 use crate::config::{self, Config, Files, SandboxMode};
 use crate::ipc::directory::Directory;
 use crate::ipc::messages::control::{Control, ControlReply, Status};
@@ -29,6 +31,7 @@ use crate::pool_desk::{self, PoolDesk};
 use crate::process::Process;
 use crate::reload::{Commit, Reloader};
 use crate::sandbox::{self, Identity, Mode, Options, Policy, Report, UserMap};
+use crate::sys::memory;
 use crate::sys::socket::with_open_descriptors;
 use crate::wiring::{CONTROL, EDGES, Edge, OBSERVE};
 
@@ -41,7 +44,16 @@ pub struct Component {
     /// Names and meanings of its figures.
     pub figures: &'static [(&'static str, &'static str)],
     /// Judges the component's own part of the configuration beyond what [`Config::load`] does: keys, certificates.
-    pub check: fn(&Config) -> Result<(), Vec<String>>,
+    pub check: fn(&Config, Depth) -> Result<(), Vec<String>>,
+}
+
+/// How much time a check may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything (`--check FILE`).
+    Whole,
+    /// What can be found without arithmetic, because somebody waits for a start (`--check FILE --quick`).
+    Quick,
 }
 
 /// Why a process could not start. The text says who can help.
@@ -134,6 +146,7 @@ struct Inner {
     notifier: Notifier,
     vital: RefCell<Vec<(&'static str, AbortHandle)>>,
     broken: Cell<Option<&'static str>>,
+    certificates: RefCell<Option<Rc<dyn CertificateDesk>>>,
 }
 
 impl Context {
@@ -161,6 +174,11 @@ impl Context {
     /// A task without which nothing is served: when it ends although nobody stopped the process, the process stops.
     pub fn vital(&self, what: &'static str, task: AbortHandle) {
         self.inner.vital.borrow_mut().push((what, task));
+    }
+
+    /// From now on operators can ask after these certificates.
+    pub fn offer_certificates(&self, certificates: Rc<dyn CertificateDesk>) {
+        *self.inner.certificates.borrow_mut() = Some(certificates);
     }
 
     /// The configuration at work.
@@ -239,6 +257,10 @@ impl Context {
                 let desk = self.inner.pools.borrow();
                 ControlReply::Pools(pool_desk::fitting(desk.as_ref().map(|desk| desk.pools()).unwrap_or_default()))
             }
+            Control::Certificates => {
+                let desk = self.inner.certificates.borrow();
+                ControlReply::Certificates(Box::new(desk.as_ref().map(|desk| desk.report()).unwrap_or_default()))
+            }
             Control::DrainServer { pool, server, drain } => outcome(self.drain_server(&pool, &server, drain)),
             Control::Sandbox => ControlReply::Sandbox(Box::new(self.inner.report.clone())),
             Control::Drain => {
@@ -309,7 +331,7 @@ where
         Ok(Order::Serve(arguments)) => arguments,
         Ok(Order::Print(what)) => return print(component, what),
         Err(text) => {
-            eprintln!("{process}: {text}\n{USAGE}");
+            complain(format_args!("{process}: {text}\n{USAGE}"));
             return ExitCode::from(64);
         }
     };
@@ -317,22 +339,22 @@ where
         Ok((config, warnings)) => {
             // The launcher has said them already, once for all processes.
             if std::env::var_os(sandbox::LAUNCHER_VARIABLE).is_none() {
-                warnings.iter().for_each(|warning| eprintln!("{warning}"));
+                warnings.iter().for_each(complain);
             }
             config
         }
         Err(errors) => {
-            eprintln!("{errors}");
+            complain(&errors);
             return ExitCode::FAILURE;
         }
     };
-    if arguments.check_only {
-        return match (component.check)(&config) {
+    if let Some(depth) = arguments.check_only {
+        return match (component.check)(&config, depth) {
             Ok(()) => ExitCode::SUCCESS,
             Err(problems) => {
                 // What was drawn under its source line begins so already.
                 let label = |problem: &str| if problem.starts_with("error") { "" } else { "error: " };
-                problems.iter().for_each(|problem| eprintln!("{}{problem}", label(problem)));
+                problems.iter().for_each(|problem| complain(format_args!("{}{problem}", label(problem))));
                 ExitCode::FAILURE
             }
         };
@@ -410,6 +432,7 @@ fn begin<O>(
             notifier,
             vital: RefCell::default(),
             broken: Cell::new(None),
+            certificates: RefCell::default(),
         }),
     };
     Ok(Begun { opened, context, control, control_peers: control_peers(starter), observe })
@@ -482,6 +505,7 @@ where
             context.answer(OBSERVE, observe, figures, PeerCheck::anybody());
         }
         tokio::task::spawn_local(look_after(context.clone())); // first runs when `serve` first waits: then it serves
+        memory::give_back(); // what reading the configuration has left behind
         tracing::info!("serving");
         serve(opened, context.clone()).await;
         tracing::info!("finished");
@@ -541,6 +565,7 @@ mod tests {
                 reloader: Reloader::new(process, Config::default(), String::new(), String::new()),
                 explainer: RefCell::default(),
                 pools: RefCell::default(),
+                certificates: RefCell::default(),
                 notifier: Notifier::from_environment(),
                 vital: RefCell::default(),
                 broken: Cell::new(None),

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         process: Process::ForwardProxy,
         policy: &POLICY,
         figures: Metrics::TABLE,
-        check: forward_proxy::check,
+        check: |config, _| forward_proxy::check(config),
     };
     run(&component, forward_proxy::open, forward_proxy::serve)
 }

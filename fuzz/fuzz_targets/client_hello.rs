@@ -1,13 +1,15 @@
 //! The ClientHello reader: no panic, no broken promise, no verdict taken back, and one meaning however it is cut.
 #![no_main]
 
-use common::client_hello::{ClientHello, Reading, read};
+use common::client_hello::{ClientHello, Reading, offers_session, read};
 use libfuzzer_sys::fuzz_target;
 
 const LIMIT: usize = 64 * 1024;
 
 fuzz_target!(|bytes: &[u8]| {
     let whole = read(bytes, LIMIT);
+    let offers = offers_session(bytes, LIMIT, |session| !session.is_empty());
+    assert!(!offers || !matches!(whole, Reading::Incomplete { .. }), "half a hello offers nothing");
     // Every prefix of what is short, some prefixes of what is long.
     let step = (bytes.len() / 64).max(1);
     let mut promised = 0;

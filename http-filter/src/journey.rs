@@ -271,7 +271,9 @@ impl Journey {
             let figures = labelled.server(account.pool.as_deref().unwrap_or_default(), server);
             figures.requests.up();
             let active = figures.active.hold();
-            account.asked = Some(Asked { figures, at: Instant::now(), answered: false, _active: active });
+            // A first try that did not have to wait follows the request's beginning at once: that clock reading does for it.
+            let at = if account.attempts == 1 && account.queue.is_none() { account.began } else { Instant::now() };
+            account.asked = Some(Asked { figures, at, answered: false, _active: active });
         });
     }
 
@@ -289,20 +291,21 @@ impl Journey {
 
     /// A backend's answer, from its head on.
     pub fn answered(&mut self, status: StatusCode, headers: &mut HeaderMap) {
-        self.head(status);
+        let now = Instant::now();
+        self.head(status, now);
         let app = Rc::clone(&self.app);
         self.note(|account| {
             account.context.tell_client(&app.observe, headers);
             if let Some(asked) = &mut account.asked {
                 asked.answered = true;
-                asked.figures.first_byte.observe(asked.at.elapsed());
+                asked.figures.first_byte.observe(now.saturating_duration_since(asked.at));
             }
         });
     }
 
     /// Our own answer.
     pub fn refused(&mut self, refusal: &Refusal) {
-        self.head(refusal.status);
+        self.head(refusal.status, Instant::now());
         if let Some(rule) = &refusal.rule {
             self.app.metrics.labelled.rule(rule).refused.up();
         }
@@ -334,7 +337,7 @@ impl Journey {
         }
     }
 
-    fn head(&mut self, status: StatusCode) {
+    fn head(&mut self, status: StatusCode, now: Instant) {
         match status.as_u16() {
             200..300 => self.app.metrics.answers_2xx.up(),
             300..400 => self.app.metrics.answers_3xx.up(),
@@ -343,7 +346,7 @@ impl Journey {
             _ => {}
         }
         self.note(|account| {
-            let took = account.began.elapsed();
+            let took = now.saturating_duration_since(account.began);
             account.status = status.as_u16();
             account.first_byte = Some(took);
             if let Some(route) = &account.route_figures {

@@ -8,7 +8,11 @@ use common::startup::{Component, run};
 use http_filter::{app::App, metrics::Metrics, open, sandbox::POLICY, serve};
 
 fn main() -> ExitCode {
-    let component =
-        Component { process: Process::HttpFilter, policy: &POLICY, figures: Metrics::TABLE, check: App::check };
+    let component = Component {
+        process: Process::HttpFilter,
+        policy: &POLICY,
+        figures: Metrics::TABLE,
+        check: |config, _| App::check(config),
+    };
     run(&component, open, serve)
 }

@@ -5,6 +5,7 @@
 
 pub mod fixed;
 pub mod lead;
+mod path_index;
 pub mod redirect;
 pub mod split;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use super::app::App;
 use super::response::Refusal;
 use super::rewriting::{HeaderRules, Rewriting};
 use fixed::Fixed;
+use path_index::PathIndex;
 use redirect::Redirection;
 use split::Split;
 
@@ -94,6 +96,8 @@ pub struct Routes {
     by_host: HashMap<Box<str>, Vec<usize>>,
     /// All others, in their order.
     anywhere: Vec<usize>,
+    /// Which of those cannot take a path, where there are many expressions.
+    index: Option<PathIndex>,
 }
 
 /// What a route says of a request.
@@ -160,6 +164,7 @@ impl Routes {
                 }
             }
         }
+        routes.index = PathIndex::new(configured, &routes.anywhere);
         routes
     }
 
@@ -171,7 +176,10 @@ impl Routes {
             false => self.by_host.get(host).map_or([].iter(), |known| known.iter()),
         }
         .peekable();
-        let mut others = self.anywhere.iter().peekable();
+        let path = facts.request.map_or("", |request| request.path);
+        let fitting = self.index.as_ref().map(|index| index.search(path));
+        let fits = |number: &&usize| fitting.as_ref().is_none_or(|fitting| fitting.may_take(**number));
+        let mut others = self.anywhere.iter().filter(fits).peekable();
         loop {
             let next = match (named.peek(), others.peek()) {
                 (Some(a), Some(b)) if a < b => named.next(),

@@ -8,7 +8,11 @@ use common::startup::{Component, run};
 use sni_router::router::{self, metrics::Metrics, sandbox::POLICY};
 
 fn main() -> ExitCode {
-    let component =
-        Component { process: Process::SniRouter, policy: &POLICY, figures: Metrics::TABLE, check: router::check };
+    let component = Component {
+        process: Process::SniRouter,
+        policy: &POLICY,
+        figures: Metrics::TABLE,
+        check: |config, _| router::check(config),
+    };
     run(&component, router::open, router::serve)
 }

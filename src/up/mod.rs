@@ -15,7 +15,9 @@ mod runtime_dir;
 mod signals;
 mod sockets;
 mod stop;
+mod watch;
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -24,13 +26,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::fs::Mode;
 use tokio::sync::Notify;
 
-use crate::check;
+use crate::check::{self, Why};
 use crate::say::{count, say, span};
 use children::{Keeper, Recipe};
 use metrics_page::MetricsPage;
 use runtime_dir::RuntimeDir;
 use signals::{Signals, Wish};
 use sockets::Sockets;
+use watch::{AtWork, Watched};
 
 /// How long it may take until every process serves.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
@@ -41,7 +44,7 @@ const READY_DEADLINE: Duration = Duration::from_secs(60);
 /// Why nothing was started, or why what was started had to be stopped again. Nothing is left behind in either case.
 pub fn run(file: &Path) -> Result<(), String> {
     let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
-    let (config, plan) = check::judge(&file)?;
+    let (config, plan) = check::judge(&file, Why::Start)?;
     common::observe::log::start("bulkhead", &config.log);
     rustix::process::umask(Mode::from_raw_mode(0o077)); // what we make is for its owner alone; the processes inherit it
     raise_open_files();
@@ -55,7 +58,11 @@ pub fn run(file: &Path) -> Result<(), String> {
         .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
     let listening = sockets.listening().join(", ");
     drop(sockets); // the recipes hold what the processes need
-    runtime.block_on(supervise(recipes, page, &listening, &file))
+    let at_work = RefCell::new(AtWork::with(&file, &config));
+    let watched = Rc::new(Watched { at_work, replaced: Notify::new() });
+    drop((config, plan));
+    common::sys::memory::give_back();
+    runtime.block_on(supervise(recipes, page, &listening, &file, watched))
     // `home` goes last and takes the names of the sockets with it
 }
 
@@ -64,6 +71,7 @@ async fn supervise(
     page: Option<MetricsPage>,
     listening: &str,
     file: &Path,
+    watched: Rc<Watched>,
 ) -> Result<(), String> {
     let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
     let begun = Instant::now();
@@ -82,7 +90,9 @@ async fn supervise(
         let many = count(keepers.len(), "process serves", "processes serve");
         say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
         let told = Rc::new(Notify::new());
-        let reloading = tokio::task::spawn_local(reload::whenever(Rc::clone(&told), file.to_owned()));
+        let reloading = reload::whenever(Rc::clone(&told), file.to_owned(), Rc::clone(&watched));
+        let reloading = tokio::task::spawn_local(reloading);
+        let watching = tokio::task::spawn_local(watch::watch(file.to_owned(), watched));
         let signal = loop {
             match signals.next().await {
                 Wish::Reload => told.notify_one(),
@@ -91,6 +101,7 @@ async fn supervise(
         };
         tracing::info!("{signal}: stopping");
         reloading.abort();
+        watching.abort();
     }
     stop::in_order(&keepers, &changed, &mut signals).await;
     outcome

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::backends::Backend;
-use harness::clients::programs;
+use harness::clients::curl::curl;
+use harness::clients::{programs, tls};
 use harness::{World, need, within};
 
 const TLS13: &str = "-tls1_3";
@@ -186,5 +187,41 @@ fn a_ticket_is_good_for_its_own_site_only_and_never_early() {
         assert!(said.contains("Early data was rejected"), "it was sent, and the connection goes on without it: {said}");
         let reached = backend.connections().iter().map(|one| one.bytes()).collect::<Vec<_>>().concat();
         assert!(!String::from_utf8_lossy(&reached).contains("/early"), "early data reached nobody");
+    });
+}
+
+#[test]
+fn full_handshakes_of_one_network_are_bounded_and_known_clients_come_in() {
+    let name = "full_handshakes_of_one_network_are_bounded_and_known_clients_come_in";
+    if !need(name, "openssl") || !need(name, "curl") {
+        return;
+    }
+    within(90, || {
+        let backend = Backend::application();
+        let world = World::new("full-handshakes")
+            .terminates(&["a.test"])
+            .set("tls-terminator", "full_handshake_rate", "1")
+            .set("tls-terminator", "full_handshake_burst", "6")
+            .pool("app", &[backend.address()])
+            .serves("app")
+            .start();
+        let file = session(&world, "a.test", TLS13);
+        let full = || tls::client("a.test").connect(world.https()).map(drop);
+        // However slow the machine is: one of many comes too early.
+        let refused = |said: &dyn Fn() -> std::io::Result<()>| (0..200).find_map(|_| said().err()).expect("a refusal");
+        assert!(refused(&full).to_string().contains("AccessDenied"));
+        let old = || tls::client("a.test").tls12().connect(world.https()).map(drop);
+        assert!(refused(&old).to_string().contains("AccessDenied"));
+        assert!(again(&world, "a.test", TLS13, &file), "who is known comes in");
+        refused(&full);
+        let neighbour = curl(&world, "https", "a.test", "/").with(&["--interface", "127.0.0.2"]).run();
+        assert_eq!(neighbour.status, 200, "{neighbour:?}");
+        assert!(world.figure("tls-terminator", "refused_rate") >= 3);
+        assert_eq!(world.figure("tls-terminator", "handshakes_resumed"), 1);
+        world.wait_for_line("tls-terminator", &["full_handshake_rate", "client=127.0.0.1"]);
+        let text = fs::read_to_string(world.config()).unwrap();
+        fs::write(world.config(), text.replace("full_handshake_rate = 1", "full_handshake_rate = 0")).unwrap();
+        reload(&world);
+        (0..20).for_each(|_| full().unwrap());
     });
 }

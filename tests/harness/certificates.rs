@@ -1,6 +1,7 @@
 //! A certificate authority that lives as long as the test program, and leaves signed by it on demand.
 
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
@@ -82,8 +83,23 @@ pub fn sign(names: &[&str]) -> Signed {
 
 /// A certificate for these names, with another kind of key.
 pub fn sign_as(names: &[&str], kind: &'static SignatureAlgorithm) -> Signed {
+    signed(names, kind, |_| {})
+}
+
+/// A certificate for these names that was made 90 days ago and ends so many days and an hour from now, or so many ago.
+pub fn sign_until(names: &[&str], days: i64) -> Signed {
+    let day = |days: i64| Duration::from_secs(days.unsigned_abs() * 24 * 3600);
+    let now = SystemTime::now() + Duration::from_secs(3600);
+    signed(names, &PKCS_ECDSA_P256_SHA256, |params| {
+        params.not_before = (now - day(90)).into();
+        params.not_after = if days < 0 { now - day(days) } else { now + day(days) }.into();
+    })
+}
+
+fn signed(names: &[&str], kind: &'static SignatureAlgorithm, change: impl FnOnce(&mut CertificateParams)) -> Signed {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let params = CertificateParams::new(names).expect("names are names");
+    let mut params = CertificateParams::new(names).expect("names are names");
+    change(&mut params);
     let key = KeyPair::generate_for(kind).expect("randomness");
     let certificate = params.signed_by(&key, authority()).expect("a plain certificate");
     Signed { pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().clone() }

@@ -26,4 +26,4 @@ pub mod world;
 
 pub use limits::{eventually, within};
 pub use needs::need;
-pub use world::World;
+pub use world::{Builder, World};

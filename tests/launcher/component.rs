@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         process,
         policy: Box::leak(Box::new(Policy::strict(process))),
         figures: Figures::TABLE,
-        check: |_| match behaviour().strip_prefix("refuse ") {
+        check: |_, _| match behaviour().strip_prefix("refuse ") {
             Some(text) => Err(vec![text.to_owned()]),
             None => Ok(()),
         },

@@ -84,3 +84,24 @@ fn every_end_to_end_test_has_a_time_limit() {
         assert!(limits >= tests, "{path}: {tests} tests, but only {limits} of them say within(seconds, …)");
     }
 }
+
+/// They panic when nobody reads any more: a closed terminal, a pipe whose reader has gone.
+#[test]
+fn no_process_panics_because_it_is_not_heard() {
+    let macros = ["eprint", "print"].map(|name| [format!("{name}ln!("), format!("{name}!(")]).concat();
+    let ours = |path: &&str| {
+        path.contains("src/") && !is_test(path) && !path.starts_with("fuzz/") && !path.starts_with("benches/")
+    };
+    for path in rust_files().filter(ours) {
+        let text = read(path);
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            let word = |name: &String| {
+                line.split(name.as_str()).next().is_some_and(|before| {
+                    before.len() < line.len() && !before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+                })
+            };
+            assert!(!macros.iter().any(word), "{path}:{}: use common::complain", number + 1);
+        }
+    }
+}

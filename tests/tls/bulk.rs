@@ -13,6 +13,7 @@ use harness::{need, within};
 
 use crate::held::{Held, SUITES, config};
 use crate::program::openssl;
+use crate::strange::{Strange, content};
 use crate::world::{Handoff, SITE, describe, for_each, start};
 
 const LARGE: usize = 64 << 20;
@@ -207,5 +208,51 @@ fn keys_are_renewed_before_they_wear_out() {
         program.end();
         let seen = renewals(&messages);
         assert!(seen >= 9, "{seen} renewals in {} answers", 10 * LIMIT);
+    });
+}
+
+/// Bytes of plaintext in each record of an answer with so many bytes.
+fn record_sizes(strange: &mut Strange, count: usize) -> Vec<usize> {
+    strange.say(content::DATA, format!("GET /stream/{count} HTTP/1.1\r\nHost: {SITE}\r\n\r\n").as_bytes());
+    let (mut sizes, mut all) = (Vec::new(), Vec::new());
+    loop {
+        match strange.next() {
+            Ok((content::DATA, bytes)) => {
+                sizes.push(bytes.len());
+                all.extend(bytes);
+            }
+            Ok((content::HANDSHAKE, _)) => {} // tickets
+            other => panic!("{other:?} after {} bytes", all.len()),
+        }
+        // The head is in front of the body.
+        let head = all.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
+        if head > 0 && all.len() == head + count {
+            assert!(all[head..] == application::pattern_of(count));
+            return sizes;
+        }
+    }
+}
+
+#[test]
+fn what_is_first_after_a_pause_comes_in_small_records() {
+    const COUNT: usize = 400_000;
+    /// One fits into a packet.
+    const PACKET: usize = 1_500;
+    within(60, || {
+        let backend = Backend::talking(bulk);
+        let world = describe("small-first", Handoff::Secrets, &backend).start();
+        let mut strange = Strange::open(world.https());
+        for pause in [Duration::ZERO, Duration::from_millis(1_600)] {
+            std::thread::sleep(pause);
+            let sizes = record_sizes(&mut strange, COUNT);
+            let small = sizes.iter().take_while(|size| **size <= PACKET).count();
+            assert!(small >= 5, "the first records after {pause:?}: {:?}", &sizes[..sizes.len().min(20)]);
+            let largest = sizes.iter().max().copied().unwrap_or(0);
+            assert!(largest > 10_000, "bulk comes in large ones: {largest}");
+        }
+        // And without a pause none is small but the last of a write.
+        let sizes = record_sizes(&mut strange, COUNT);
+        let small = sizes.iter().take_while(|size| **size <= PACKET).count();
+        assert!(small <= 1, "without a pause: {:?}", &sizes[..sizes.len().min(20)]);
     });
 }

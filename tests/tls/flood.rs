@@ -8,11 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::backends::Backend;
-use harness::clients::http;
+use harness::clients::{http, tls};
 use harness::within;
 
 use crate::held::{Held, SUITES, config};
-use crate::world::{Handoff, SITE, for_each, start};
+use crate::world::{Handoff, SITE, describe, for_each};
 
 /// Times of requests.
 struct Times(Vec<Duration>);
@@ -44,10 +44,11 @@ fn flooded<T>(address: SocketAddr, threads: usize, act: impl FnOnce() -> T) -> (
     let result = thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                // A configuration keeps tickets; a new one each time makes every handshake a full one.
+                // A client of its own each time, so that none has a ticket and every handshake is a full one.
                 while !over.load(Ordering::SeqCst) {
-                    drop(Held::open(address, config(Some(SUITES[0]))));
-                    done.fetch_add(1, Ordering::SeqCst);
+                    // Who is refused tries again at once.
+                    let shaken = tls::client(SITE).connect(address);
+                    done.fetch_add(u64::from(shaken.is_ok()), Ordering::SeqCst);
                 }
             });
         }
@@ -58,10 +59,11 @@ fn flooded<T>(address: SocketAddr, threads: usize, act: impl FnOnce() -> T) -> (
     (result, done.into_inner())
 }
 
-/// Quiet times, times under a flood, and how many handshakes a second that was.
-fn measure(handoff: Handoff, length: Duration, threads: usize) -> (Times, Times, u64) {
+/// Quiet times, times under a flood, and how many handshakes a second that was; `rate`: how many are let through.
+fn measure(handoff: Handoff, rate: u32, length: Duration, threads: usize) -> (Times, Times, u64) {
     let backend = Backend::application();
-    let world = start("flood", handoff, &backend);
+    let world = describe("flood", handoff, &backend);
+    let world = world.set("tls-terminator", "full_handshake_rate", &rate.to_string()).start();
     let mut held = Held::open(world.https(), config(Some(SUITES[1])));
     let _warm = requests(&mut held, length / 4);
     let quiet = requests(&mut held, length);
@@ -75,7 +77,7 @@ fn measure(handoff: Handoff, length: Duration, threads: usize) -> (Times, Times,
 fn established_connections_go_on_under_a_flood_of_handshakes() {
     within(90, || {
         for_each(|handoff| {
-            let (_, flooded, handshakes) = measure(handoff, Duration::from_secs(2), 4);
+            let (_, flooded, handshakes) = measure(handoff, 0, Duration::from_secs(2), 4);
             assert!(flooded.0.len() > 20 && handshakes > 0, "{} requests, {handshakes}/s", flooded.0.len());
         });
     });
@@ -86,10 +88,10 @@ fn established_connections_go_on_under_a_flood_of_handshakes() {
 fn how_much_a_flood_of_handshakes_slows_established_connections() {
     within(300, || {
         for_each(|handoff| {
-            for threads in [1, 4, 16] {
-                let (quiet, flooded, handshakes) = measure(handoff, Duration::from_secs(8), threads);
+            for (threads, rate) in [(1, 0), (4, 0), (16, 0), (16, 100)] {
+                let (quiet, flooded, handshakes) = measure(handoff, rate, Duration::from_secs(8), threads);
                 eprintln!(
-                    "FLOOD {}: {handshakes} handshakes/s from {threads} threads: p50 {:?} -> {:?}, p99 {:?} -> {:?}",
+                    "FLOOD {}, limit {rate}/s: {handshakes} handshakes/s from {threads} threads: p50 {:?} -> {:?}, p99 {:?} -> {:?}",
                     handoff.name(),
                     quiet.at(50),
                     flooded.at(50),

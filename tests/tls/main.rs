@@ -3,7 +3,7 @@
 //!
 //! Tests run for each way in which the terminator may leave a connection to http-filter ([`world::Handoff`]).
 //!
-//! [`world`] and [`program`] are what tests stand on. [`matrix`]: seventy clients. [`key_update`]: `K` and `k` of openssl,
+//! [`world`] and [`program`] are what tests stand on. [`matrix`]: 76 clients. [`key_update`]: `K` and `k` of openssl,
 //! `^rekey^` of gnutls. [`held`] is a rustls client whose bytes are sent by hand; [`splits`] and [`bulk`] are what a record layer
 //! must bear. [`strange`] is a TLS 1.3 client of our own that obeys no rule, [`hello`] what it begins with, [`hostile`] what it
 //! does, with [`bare`] rustls as the yardstick. [`lives`] are connections that never rest, for [`kills`] of the terminator;

@@ -1,9 +1,10 @@
-//! Clients that people have: openssl, gnutls and curl, in forty-odd ways of being set up. Each verifies the certificate, gets a
+//! Clients that people have: openssl, gnutls, NSS and curl, in seventy-odd ways of being set up. Each verifies the certificate, gets a
 //! body of several records, uploads one, and asks again on the same connection; every byte is compared, and so is what the
 //! client says it agreed on.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
@@ -33,6 +34,8 @@ enum Client {
     OpensslResumes(&'static str),
     /// Priorities and arguments of `gnutls-cli`.
     Gnutls(&'static str, &'static str),
+    /// Arguments of NSS's `tstclnt`.
+    Nss(&'static str),
     /// Arguments of curl.
     Curl(&'static str),
 }
@@ -40,7 +43,7 @@ enum Client {
 impl Client {
     fn what(&self) -> &'static str {
         match self {
-            Openssl(what) | OpensslH2(what) | OpensslResumes(what) | Curl(what) | Gnutls(what, _) => what,
+            Openssl(what) | OpensslH2(what) | OpensslResumes(what) | Nss(what) | Curl(what) | Gnutls(what, _) => what,
         }
     }
 }
@@ -48,7 +51,7 @@ impl Client {
 /// A client and what it must say that it agreed on.
 type Case = (&'static str, Client, &'static [&'static str]);
 
-use Client::{Curl, Gnutls, Openssl, OpensslH2, OpensslResumes};
+use Client::{Curl, Gnutls, Nss, Openssl, OpensslH2, OpensslResumes};
 
 const CASES: &[Case] = &[
     // TLS 1.3: suites, groups, certificates.
@@ -122,6 +125,16 @@ const CASES: &[Case] = &[
     (SITE, Gnutls("NORMAL", "--resume --waitresumption"), &["This is a resumed session"]),
     (SITE, Gnutls("NORMAL:-VERS-ALL:+VERS-TLS1.2", "--resume"), &["This is a resumed session"]),
     (P384, Gnutls("NORMAL", ""), &["ECDSA-SECP384R1-SHA384"]),
+    // NSS, what Firefox has.
+    (SITE, Nss("-V tls1.3:tls1.3"), &["SSL version 3.4"]),
+    (SITE, Nss("-V tls1.2:tls1.2 -u -G"), &["SSL version 3.3"]),
+    (SITE, Nss("-V tls1.2:tls1.3 -u -T -U -B"), &["SSL version 3.4"]),
+    (SITE, Nss("-V tls1.3:tls1.3 -i 100"), &["SSL version 3.4"]),
+    (SITE, Nss("-V tls1.3:tls1.3 -I x25519"), &["SSL version 3.4"]),
+    (SITE, Nss("-V tls1.3:tls1.3 -I P384"), &["SSL version 3.4"]),
+    (SITE, Nss("-V tls1.3:tls1.3 -J rsa_pss_rsae_sha256"), &["SSL version 3.4"]),
+    (SITE, Nss("-V tls1.2:tls1.2 -g -u"), &["SSL version 3.3"]),
+    (P384, Nss("-V tls1.2:tls1.3"), &["SSL version 3.4"]),
     // curl.
     (SITE, Curl("--http1.1 --tlsv1.3"), &["1.1"]),
     (SITE, Curl("--http2 --tlsv1.3"), &["2"]),
@@ -135,7 +148,7 @@ const CASES: &[Case] = &[
 #[test]
 fn every_client_is_served_every_byte() {
     let name = "every_client_is_served_every_byte";
-    if !need(name, "openssl") || !need(name, "gnutls-cli") || !need(name, "curl") {
+    if !need(name, "openssl") || !need(name, "gnutls-cli") || !need(name, "tstclnt") || !need(name, "curl") {
         return;
     }
     assert!(CASES.len() >= 32);
@@ -175,6 +188,7 @@ fn try_client(world: &World, (site, client, agreed): &Case) {
         OpensslH2(arguments) => by_openssl_h2(world, site, arguments),
         OpensslResumes(arguments) => by_openssl_twice(world, site, arguments),
         Gnutls(priorities, arguments) => by_gnutls(world, site, priorities, arguments),
+        Nss(arguments) => by_nss(world, site, arguments),
         Curl(arguments) => by_curl(world, site, arguments),
     };
     for words in *agreed {
@@ -278,6 +292,17 @@ fn by_gnutls(world: &World, site: &str, priorities: &str, arguments: &str) -> St
     program.wait_for("Simple Client Mode", 1);
     talk(&mut program, site, &format!("{priorities} {arguments}"));
     program.end().1
+}
+
+/// Without a database of authorities: the others verify.
+fn by_nss(world: &World, site: &str, arguments: &str) -> String {
+    let address = world.https();
+    let mut command = Command::new("tstclnt");
+    command.args(["-D", "-o", "-v", "-h", "127.0.0.1", "-a", site, "-p", &address.port().to_string()]);
+    let mut program = Program::start(command.args(arguments.split_whitespace()));
+    talk(&mut program, site, arguments);
+    // It does not end by itself, whoever does.
+    program.said()
 }
 
 fn by_curl(world: &World, site: &str, arguments: &str) -> String {

@@ -83,6 +83,8 @@ pub fn for_each(test: impl Fn(Handoff)) {
 pub fn describe(name: &str, handoff: Handoff, backend: &Backend) -> Builder {
     let mut builder = World::new(&format!("{name}-{}", handoff.name()))
         .set("sni-router.otherwise", "no_sni", "{ terminate = true }")
+        // All clients of a test come from one address.
+        .set("tls-terminator", "full_handshake_rate", "0")
         .pool("app", &[backend.address()])
         .serves("app");
     for Pair { kind, signed, .. } in pairs() {

@@ -1,242 +1,280 @@
 //! Reads every site's chains and keys before the sandbox closes: afterwards no file can be opened, which is the point. A
 //! reload brings their contents with it.
 //!
+//! What has to be done while files can be read is done at once (PEM, dates, names, whether key and certificate belong
+//! together); arithmetic waits until somebody needs it ([`lazy_key`]), so that thousands of pairs cost neither time at the start
+//! nor memory. In the order of use: [`source`] → [`pem`] → [`pair`] (with [`der`], [`key_shape`], [`lazy_key`]) → [`ocsp`] →
+//! [`store`]; [`expiry`] and [`tend`] watch over what is served, [`desk`] tells of it.
+//!
+//! **A pair that is not good** never takes another one along. Where a good one came from the same files before, that one is
+//! *kept* and served on, and log, figures and `bulkhead status` say so until the files are good again. Where none did: `bulkhead
+//! check`, and with it `bulkhead up`, refuses, and so does a reload that brings the site: somebody waits for the answer, and
+//! nothing is served yet that could be lost. A process that *starts* (after a crash, after a boot under systemd) refuses only the
+//! clients of that site, since the others must not pay for it; it refuses to start when nothing at all could be served.
+//!
 //! `--check` runs the same code, so what passes it can be served. Every complaint names the file and the site. It must never
 //! print a byte of a key.
 
-use std::path::{Path, PathBuf};
+pub mod authorities;
+pub mod der;
+pub mod desk;
+pub mod expiry;
+pub mod key_shape;
+pub mod lazy_key;
+pub mod ocsp;
+pub mod pair;
+pub mod pem;
+pub mod source;
+pub mod store;
+pub mod tend;
+
+use std::cell::Cell;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::config::{CertificateFiles, Files, Site};
+use common::config::{CertificateFiles, Files, Site, Terminator};
+use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use rustls::sign::CertifiedKey;
-use rustls::{InconsistentKeys, RootCertStore, SignatureAlgorithm};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::judge_chain;
-
-/// Largest certificate or key file. A chain is a few KiB.
-const MAX_FILE: usize = 1 << 20;
-/// Longest chain; the whole of it goes into every handshake.
-const MAX_CHAIN: usize = 16;
-
-/// A site's keys with their chains, in the order in which they are tried.
-pub type SiteKeys = Vec<Arc<CertifiedKey>>;
+use expiry::Age;
+use lazy_key::KeyRing;
+use pair::{Pair, Reading};
+use source::Read;
+use store::{Held, Known, Slot, Store};
 
 /// What loading came to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Loaded {
-    /// One entry per site, in the order of the configuration.
-    pub sites: Vec<SiteKeys>,
+    /// The pairs, by site in the order of the configuration.
+    pub store: Arc<Store>,
     /// One entry per site: the authorities of client certificates, where clients are asked for one.
     pub authorities: Vec<Option<Arc<RootCertStore>>>,
-    /// What cannot be served; not empty: do not start.
+    /// What cannot be served; not empty: do not start, do not take it.
     pub errors: Vec<String>,
-    /// What clients may refuse.
+    /// Pairs of which there is nothing to serve; see above who refuses for them.
+    pub broken: Vec<String>,
+    /// What clients may refuse, and pairs whose last good one is kept.
     pub warnings: Vec<String>,
 }
 
-/// Where bytes come from: the disk at the start, what was handed over at a reload.
-type Read<'a> = &'a dyn Fn(&Path) -> Result<Vec<u8>, String>;
+/// What is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// `[[site]]`
+    pub sites: &'a [Site],
+    /// `[tls-terminator]`
+    pub terminator: &'a Terminator,
+    /// What has been served so far.
+    pub so_far: Option<&'a Store>,
+    /// So many new keys are parsed at once, [`ALL`], [`FEW`] or [`NONE`]; the others when somebody wants them.
+    pub parse: u32,
+}
+
+/// For `--check`, which has time.
+pub const ALL: u32 = u32::MAX;
+/// For a reload: a renewed pair is known to the last bit before it takes the place of another; a thousand at once must not
+/// hold connections up.
+pub const FEW: u32 = 16;
+/// For a start.
+pub const NONE: u32 = 0;
+
+/// Seconds since 1970.
+#[must_use]
+pub fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    i64::try_from(now).unwrap_or(i64::MAX)
+}
+
+/// Seconds of `tls-terminator.warn_before`.
+#[must_use]
+pub fn warn_before(terminator: &Terminator) -> i64 {
+    i64::try_from(terminator.warn_before.as_secs()).unwrap_or(i64::MAX)
+}
 
 /// Loads the keys of all sites from their files and judges them.
-pub fn load(sites: &[Site], provider: &CryptoProvider) -> Loaded {
-    load_by(sites, provider, &read)
+pub fn load(order: Order<'_>, provider: &CryptoProvider) -> Loaded {
+    load_by(order, provider, &source::from_disk)
 }
 
 /// The same from contents that somebody else has read.
-pub fn load_from(sites: &[Site], provider: &CryptoProvider, files: &Files) -> Loaded {
-    load_by(sites, provider, &|path| {
-        let bytes = files.get(path)?;
-        if bytes.len() > MAX_FILE {
-            return Err(too_large(path));
-        }
-        Ok(bytes.to_vec())
-    })
+pub fn load_from(order: Order<'_>, provider: &CryptoProvider, files: &Files) -> Loaded {
+    load_by(order, provider, &|path: &Path| source::from_files(files, path))
 }
 
-fn load_by(sites: &[Site], provider: &CryptoProvider, read: Read<'_>) -> Loaded {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let mut loaded = Loaded::default();
-    for site in sites {
-        let mut keys = SiteKeys::new();
-        for files in &site.certificates {
-            match load_pair(files, provider, read) {
-                Ok(pair) => {
-                    let findings = judge_chain::judge(&pair.cert, &site.names, now);
-                    let tell = |text: String| format!("{}: {text} ({})", files.certificate.display(), label(site));
-                    loaded.errors.extend(findings.errors.into_iter().map(tell));
-                    loaded.warnings.extend(findings.warnings.into_iter().map(tell));
-                    keys.push(Arc::new(pair));
+fn load_by(order: Order<'_>, provider: &CryptoProvider, read: Read<'_>) -> Loaded {
+    let most = order.terminator.ready_keys;
+    let ring = order.so_far.map_or_else(|| KeyRing::new(most), |so_far| Arc::clone(&so_far.ring));
+    let parse = Cell::new(order.parse);
+    let reading = Reading { read, provider: provider.key_provider, ring: &ring, parse: &parse };
+    let mut loading = Loading {
+        known: order.so_far.map(Store::known).unwrap_or_default(),
+        reading,
+        now: now(),
+        warn_before: warn_before(order.terminator),
+        broken: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let slots = order.sites.iter().map(|site| loading.site(site)).collect();
+    let Loading { broken, warnings, .. } = loading;
+    let mut errors = Vec::new();
+    let authorities = order.sites.iter().map(|site| {
+        let read = site.client_auth.as_ref().map(|auth| authorities::authorities(&auth.authorities, read)).transpose();
+        read.unwrap_or_else(|text| {
+            errors.push(format!("{text} ({})", label(site)));
+            None
+        })
+    });
+    let authorities = authorities.collect();
+    Loaded { store: Arc::new(Store::new(ring, slots)), authorities, errors, broken, warnings }
+}
+
+struct Loading<'a> {
+    known: Known,
+    reading: Reading<'a>,
+    now: i64,
+    warn_before: i64,
+    broken: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Loading<'_> {
+    fn site(&mut self, site: &Site) -> Slot {
+        let held: Vec<Held> = site.certificates.iter().map(|files| self.pair(site, files)).collect();
+        let label = label(site);
+        for pair in held.iter().filter_map(|held| held.pair.as_ref()) {
+            self.warnings.extend(pair.warnings.iter().map(|text| format!("{text} ({label})")));
+        }
+        for (held, text) in held.iter().flat_map(|held| about_time(held, self.now, self.warn_before)) {
+            self.warnings.push(format!("{}: {text} ({label})", held.files.certificate.display()));
+        }
+        self.warnings.extend(twice(&held).map(|text| format!("{text} ({label})")));
+        Slot::new(first_name(site).into(), held)
+    }
+
+    fn pair(&mut self, site: &Site, files: &CertificateFiles) -> Held {
+        let before = self.known.get(first_name(site), files);
+        let last_good = before.and_then(|held| held.pair.as_ref());
+        let read = Pair::read(files, &site.names, last_good, self.reading);
+        let read = read.and_then(|pair| self.no_worse(files, pair, last_good));
+        let (pair, fault) = match (read, last_good) {
+            (Ok(pair), _) => (Some(pair), None),
+            (Err(why), Some(last_good)) => {
+                let why = why.join("; ");
+                self.warnings.push(format!("{why} ({}); the last good pair is served on", label(site)));
+                (Some(Arc::clone(last_good)), Some(why.into()))
+            }
+            (Err(why), None) => {
+                let known = before.is_some_and(|held| held.fault.is_some());
+                let all = why.iter().map(|why| format!("{why} ({})", label(site)));
+                // What could not be served before, and cannot be served now, is no reason to refuse anything else.
+                if known {
+                    self.warnings.extend(all)
+                } else {
+                    self.broken.extend(all)
                 }
-                Err(text) => loaded.errors.push(format!("{text} ({})", label(site))),
+                (None, Some(why.join("; ").into()))
+            }
+        };
+        let (pair, unstapled) = self.staple(site, files, pair);
+        Held { files: files.clone(), pair, fault, unstapled }
+    }
+
+    /// A pair that is out of date does not take the place of one that is not.
+    fn no_worse(
+        &self,
+        files: &CertificateFiles,
+        new: Arc<Pair>,
+        old: Option<&Arc<Pair>>,
+    ) -> Result<Arc<Pair>, Vec<String>> {
+        let good = |pair: &Pair| {
+            pair.lives.iter().all(|life| matches!(expiry::age(life, self.now, 0), Age::Good | Age::Ending))
+        };
+        match old {
+            Some(old) if !Arc::ptr_eq(old, &new) && good(old) && !good(&new) => {
+                let why = expiry::warnings(&new.lives, self.now, 0);
+                Err(why.map(|why| format!("{}: {why}", files.certificate.display())).collect())
+            }
+            _ => Ok(new),
+        }
+    }
+
+    /// The pair with the staple that belongs to it now, and why there is none.
+    fn staple(
+        &mut self,
+        site: &Site,
+        files: &CertificateFiles,
+        pair: Option<Arc<Pair>>,
+    ) -> (Option<Arc<Pair>>, Option<Arc<str>>) {
+        let Some(pair) = pair else { return (None, None) };
+        let Some(path) = &files.ocsp else {
+            let bare = if pair.stapled.is_some() { pair.with(None) } else { pair };
+            if bare.must_staple {
+                let text = "clients may refuse this certificate without an OCSP response (must-staple): give `ocsp`";
+                self.warnings.push(format!("{}: {text} ({})", files.certificate.display(), label(site)));
+            }
+            return (Some(bare), None);
+        };
+        let read = (self.reading.read)(path);
+        let judged = read.and_then(|der| {
+            let same = pair.certified.ocsp.as_ref() == Some(&der) && is_fresh(&pair, self.now);
+            if same {
+                return Ok(None);
+            }
+            let judged = ocsp::judge(&der, &pair.leaf(), self.now);
+            judged.map(Some).map_err(|why| format!("{}: {why}", path.display()))
+        });
+        match judged {
+            Ok(None) => (Some(pair), None),
+            Ok(Some(staple)) => (Some(pair.with(Some(staple))), None),
+            Err(why) => {
+                // An older response of the same certificate that is still good is as good as before.
+                let kept = is_fresh(&pair, self.now);
+                let what = match (kept, pair.must_staple) {
+                    (true, _) => "the last good response is stapled on",
+                    (false, true) => {
+                        "nothing is stapled, and clients may refuse this certificate without (must-staple)"
+                    }
+                    (false, false) => "nothing is stapled",
+                };
+                self.warnings.push(format!("{why} ({}); {what}", label(site)));
+                let pair = if kept || pair.stapled.is_none() { pair } else { pair.with(None) };
+                (Some(pair), Some(why.into()))
             }
         }
-        keys.sort_by_key(|pair| preference(pair.key.algorithm()));
-        loaded.warnings.extend(twice(&keys).map(|text| format!("{text} ({})", label(site))));
-        loaded.sites.push(keys);
-        let authorities = site.client_auth.as_ref().map(|auth| authorities(&auth.authorities, read)).transpose();
-        loaded.authorities.push(authorities.unwrap_or_else(|text| {
-            loaded.errors.push(format!("{text} ({})", label(site)));
-            None
-        }));
     }
-    loaded
+}
+
+/// Whether the staple of a pair may be shown.
+fn is_fresh(pair: &Pair, now: i64) -> bool {
+    pair.stapled.is_some_and(|(from, until)| ocsp::Staple { der: Vec::new(), from, until }.is_fresh(now))
+}
+
+/// What time has to say about a pair.
+pub fn about_time(held: &Held, now: i64, warn_before: i64) -> impl Iterator<Item = (&Held, String)> {
+    let pairs = held.pair.iter();
+    pairs.flat_map(move |pair| expiry::warnings(&pair.lives, now, warn_before)).map(move |text| (held, text))
+}
+
+fn first_name(site: &Site) -> &str {
+    site.names.first().map_or("without a name", |name| name.as_str())
 }
 
 /// How a site is called in a message.
 fn label(site: &Site) -> String {
-    let first = site.names.first().map_or("without a name", |name| name.as_str());
-    format!("[[site]] {first}")
+    format!("[[site]] {}", first_name(site))
 }
 
-/// Cheap to sign with first; a client that cannot check it gets the next one.
-fn preference(algorithm: SignatureAlgorithm) -> u8 {
-    match algorithm {
-        SignatureAlgorithm::ECDSA => 0,
-        SignatureAlgorithm::ED25519 | SignatureAlgorithm::ED448 => 1,
-        _ => 2,
-    }
-}
-
-/// Several pairs in one site are for different kinds of key; the second of one kind would never be used. ECDSA curves count
-/// as one kind: nearly every client checks all of them.
-fn twice(keys: &[Arc<CertifiedKey>]) -> impl Iterator<Item = String> {
-    let same = keys.windows(2).filter(|pair| {
-        let mut algorithms = pair.iter().map(|key| key.key.algorithm());
-        algorithms.next() == algorithms.next()
-    });
-    same.filter_map(|pair| pair.first()).map(|key| {
-        format!("two certificates with a key of the kind {:?}: the second is hardly ever used", key.key.algorithm())
-    })
-}
-
-/// The authorities that may have signed client certificates.
-fn authorities(files: &[PathBuf], read: Read<'_>) -> Result<Arc<RootCertStore>, String> {
-    let mut store = RootCertStore::empty();
-    for path in files {
-        let pem = read(path)?;
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let certificates = certificates.map_err(|error| format!("{}: not valid PEM: {error}", path.display()))?;
-        if certificates.is_empty() {
-            return Err(format!(
-                "{}: no certificate in it; authorities of clients in PEM were expected",
-                path.display()
-            ));
-        }
-        for (place, certificate) in certificates.into_iter().enumerate() {
-            let tell = |error| format!("{}: certificate {} is no authority: {error}", path.display(), place + 1);
-            store.add(certificate).map_err(tell)?;
-        }
-    }
-    Ok(Arc::new(store))
-}
-
-fn load_pair(files: &CertificateFiles, provider: &CryptoProvider, read: Read<'_>) -> Result<CertifiedKey, String> {
-    let chain = read_chain(&files.certificate, read)?;
-    let key = read_key(&files.key, read)?;
-    let key = provider.key_provider.load_private_key(key).map_err(|error| {
-        format!(
-            "{}: the key cannot be used: {error}; wanted: RSA (2048 to 8192 bits), ECDSA P-256/384/521 or Ed25519",
-            files.key.display()
-        )
-    })?;
-    let pair = CertifiedKey::new(chain, key);
-    match pair.keys_match() {
-        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(pair),
-        Err(rustls::Error::InconsistentKeys(_)) => Err(mismatch(files, pair)),
-        Err(error) => Err(format!("{}: the first certificate cannot be read: {error}", files.certificate.display())),
-    }
-}
-
-/// Says more than "does not match" when the key fits another certificate of the chain.
-fn mismatch(files: &CertificateFiles, mut pair: CertifiedKey) -> String {
-    let (key, certificate) = (files.key.display(), files.certificate.display());
-    for place in 2..=pair.cert.len() {
-        pair.cert.rotate_left(1);
-        if pair.keys_match().is_ok() {
-            return format!(
-                "{certificate}: the chain is in the wrong order: the key {key} belongs to certificate {place} of it, which must come first"
-            );
-        }
-    }
-    format!("{key}: this key does not belong to the certificate {certificate}")
-}
-
-fn read_chain(path: &Path, read: Read<'_>) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = read(path)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let chain = chain.map_err(|error| format!("{}: not valid PEM: {error}", path.display()))?;
-    match chain.len() {
-        0 => Err(format!("{}: {}", path.display(), no_certificate(&pem))),
-        1..=MAX_CHAIN => Ok(chain),
-        more => Err(format!("{}: {more} certificates, at most {MAX_CHAIN} make a chain", path.display())),
-    }
-}
-
-fn no_certificate(pem: &[u8]) -> &'static str {
-    if pem.iter().all(u8::is_ascii_whitespace) {
-        "the file is empty; a PEM certificate chain was expected"
-    } else if contains(pem, b"PRIVATE KEY-----") {
-        "this is a key, not a certificate: are `certificate` and `key` the wrong way round?"
-    } else if pem.first() == Some(&0x30) {
-        "this seems to be DER; PEM was expected (openssl x509 -inform der -in FILE)"
-    } else {
-        "no certificate in it; a line '-----BEGIN CERTIFICATE-----' was expected"
-    }
-}
-
-fn read_key(path: &Path, read: Read<'_>) -> Result<PrivateKeyDer<'static>, String> {
-    let pem = read(path)?;
-    if contains(&pem, b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(&pem, b"Proc-Type: 4,ENCRYPTED") {
-        return Err(format!(
-            "{}: the key is protected by a password, which nobody could type in at a restart; decrypt it (openssl pkey -in FILE) and let its mode protect it",
-            path.display()
-        ));
-    }
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
-        rustls_pki_types::pem::Error::NoItemsFound => format!("{}: {}", path.display(), no_key(&pem)),
-        // The error's own text could quote the file.
-        _ => format!("{}: not valid PEM: a line is damaged or missing", path.display()),
-    })
-}
-
-fn no_key(pem: &[u8]) -> &'static str {
-    if pem.iter().all(u8::is_ascii_whitespace) {
-        "the file is empty; a PEM private key was expected"
-    } else if contains(pem, b"-----BEGIN CERTIFICATE-----") {
-        "this is a certificate, not a key: are `certificate` and `key` the wrong way round?"
-    } else if pem.first() == Some(&0x30) {
-        "this seems to be DER; PEM was expected (openssl pkey -inform der -in FILE)"
-    } else {
-        "no private key in it; a line '-----BEGIN PRIVATE KEY-----' was expected"
-    }
-}
-
-/// Reads a file of bounded size.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    use std::io::Read;
-    let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    let file =
-        common::credentials::open(path).map_err(|error| format!("{}: cannot open it: {error}", path.display()))?;
-    let read = file.take(limit + 1).read_to_end(&mut bytes);
-    read.map_err(|error| format!("{}: cannot read it: {error}", path.display()))?;
-    if bytes.len() > MAX_FILE {
-        return Err(too_large(path));
-    }
-    Ok(bytes)
-}
-
-fn too_large(path: &Path) -> String {
-    format!("{}: larger than {MAX_FILE} bytes, so hardly a certificate or key", path.display())
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
+/// Several pairs in one site are for different kinds of key; the second of one kind would never be used.
+fn twice(held: &[Held]) -> impl Iterator<Item = String> {
+    let families: Vec<&str> =
+        held.iter().filter_map(|held| held.pair.as_ref()).map(|pair| pair.key.kind().family()).collect();
+    let again =
+        |at: usize| families.get(at).filter(|family| families.iter().take(at).any(|known| known == *family)).copied();
+    let repeated: Vec<&str> = (0..families.len()).filter_map(again).collect();
+    repeated
+        .into_iter()
+        .map(|family| format!("two certificates with a key of the kind {family}: the second is hardly ever used"))
 }
 
 #[cfg(test)]

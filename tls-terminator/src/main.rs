@@ -4,10 +4,12 @@
 
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use common::process::Process;
 use common::startup::{Component, run};
 use common::wiring::ROUTER_TO_TERMINATOR;
+use tls_terminator::certificates::desk::Desk;
 use tls_terminator::{explain, metrics::TerminatorFigures, sandbox, serve};
 
 const COMPONENT: Component = Component {
@@ -23,6 +25,11 @@ fn main() -> ExitCode {
         context.on_explain({
             let world = Rc::clone(&world);
             move |question, config| std::future::ready(explain::explain(&world.now(), &config, &question))
+        });
+        context.offer_certificates({
+            let world = Rc::clone(&world);
+            let now = move || (Arc::clone(world.now().sites.store()), world.now().warn_before);
+            Rc::new(Desk(now))
         });
         context.on_reload({
             let world = Rc::clone(&world);

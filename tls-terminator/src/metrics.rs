@@ -1,12 +1,15 @@
 //! The figures of this process, as `bulkhead status` shows them.
 
+use crate::certificates::desk::CertificateDates;
+
 common::figures! {
     /// What tls-terminator counts.
-    pub struct TerminatorFigures {
+    pub struct TerminatorFigures with certificates_by_site: CertificateDates {
         received: "client sockets taken from sni-router",
         returned: "client sockets given back because max_handshakes or max_connections was reached, or while draining",
         refused_address: "clients closed because their address had max_connections_per_address open",
         refused_name: "clients refused because no site serves the name they asked for",
+        refused_certificate: "clients refused because their site has no certificate that can be used",
         refused_rate: "clients refused because their network had more full handshakes than full_handshake_rate",
         handshakes: "handshakes going on now",
         handshakes_full: "handshakes finished, with a certificate",
@@ -38,6 +41,16 @@ common::figures! {
         ended_stopping: "connections closed because this process stops",
         bytes_from_clients: "plaintext bytes from clients to http-filter",
         bytes_to_clients: "plaintext bytes from http-filter to clients",
-        certificate_warnings: "warnings about certificates at start (expired, wrong names); see the log",
+        certificate_warnings: "warnings now about certificates (expired, wrong names, broken files); see the log",
+        certificates: "certificates that are served now",
+        certificates_kept: "of these, those that are served now because their files are broken: the last good ones",
+        certificates_missing: "certificates of the configuration that cannot be served now: their files are broken and were never good",
+        certificates_renewed: "certificates that have taken the place of older ones",
+        certificates_ending: "certificates served now that end within warn_before",
+        certificates_expired: "certificates served now that have expired",
+        certificate_seconds_left: "seconds from now until the first of the served certificates expires; 0: one has",
+        stapled: "certificates served now with an OCSP response",
+        unstapled: "certificates served now without the OCSP response that their site names",
+        keys_ready: "private keys that are ready now to sign",
     }
 }

@@ -62,6 +62,8 @@ pub struct Generation {
     pub idle_deadline: Duration,
     /// `log.access`
     pub access_log: bool,
+    /// `tls-terminator.warn_before`, in seconds.
+    pub warn_before: i64,
 }
 
 impl World {
@@ -102,8 +104,7 @@ impl World {
     async fn live(self: Rc<Self>, mut client: TcpStream, arrived: Arrived, shaking: HandshakePlace) {
         let _open = self.figures.connections.hold();
         let Some(config) = self.now().sites.for_name(arrived.server_name.as_deref()) else {
-            self.figures.refused_name.up();
-            tracing::debug!(client = %arrived.ends.client, server_name = arrived.server_name, "refused: no site has this name");
+            self.refuse_name(&arrived);
             return handshake::refuse_name(&mut client).await;
         };
         if !self.guard.has_room(arrived.ends.client.ip()) && !offers_session(&client, &config) {
@@ -144,6 +145,15 @@ impl World {
         } else {
             self.relay(client, arrived, facts, shaken).await;
         }
+    }
+
+    fn refuse_name(&self, arrived: &Arrived) {
+        let (figure, why) = match self.now().sites.site_for(arrived.server_name.as_deref()) {
+            None => (&self.figures.refused_name, "no site has this name"),
+            Some(_) => (&self.figures.refused_certificate, "the site of this name has no good certificate"),
+        };
+        figure.up();
+        tracing::debug!(client = %arrived.ends.client, server_name = arrived.server_name, "refused: {why}");
     }
 
     async fn shake(

@@ -11,11 +11,12 @@ use common::ipc::directory::Directory;
 use common::ipc::peer::PeerCheck;
 use common::ipc::receiver::Receiver;
 use common::ipc::sender::{Parcel, Sender, SenderLimits, Undelivered};
-use common::startup::{HasFigures, Opening, StartError};
+use common::startup::{Depth, HasFigures, Opening, StartError};
 use common::wiring::{ROUTER_TO_TERMINATOR, TERMINATOR_TO_FILTER};
 
 use crate::admission::{Admission, Limits};
-use crate::certificates;
+use crate::certificates::store::Store;
+use crate::certificates::{self, desk};
 use crate::handshake_rate::Guard;
 use crate::metrics::TerminatorFigures;
 use crate::policy::{Material, from_disk};
@@ -70,17 +71,30 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     })
 }
 
-/// Certificates and keys of all sites, or all that is wrong with them.
+/// Certificates and keys of all sites. A pair that cannot be served is the trouble of its own clients ([`certificates`]).
+///
+/// # Errors
+/// Everything that is wrong, when something else is or when nothing at all can be served.
 pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Sites, StartError> {
-    let mut loaded = certificates::load(&settings.sites, &provider());
+    let mut loaded = certificates::load(order(settings, None, certificates::NONE), &provider());
     let material = Material::read(settings, &from_disk);
     let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
     loaded.warnings.extend_from_slice(&material.warnings);
-    tell(&loaded.warnings, figures);
-    if !loaded.errors.is_empty() {
-        return Err(StartError::Other(loaded.errors.join("; ")));
+    let nothing = (0..settings.sites.len()).all(|site| !loaded.store.serves(site));
+    if !loaded.errors.is_empty() || (nothing && !settings.sites.is_empty()) {
+        let broken = std::mem::take(&mut loaded.broken);
+        return Err(StartError::Other(loaded.errors.into_iter().chain(broken).collect::<Vec<_>>().join("; ")));
     }
+    for text in &loaded.broken {
+        tracing::error!("{text}; it is not served, its clients are refused until its files are good");
+    }
+    tell(&loaded.warnings, figures);
+    desk::count(&loaded.store, figures, certificates::now(), certificates::warn_before(&settings.terminator), true);
     Sites::new(settings, loaded, material).map_err(StartError::Other)
+}
+
+fn order<'a>(settings: &'a Settings, so_far: Option<&'a Store>, parse: u32) -> certificates::Order<'a> {
+    certificates::Order { sites: &settings.sites, terminator: &settings.terminator, so_far, parse }
 }
 
 fn tell(warnings: &[String], figures: &TerminatorFigures) {
@@ -89,15 +103,18 @@ fn tell(warnings: &[String], figures: &TerminatorFigures) {
 }
 
 /// `--check`: everything that [`open`] would do without sockets.
-pub fn check(config: &Config) -> Result<(), Vec<String>> {
+pub fn check(config: &Config, depth: Depth) -> Result<(), Vec<String>> {
     let settings = Settings::of(config);
-    let mut loaded = certificates::load(&settings.sites, &provider());
+    let parse = if depth == Depth::Whole { certificates::ALL } else { certificates::NONE };
+    let mut loaded = certificates::load(order(&settings, None, parse), &provider());
     let material = Material::read(&settings, &from_disk);
     let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
     loaded.warnings.extend_from_slice(&material.warnings);
-    loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-    if !loaded.errors.is_empty() {
-        return Err(loaded.errors);
+    loaded.warnings.iter().for_each(|warning| common::complain::complain(format_args!("warning: {warning}")));
+    let mut errors = std::mem::take(&mut loaded.errors);
+    errors.append(&mut loaded.broken);
+    if !errors.is_empty() {
+        return Err(errors);
     }
     Sites::new(&settings, loaded, material).map(drop).map_err(|error| vec![error])
 }
@@ -117,25 +134,35 @@ pub fn start(opened: Opened) -> (Rc<World>, OwnedFd) {
         figures,
     });
     tokio::task::spawn_local(Rc::clone(&world.clock).run());
+    tokio::task::spawn_local(certificates::tend::tend(Rc::clone(&world)));
     (world, from_router)
 }
 
 /// Reads the keys of another configuration and builds what handshakes need. Handshakes that have begun end with the old one.
 pub fn prepare(world: &Rc<World>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, Vec<String>> {
     let settings = Settings::of(config);
-    let mut loaded = certificates::load_from(&settings.sites, &provider(), files);
+    let now = world.now();
+    let so_far = now.sites.store();
+    let mut loaded = certificates::load_from(order(&settings, Some(so_far), certificates::FEW), &provider(), files);
     let material = Material::read(&settings, &|path| files.get(path).map(|bytes| bytes.to_vec()));
     let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
-    if !loaded.errors.is_empty() {
-        return Err(loaded.errors);
+    let mut errors = std::mem::take(&mut loaded.errors);
+    errors.append(&mut loaded.broken);
+    if !errors.is_empty() {
+        return Err(errors);
     }
     let mut warnings = std::mem::take(&mut loaded.warnings);
     warnings.extend_from_slice(&material.warnings);
-    let sites = world.now().sites.succeed(&settings, loaded, material).map_err(|error| vec![error])?;
+    let renewed = loaded.store.renewed_since(so_far);
+    let sites = now.sites.succeed(&settings, loaded, material).map_err(|error| vec![error])?;
     let next = Rc::new(generation(&settings, sites));
     let world = Rc::clone(world);
     Ok(move || {
         tell(&warnings, &world.figures);
+        renewed.iter().for_each(|text| tracing::info!("{text}"));
+        world.figures.certificates_renewed.add(u64::try_from(renewed.len()).unwrap_or_default());
+        next.sites.store().ring.set_most(settings.terminator.ready_keys);
+        desk::count(next.sites.store(), &world.figures, certificates::now(), next.warn_before, true);
         world.admission.set_limits(limits(&settings.terminator));
         world.guard.set_rate(settings.terminator.full_handshakes);
         world.clock.set_idle(settings.terminator.idle_deadline);
@@ -150,6 +177,7 @@ fn generation(settings: &Settings, sites: Sites) -> Generation {
         handshake_deadline: settings.terminator.handshake_deadline,
         idle_deadline: settings.terminator.idle_deadline,
         access_log: settings.access_log,
+        warn_before: certificates::warn_before(&settings.terminator),
     }
 }
 

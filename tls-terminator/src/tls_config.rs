@@ -14,15 +14,15 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::certificates::{Loaded, SiteKeys};
-use crate::choose_certificate::{Names, SiteIndex, choose_key};
+use crate::certificates::Loaded;
+use crate::certificates::store::Store;
+use crate::choose_certificate::{Names, SiteIndex};
 use crate::client_auth::verifier;
 use crate::handshake_rate::GuardedKeys;
 use crate::policy::{Material, Policy};
 use crate::secrets::Catcher;
 use crate::settings::Settings;
 use crate::tickets::{Keyring, Ticketer};
-use crate::under_way::choosing;
 
 /// The one place that says which cryptography is used.
 pub fn provider() -> CryptoProvider {
@@ -60,9 +60,9 @@ impl Sites {
     }
 
     fn build(settings: &Settings, loaded: Loaded, material: Material, tickets: Arc<Keyring>) -> Result<Self, String> {
-        let Loaded { sites: keys, authorities, .. } = loaded;
+        let Loaded { store, authorities, .. } = loaded;
         let names = Names::new(&settings.sites, settings.strangers)?;
-        let resolver = Arc::new(Resolver { names, keys });
+        let resolver = Arc::new(Resolver { names, store });
         let all = Arc::new(provider());
         let mut made: Vec<(Policy<'_>, Arc<ServerConfig>)> = Vec::new();
         let mut configs = Vec::with_capacity(settings.sites.len());
@@ -116,9 +116,17 @@ impl Sites {
         self.site_for(name).and_then(|site| self.hand_on.get(site)).is_some_and(|hands| *hands)
     }
 
-    /// The configuration for the name that the router read; `None`: no site serves it.
+    /// The certificates.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.resolver.store
+    }
+
+    /// The configuration for the name that the router read; `None`: no site serves it, or its site has no good certificate.
     pub fn for_name(&self, name: Option<&str>) -> Option<Arc<ServerConfig>> {
         let site = self.resolver.names.choose(name)?;
+        if !self.resolver.store.serves(site) {
+            return None;
+        }
         self.configs.get(site).cloned()
     }
 }
@@ -142,14 +150,7 @@ pub fn expecting<R>(name: Option<&str>, step: impl FnOnce() -> R) -> R {
 #[derive(Debug)]
 struct Resolver {
     names: Names,
-    keys: Vec<SiteKeys>,
-}
-
-impl Resolver {
-    fn key(&self, site: SiteIndex, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let can_sign = |pair: &Arc<CertifiedKey>, offered: &[_]| pair.key.choose_scheme(offered).is_some();
-        choosing(|| choose_key(self.keys.get(site)?, can_sign, hello.signature_schemes()).cloned())
-    }
+    store: Arc<Store>,
 }
 
 impl ResolvesServerCert for Resolver {
@@ -160,6 +161,6 @@ impl ResolvesServerCert for Resolver {
             tracing::debug!(server_name = name, "the router read another name in this hello");
             return None;
         }
-        self.key(self.names.choose(name)?, &hello)
+        self.store.choose(self.names.choose(name)?, hello.signature_schemes())
     }
 }

@@ -12,8 +12,6 @@ use crate::handshake_rate::Guard;
 pub struct Handshake {
     client: IpAddr,
     guard: Rc<Guard>,
-    /// Somebody only looks for a key that fits.
-    choosing: Cell<bool>,
     refused: Cell<bool>,
     /// The subject of a certificate that was refused although an authority of the site has signed it.
     subject: RefCell<Option<Box<str>>>,
@@ -23,20 +21,11 @@ impl Handshake {
     /// That of this client.
     #[must_use]
     pub fn new(client: IpAddr, guard: &Rc<Guard>) -> Rc<Self> {
-        Rc::new(Self {
-            client,
-            guard: Rc::clone(guard),
-            choosing: Cell::new(false),
-            refused: Cell::new(false),
-            subject: RefCell::default(),
-        })
+        Rc::new(Self { client, guard: Rc::clone(guard), refused: Cell::new(false), subject: RefCell::default() })
     }
 
-    /// Whether a key may be asked for a signature. It counts, unless somebody is only [`choosing`].
+    /// Whether a key may be asked for a signature. It counts.
     pub fn may_sign(&self) -> bool {
-        if self.choosing.get() {
-            return true;
-        }
         let may = self.guard.count(self.client);
         self.refused.set(self.refused.get() || !may);
         may
@@ -70,13 +59,4 @@ pub async fn within<T>(handshake: Rc<Handshake>, work: impl Future<Output = T>) 
 /// Asks the handshake that is under way; `None`: there is none.
 pub fn current<R>(ask: impl FnOnce(&Handshake) -> R) -> Option<R> {
     UNDER_WAY.try_with(|handshake| ask(handshake)).ok()
-}
-
-/// Asks keys what they could sign, without a signature in mind.
-pub fn choosing<R>(ask: impl FnOnce() -> R) -> R {
-    let set = |choosing| current(|handshake| handshake.choosing.set(choosing)).unwrap_or_default();
-    set(true);
-    let answer = ask();
-    set(false);
-    answer
 }

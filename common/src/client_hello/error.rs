@@ -65,9 +65,6 @@ pub enum Malformed {
     /// The name is no hostname.
     #[error("server_name is no hostname: {0}")]
     ServerName(BadHostName),
-    /// More protocols than any client offers.
-    #[error("more than {} ALPN protocols", super::MAX_ALPN_PROTOCOLS)]
-    TooManyProtocols,
 }
 
 impl Malformed {
@@ -84,7 +81,7 @@ impl Malformed {
             | Self::ServerNameIsAddress
             | Self::ServerName(_) => 47, // illegal_parameter
             Self::Version(_) | Self::RecordVersion => 70,                // protocol_version
-            Self::TooLarge { .. } | Self::TrailingBytes | Self::Length(_) | Self::TooManyProtocols => 50, // decode_error
+            Self::TooLarge { .. } | Self::TrailingBytes | Self::Length(_) => 50, // decode_error
         }
     }
 }

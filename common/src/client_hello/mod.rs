@@ -16,6 +16,7 @@ mod ja4;
 mod name_table;
 mod not_tls;
 mod parse;
+mod protocols;
 mod records;
 mod sessions;
 mod version;
@@ -24,11 +25,9 @@ pub use error::{Malformed, NotTls};
 pub use host_name::{BadHostName, HostName, MAX_HOST_NAME};
 pub use ja4::{BadJa4, Ja4};
 pub use name_table::{BadNamePattern, DuplicateName, Found, NamePattern, NameTable};
+pub use protocols::Protocols;
 pub use sessions::offers_session;
 pub use version::ProtocolVersion;
-
-/// Protocols that one hello may offer in ALPN. Browsers offer two or three.
-pub const MAX_ALPN_PROTOCOLS: usize = 32;
 
 /// What the first bytes of a connection are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +52,8 @@ pub struct ClientHello {
     /// The name the client wants to reach; `None` if it sent no `server_name`.
     /// With encrypted ClientHello this is the outer, public name.
     pub server_name: Option<HostName>,
-    /// Protocols offered, in the client's order, without GREASE; at most [`MAX_ALPN_PROTOCOLS`].
-    pub alpn: Vec<Vec<u8>>,
+    /// Protocols offered, in the client's order, without GREASE.
+    pub alpn: Protocols,
     /// `legacy_version`: what a client that knows no TLS 1.3 can speak at most.
     pub legacy_version: ProtocolVersion,
     /// The highest version offered: from `supported_versions`, else `legacy_version`.
@@ -77,7 +76,7 @@ impl ClientHello {
     /// Whether the client offers `protocol`, for example `acme-tls/1`.
     #[must_use]
     pub fn offers(&self, protocol: &[u8]) -> bool {
-        self.alpn.iter().any(|offered| offered == protocol)
+        self.alpn.contains(protocol)
     }
 }
 

@@ -6,7 +6,7 @@
 use super::cursor::{Cursor, u16_list};
 use super::ja4::{Ja4, Offer};
 use super::records::Message;
-use super::{BadHostName, ClientHello, HostName, MAX_ALPN_PROTOCOLS, Malformed, ProtocolVersion, is_grease};
+use super::{BadHostName, ClientHello, HostName, Malformed, ProtocolVersion, Protocols, is_grease};
 
 /// Extension numbers, as registered with IANA.
 pub(super) mod extension {
@@ -49,7 +49,7 @@ pub(super) fn parse(message: &Message<'_>) -> Result<ClientHello, Malformed> {
         names_server: found.server_name.is_some(),
         cipher_suites: &mut suites,
         extensions: &mut found.types,
-        first_protocol: found.alpn.first().map(Vec::as_slice),
+        first_protocol: found.alpn.first(),
         signature_algorithms: &found.signature_algorithms,
     });
     Ok(ClientHello {
@@ -72,7 +72,7 @@ struct Extensions {
     /// Every type that is not GREASE, in the order sent.
     types: Vec<u16>,
     server_name: Option<HostName>,
-    alpn: Vec<Vec<u8>>,
+    alpn: Protocols,
     highest_version: Option<ProtocolVersion>,
     signature_algorithms: Vec<u16>,
     ech: bool,
@@ -107,7 +107,7 @@ impl Extensions {
     fn read_one(&mut self, kind: u16, data: &[u8]) -> Result<(), Malformed> {
         match kind {
             extension::SERVER_NAME if self.server_name.is_none() => self.server_name = Some(server_name(data)?),
-            extension::ALPN if self.alpn.is_empty() => self.alpn = protocols(data)?,
+            extension::ALPN => self.alpn = protocols(data)?,
             extension::SUPPORTED_VERSIONS => self.highest_version = highest_version(data)?,
             extension::SIGNATURE_ALGORITHMS => self.signature_algorithms = signature_algorithms(data)?,
             extension::PRE_SHARED_KEY => self.resumes = true,
@@ -152,28 +152,11 @@ fn one_name<'a>(names: &mut Cursor<'a>) -> Result<&'a [u8], Malformed> {
 }
 
 /// RFC 7301 §3.1.
-fn protocols(data: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+fn protocols(data: &[u8]) -> Result<Protocols, Malformed> {
     let mut list = Cursor::new(data, "ALPN");
-    let mut names = Cursor::new(list.vec16()?, "ALPN");
+    let names = list.vec16()?;
     list.end()?;
-    if names.is_empty() {
-        return Err(names.lied());
-    }
-    let mut protocols = Vec::new();
-    while !names.is_empty() {
-        let name = names.vec8()?;
-        if name.is_empty() {
-            return Err(names.lied());
-        }
-        if <[u8; 2]>::try_from(name).is_ok_and(|pair| is_grease(u16::from_be_bytes(pair))) {
-            continue;
-        }
-        if protocols.len() == MAX_ALPN_PROTOCOLS {
-            return Err(Malformed::TooManyProtocols);
-        }
-        protocols.push(name.to_vec());
-    }
-    Ok(protocols)
+    Protocols::read(names).ok_or_else(|| list.lied())
 }
 
 /// RFC 8446 §4.2.1. `None` if every version offered is GREASE.

@@ -5,17 +5,17 @@
 //! still read with bounds, because a damaged archive must be an answer and not the end of a process.
 //!
 //! Format: [`MAGIC`], then fields of a 64-bit little-endian length and so many bytes: name of the file, base directory, text,
-//! the number of named files (without a length), and for each its path and its contents. Nothing may follow.
+//! a field that is empty unless only the files are meant, the number of named files (without a length), and for each its path, a
+//! field that is empty unless it could not be read and else says why, and its contents. Nothing may follow.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::{Config, Files, Loaded, MAX_FILE};
 
 /// First bytes; the digit is the version of the format.
-const MAGIC: &[u8; 8] = b"BULKHDR1";
+const MAGIC: &[u8; 8] = b"BULKHDR2";
 /// Largest archive, in bytes.
 pub const MAX_ARCHIVE: u64 = 256 << 20;
 /// Most named files in one archive.
@@ -32,6 +32,8 @@ pub struct Archive {
     pub base: PathBuf,
     /// The text.
     pub text: String,
+    /// The text is what is at work already; only the files are new.
+    pub files_only: bool,
     /// Contents of the files of this process.
     pub files: Files,
 }
@@ -68,9 +70,15 @@ impl Archive {
         put(&mut bytes, self.file_name.as_bytes());
         put(&mut bytes, self.base.as_os_str().as_bytes());
         put(&mut bytes, self.text.as_bytes());
+        put(&mut bytes, if self.files_only { b"files" } else { b"" });
         bytes.extend_from_slice(&u64::try_from(self.files.len()).unwrap_or(u64::MAX).to_le_bytes());
         for (path, contents) in self.files.iter() {
             put(&mut bytes, path.as_os_str().as_bytes());
+            let (fault, contents) = match contents {
+                Ok(contents) => ("", &**contents),
+                Err(why) => (&**why, [].as_slice()),
+            };
+            put(&mut bytes, fault.as_bytes());
             put(&mut bytes, contents);
         }
         let small = self.files.len() <= MAX_FILES && length(self.text.as_bytes()) <= MAX_FILE;
@@ -90,19 +98,22 @@ impl Archive {
         let base = path(take(&mut rest)?)?;
         let limit = usize::try_from(MAX_FILE).unwrap_or(usize::MAX);
         let text = text(take(&mut rest)?, limit)?;
-        let mut files: Vec<(PathBuf, Arc<[u8]>)> = Vec::new();
+        let files_only = !take(&mut rest)?.is_empty();
+        let mut files = Vec::new();
         let count = number(&mut rest)?;
         if count > MAX_FILES {
             return Err(ArchiveError::TooLarge);
         }
         for _ in 0..count {
             let name = path(take(&mut rest)?)?;
-            files.push((name, take(&mut rest)?.into()));
+            let fault = self::text(take(&mut rest)?, MAX_PATH)?;
+            let contents = take(&mut rest)?;
+            files.push((name, if fault.is_empty() { Ok(contents.into()) } else { Err(fault.into()) }));
         }
         if !rest.is_empty() {
             return Err(ArchiveError::Trailing);
         }
-        Ok(Self { file_name, base, text, files: files.into_iter().collect() })
+        Ok(Self { file_name, base, text, files_only, files: Files::with_faults(files) })
     }
 
     /// Judges the text, as [`Config::parse`].
@@ -163,7 +174,13 @@ mod tests {
             base: "/etc/b".into(),
             text: "[log]\nlevel = \"warn\"\n[[forward-proxy.listen]]\nname = \"out\"\naddress = \"127.0.0.1:1\"\n"
                 .into(),
-            files: files.into_iter().map(|(path, bytes)| (path.into(), bytes.into())).collect(),
+            files_only: true,
+            files: Files::with_faults(
+                files
+                    .into_iter()
+                    .map(|(path, bytes)| (PathBuf::from(path), Ok(bytes.into())))
+                    .chain([("/etc/b/gone".into(), Err("it does not exist".into()))]),
+            ),
         }
     }
 
@@ -173,6 +190,8 @@ mod tests {
         let back = Archive::decode(&bytes).unwrap();
         assert_eq!(back, archive());
         assert_eq!(&**back.files.get(Path::new("/etc/b/users")).unwrap(), b"ada:x");
+        let gone = back.files.get(Path::new("/etc/b/gone")).unwrap_err();
+        assert!(gone.contains("/etc/b/gone") && gone.contains("does not exist"), "{gone}");
         assert_eq!(back.parse().unwrap().0.log.level, crate::config::LogLevel::Warn);
     }
 

@@ -25,6 +25,12 @@ pub struct FileReference {
 }
 
 impl FileReference {
+    /// Whether a file that cannot be read is the trouble of one site only: tls-terminator knows what it served so far, and
+    /// keeps the last good pair.
+    pub fn may_fail(&self) -> bool {
+        may_fail(self.key)
+    }
+
     /// Whether `process` is the one that works with it.
     pub fn is_for(&self, process: Process) -> bool {
         let section = self.key.split('.').next().unwrap_or_default();
@@ -42,22 +48,30 @@ impl From<&NamedFile> for FileReference {
     }
 }
 
-/// Contents of the files of one process. A process whose sandbox is closed opens nothing; whatever it needs is in here.
+fn may_fail(key: &str) -> bool {
+    matches!(key, "site.certificate" | "site.key" | "site.ocsp")
+}
+
+/// Contents of the files of one process, or why there are none. A process whose sandbox is closed opens nothing; whatever it
+/// needs is in here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files(BTreeMap<PathBuf, Arc<[u8]>>);
+pub struct Files(BTreeMap<PathBuf, Result<Arc<[u8]>, Arc<str>>>);
 
 impl Files {
     /// Reads those of `process`.
     ///
     /// # Errors
-    /// One sentence for each that cannot be read.
+    /// One sentence for each that cannot be read; those that may fail ([`FileReference::may_fail`]) take it with them instead.
     pub fn read(references: &[FileReference], process: Process) -> Result<Files, Vec<String>> {
         let mut files = BTreeMap::new();
         let mut errors = Vec::new();
         for reference in references.iter().filter(|reference| reference.is_for(process)) {
             match contents(&reference.path) {
                 Ok(bytes) => {
-                    files.insert(reference.path.clone(), bytes);
+                    files.insert(reference.path.clone(), Ok(bytes));
+                }
+                Err(why) if reference.may_fail() => {
+                    files.insert(reference.path.clone(), Err(why.into()));
                 }
                 Err(why) => errors.push(format!("{}: {}: {why}", reference.key, reference.path.display())),
             }
@@ -65,9 +79,14 @@ impl Files {
         if errors.is_empty() { Ok(Files(files)) } else { Err(errors) }
     }
 
-    /// All of them, by path.
-    pub fn iter(&self) -> impl Iterator<Item = (&Path, &Arc<[u8]>)> {
-        self.0.iter().map(|(path, contents)| (path.as_path(), contents))
+    /// These, with a sentence for each that could not be read.
+    pub fn with_faults(files: impl IntoIterator<Item = (PathBuf, Result<Arc<[u8]>, Arc<str>>)>) -> Self {
+        Self(files.into_iter().collect())
+    }
+
+    /// All of them, by path; a sentence stands for one that could not be read.
+    pub fn iter(&self) -> impl Iterator<Item = (&Path, Result<&Arc<[u8]>, &Arc<str>>)> {
+        self.0.iter().map(|(path, contents)| (path.as_path(), contents.as_ref()))
     }
 
     /// How many there are.
@@ -85,15 +104,17 @@ impl Files {
     /// The contents of one.
     ///
     /// # Errors
-    /// It was not among the files read: a mistake of the caller.
+    /// It could not be read; or it was not among the files read, which is a mistake of the caller.
     pub fn get(&self, path: &Path) -> Result<&Arc<[u8]>, String> {
-        self.0.get(path).ok_or_else(|| format!("{} was not read when the process started", path.display()))
+        let found =
+            self.0.get(path).ok_or_else(|| format!("{} was not read when the process started", path.display()))?;
+        found.as_ref().map_err(|why| format!("{}: {why}", path.display()))
     }
 }
 
 impl FromIterator<(PathBuf, Arc<[u8]>)> for Files {
     fn from_iter<I: IntoIterator<Item = (PathBuf, Arc<[u8]>)>>(files: I) -> Self {
-        Self(files.into_iter().collect())
+        Self(files.into_iter().map(|(path, contents)| (path, Ok(contents))).collect())
     }
 }
 
@@ -107,8 +128,9 @@ fn contents(path: &Path) -> Result<Arc<[u8]>, String> {
     Ok(bytes.into())
 }
 
-/// Reports every named file that cannot be read, and warns of secrets that everybody can read.
-pub(super) fn check(ledger: &Ledger) {
+/// Reports every named file that cannot be read, and warns of secrets that everybody can read. Where `lenient`, those that may
+/// fail are warned about; one with an OCSP response always is.
+pub(super) fn check(ledger: &Ledger, lenient: bool) {
     for file in ledger.files.borrow().iter() {
         let shown = file.path.display();
         let problem = match credentials::open(&file.path) {
@@ -135,7 +157,9 @@ pub(super) fn check(ledger: &Ledger) {
             },
         };
         if let Some((what, help)) = problem {
-            let mut error = ledger.error(file.key, what).at(&file.span, format!("{shown}"));
+            let tolerated = file.key == "site.ocsp" || (lenient && may_fail(file.key));
+            let error = if tolerated { ledger.warning(file.key, what) } else { ledger.error(file.key, what) };
+            let mut error = error.at(&file.span, format!("{shown}"));
             if let Some(help) = help {
                 error = error.help(help);
             }

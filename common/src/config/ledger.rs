@@ -2,7 +2,7 @@
 //! with its place, so that what needs the whole file can be judged afterwards (`cross`).
 
 use super::diagnostic::{Diagnostic, Severity, Source, Span};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -79,6 +79,8 @@ pub(super) struct Ledger {
     pub(super) files: RefCell<Vec<NamedFile>>,
     /// Where each key was last given a value; of use for keys of tables that stand once.
     pub(super) places: RefCell<HashMap<&'static str, Span>>,
+    /// Where lines end, once somebody has asked for one.
+    line_ends: OnceCell<Vec<usize>>,
     /// Keys that were asked for: a test holds them against the reference.
     #[cfg(test)]
     pub(super) asked: RefCell<std::collections::BTreeSet<&'static str>>,
@@ -94,6 +96,7 @@ impl Ledger {
             addresses: RefCell::default(),
             files: RefCell::default(),
             places: RefCell::default(),
+            line_ends: OnceCell::new(),
             #[cfg(test)]
             asked: RefCell::default(),
         }
@@ -133,7 +136,11 @@ impl Ledger {
 
     /// The 1-based line in which something begins.
     pub(super) fn line_of(&self, span: &Span) -> usize {
-        self.source.text.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1)
+        let ends = self.line_ends.get_or_init(|| {
+            let bytes = self.source.text.bytes().enumerate();
+            bytes.filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect()
+        });
+        ends.partition_point(|end| *end < span.start) + 1
     }
 
     /// Where the key was last given a value.

@@ -62,7 +62,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with the file, or that it cannot be read.
     pub fn load(path: &Path) -> Loaded {
-        load(path, false)
+        load(path, NamedFiles::Ignored)
     }
 
     /// As [`Config::load`], and every file it names must be there and readable. For `bulkhead check` and the launcher.
@@ -70,7 +70,16 @@ impl Config {
     /// # Errors
     /// As [`Config::load`], and every named file that cannot be read.
     pub fn load_and_check_files(path: &Path) -> Loaded {
-        load(path, true)
+        load(path, NamedFiles::Required)
+    }
+
+    /// The same for a reload: what is wrong with the certificate of a site is a warning, since the process that serves it may
+    /// keep the last good one, and knows whether it has one.
+    ///
+    /// # Errors
+    /// As [`Config::load`], and every other named file that cannot be read.
+    pub fn load_and_check_files_to_reload(path: &Path) -> Loaded {
+        load(path, NamedFiles::Kept)
     }
 
     /// Judges a text. Pure: nothing is read; relative paths are joined to `base`.
@@ -91,7 +100,15 @@ impl Default for Config {
     }
 }
 
-fn load(path: &Path, check_files: bool) -> Loaded {
+/// What to do about the files that the file names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NamedFiles {
+    Ignored,
+    Required,
+    Kept,
+}
+
+fn load(path: &Path, named: NamedFiles) -> Loaded {
     let name = path.display().to_string();
     let text = match read_text(path) {
         Ok(text) => text,
@@ -105,8 +122,8 @@ fn load(path: &Path, check_files: bool) -> Loaded {
     let base = std::path::absolute(path).ok().and_then(|whole| whole.parent().map(Path::to_owned)).unwrap_or_default();
     let ledger = new_ledger(&name, text);
     let config = judge(&ledger, &base);
-    if check_files {
-        files::check(&ledger);
+    if named != NamedFiles::Ignored {
+        files::check(&ledger, named == NamedFiles::Kept);
     }
     finish(ledger, config)
 }

@@ -56,7 +56,7 @@ impl Directory {
 
     /// Begins to watch; call inside the runtime.
     pub fn watch(&self) -> io::Result<Changes> {
-        Ok(Changes(pipe::Receiver::from_owned_fd_unchecked(self.changes.try_clone()?)?))
+        Changes::over(self.changes.try_clone()?)
     }
 
     /// The instances whose sockets are there now, by name, in order.
@@ -92,6 +92,14 @@ impl Directory {
 pub struct Changes(pipe::Receiver);
 
 impl Changes {
+    /// Of an inotify descriptor that does not block; inside the runtime.
+    ///
+    /// # Errors
+    /// The event loop cannot take it.
+    pub fn over(inotify: OwnedFd) -> io::Result<Self> {
+        Ok(Self(pipe::Receiver::from_owned_fd_unchecked(inotify)?))
+    }
+
     /// Waits for a change; several at once count as one.
     pub async fn changed(&self) -> io::Result<()> {
         loop {

@@ -70,7 +70,9 @@ impl Inherited {
         // Whatever else leaked in from the starter is nobody's.
         let keep: Vec<_> = taken.iter().map(|(_, socket)| socket.as_raw_fd()).collect();
         if let Err(error) = crate::sys::jail::close_all_but(FIRST, &keep) {
-            eprintln!("warning: descriptors that leaked in stay open: {error} (Linux 5.9 or newer closes them)");
+            crate::complain::complain(format_args!(
+                "warning: descriptors that leaked in stay open: {error} (Linux 5.9 or newer closes them)"
+            ));
         }
         Ok(Self(taken))
     }

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::Component;
+use super::{Component, Depth};
+use crate::complain::answer;
 use crate::observe::output;
 use crate::sandbox;
 
 /// What the processes say when they were not understood.
 pub const USAGE: &str = "usage: PROCESS --config FILE [--instance N]   serve (started by systemd or `bulkhead up`)
-       PROCESS --check FILE                    judge the configuration as this process would
+       PROCESS --check FILE [--quick]          judge the configuration as this process would
        PROCESS --figures | --version           print the table of figures | the release
        PROCESS --syscalls                      print the system calls of its whole life, for SystemCallFilter=
        PROCESS --acts                          try what the sandbox must forbid, without closing it: what the unit holds";
@@ -20,8 +21,8 @@ pub struct Arguments {
     pub config: PathBuf,
     /// Which instance, from 1.
     pub instance: u32,
-    /// Judge the configuration and end.
-    pub check_only: bool,
+    /// Judge the configuration and end; how deeply.
+    pub check_only: Option<Depth>,
 }
 
 /// What to do.
@@ -50,12 +51,13 @@ impl Arguments {
     /// # Errors
     /// The sentence to show above [`USAGE`].
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
-        let (mut config, mut instance, mut check_only) = (None, 1, false);
+        let (mut config, mut instance, mut check_only) = (None, 1, None);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word.as_str() {
                 "--config" => config = Some(value()?),
-                "--check" => (config, check_only) = (Some(value()?), true),
+                "--check" => (config, check_only) = (Some(value()?), check_only.or(Some(Depth::Whole))),
+                "--quick" => check_only = Some(Depth::Quick),
                 "--instance" => {
                     let text = value()?;
                     instance = text
@@ -79,16 +81,17 @@ impl Arguments {
 /// Prints it.
 pub fn print(component: &Component, what: Printed) -> ExitCode {
     match what {
-        Printed::Version => println!("{} {}", component.process, env!("CARGO_PKG_VERSION")),
+        Printed::Version => answer(format_args!("{} {}", component.process, env!("CARGO_PKG_VERSION"))),
         Printed::Figures => {
-            component.figures.iter().chain(output::TABLE).for_each(|(name, help)| println!("{name}\t{help}"));
+            let figures = component.figures.iter().chain(output::TABLE);
+            figures.for_each(|(name, help)| answer(format_args!("{name}\t{help}")));
         }
-        Printed::Syscalls => sandbox::unit_calls(component.policy).iter().for_each(|call| println!("{call}")),
+        Printed::Syscalls => sandbox::unit_calls(component.policy).iter().for_each(answer),
         Printed::Acts => {
             for act in sandbox::acts::try_bare(component.policy) {
                 let verdict = if act.refused { "refused" } else { "POSSIBLE" };
                 let wanted = if act.expected_refused { "must be refused" } else { "may be possible" };
-                println!("{verdict}\t{}\t{wanted}\t{}", act.answer, act.what);
+                answer(format_args!("{verdict}\t{}\t{wanted}\t{}", act.answer, act.what));
             }
         }
     }

@@ -4,5 +4,6 @@
 #![allow(unsafe_code)]
 
 pub mod jail;
+pub mod memory;
 pub mod probe;
 pub mod socket;

@@ -315,3 +315,47 @@ proptest! {
         prop_assert_eq!(found.map(|(route, _)| &route.name), slowly.map(|(route, _)| &route.name));
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// The same where many routes ask for expressions, alone, with paths beside them, or with hosts.
+    #[test]
+    fn finding_among_expressions_is_asking_in_order(
+        routes in proptest::collection::vec((0..6_usize, 0..4_usize), 1..24), path in 0..6_usize
+    ) {
+        const EXPRESSIONS: [&str; 6] = ["^/a", "b$", "[0-9]{2}", "^/a/b/12$", "(?i)/AB", "x|^/$"];
+        const PATHS: [&str; 6] = ["/", "/a", "/a/b", "/a/b/12", "/ab/1", "/x"];
+        let text: String = routes.iter().enumerate().map(|(at, (expression, kind))| format!(
+            "[[http-filter.route]]\nname = 'r{at}'\npool = 'p'\npath_regex = ['{}']\n{}\n",
+            EXPRESSIONS[*expression],
+            ["", "paths = '/a/b'", "hosts = 'a.test'", "methods = 'POST'"][*kind],
+        )).collect();
+        let routes = made(&text);
+        let facts = request("GET", "a.test", PATHS[path]);
+        let found = routes.find(&facts, false).map(|(route, _)| route.name.clone());
+        let asked = routes.asked(&facts, false).last().filter(|(_, verdict)| *verdict == Verdict::Takes);
+        prop_assert_eq!(found, asked.map(|(route, _)| route.name.clone()));
+    }
+}
+
+/// `cargo test -p http-filter --release five_hundred -- --ignored --nocapture`
+#[test]
+#[ignore = "tells a time"]
+fn five_hundred_expressions() {
+    let text: String = (0..500)
+        .map(|at| format!("[[http-filter.route]]\nname = 'r{at}'\npool = 'p'\npath_regex = '^/tenant{at}/v[0-9]+/'\n"))
+        .collect();
+    let mut routes = made(&text);
+    let facts = request("GET", "a.test", "/tenant499/v2/orders/2024/10?x");
+    let tell = |routes: &Routes, how: &str| {
+        let began = std::time::Instant::now();
+        for _ in 0..200 {
+            assert_eq!(&*routes.find(&facts, false).unwrap().0.name, "r499");
+        }
+        eprintln!("{how}: {:?} per request", began.elapsed() / 200);
+    };
+    tell(&routes, "in one pass");
+    routes.index = None;
+    tell(&routes, "one by one");
+}

@@ -219,7 +219,7 @@ impl ServerPool {
         waited: &mut Option<Duration>,
     ) -> Result<Busy, NoPlace> {
         self.serve_queue(); // who waits was here before
-        match self.balancer.pick(&wish.ask(tried), Instant::now()) {
+        match self.balancer.pick(&wish.ask(tried), self.clock.instant()) {
             Choice::Server(pick) => return Ok(self.busy(pick)),
             Choice::Nobody => return Err(NoPlace::Nobody),
             Choice::Full => {}
@@ -243,7 +243,7 @@ impl ServerPool {
 
     pub(super) fn serve_queue(self: &Rc<Self>) {
         if !self.queue.is_empty() {
-            self.queue.serve(&self.balancer, Instant::now(), |pick| self.busy(pick));
+            self.queue.serve(&self.balancer, self.clock.instant(), |pick| self.busy(pick));
         }
     }
 
@@ -253,7 +253,7 @@ impl ServerPool {
         if counts_5xx && status.is_server_error() {
             self.blame(metrics, index);
         } else {
-            self.balancer.succeeded(index, Instant::now());
+            self.balancer.succeeded(index, self.clock.instant());
         }
     }
 
@@ -269,7 +269,7 @@ impl ServerPool {
         if self.servers.len() < 2 {
             return;
         }
-        if let Some(time) = self.balancer.failed(index, Instant::now()) {
+        if let Some(time) = self.balancer.failed(index, self.clock.instant()) {
             metrics.ejections.up();
             let server = self.servers.get(index).map(|server| &*server.label);
             tracing::warn!(pool = &*self.name, server, seconds = time.as_secs(), "left out");

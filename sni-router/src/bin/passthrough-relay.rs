@@ -8,7 +8,11 @@ use common::startup::{Component, run};
 use sni_router::relay::{self, metrics::Metrics, sandbox::POLICY};
 
 fn main() -> ExitCode {
-    let component =
-        Component { process: Process::PassthroughRelay, policy: &POLICY, figures: Metrics::TABLE, check: |_| Ok(()) };
+    let component = Component {
+        process: Process::PassthroughRelay,
+        policy: &POLICY,
+        figures: Metrics::TABLE,
+        check: |_, _| Ok(()),
+    };
     run(&component, relay::open, relay::serve)
 }

@@ -86,7 +86,7 @@ impl HandOver {
             ends,
             pool: pool.into(),
             server_name: hello.and_then(|hello| hello.server_name.as_ref()).map(|name| name.as_str().into()),
-            alpn: hello.and_then(|hello| hello.alpn.first()).map(|protocol| protocol.as_slice().into()),
+            alpn: hello.and_then(|hello| hello.alpn.first()).map(Into::into),
         };
         self.metrics.passthrough.up();
         send(self.relay.as_ref(), body, socket, &self.metrics);

@@ -51,10 +51,6 @@ const BETTER: &[(&str, &[Verdict], &str)] = &[
     ("name: an address", &[Verdict::Alert(47)], "RFC 6066 §3: literal addresses are not permitted"),
     ("name: an empty name", &[Verdict::Alert(47)], "well-formed, but no name"),
     ("name: two names", &[Verdict::Alert(47)], "well-formed, but which?"),
-    ("alpn: many", &[Verdict::Alert(50)], PROTOCOLS),
-    ("large: 33 protocols", &[Verdict::Alert(50)], PROTOCOLS),
-    ("large: 100 protocols", &[Verdict::Alert(50)], PROTOCOLS),
-    ("large: 1000 protocols", &[Verdict::Alert(50)], PROTOCOLS),
     // The alert is sent; what is still unread by then makes the kernel reset the connection, and who comes first is chance.
     (
         "early: 20 records of 16640 bytes",
@@ -101,7 +97,6 @@ const UNEXPECTED: &str = "§5: unexpected_message for a type that may not come, 
 const OVERFLOW: &str = "§5.2: record_overflow, said as soon as the head is there";
 const NO_TLS: &str = "not TLS: closed without having been read, so the kernel resets it";
 const BEHIND: &str = "behind a ClientHello its record must end (RFC 8446 §5.1); the router says so before it is read";
-const PROTOCOLS: &str = "a limit of the router, `MAX_ALPN_PROTOCOLS`: browsers offer two or three";
 const NO_VERSION: &str =
     "protocol_version for what never was a TLS version, as tlsfuzzer's legacy-version script wants it";
 

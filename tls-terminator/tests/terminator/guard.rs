@@ -5,7 +5,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use common::config::HandshakeRate;
-use rustls::{AlertDescription, ClientConfig, Error, HandshakeKind};
+use common::ipc::messages::Ends;
+use common::ipc::messages::router_to_terminator::Terminate;
+use common::process::Process;
+use common::wiring::ROUTER_TO_TERMINATOR;
+use rustls::{AlertDescription, ClientConfig, Error, HandshakeKind, SignatureScheme};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
 
 use crate::client::{Client, TLS12, TLS13, config, reason};
 use crate::world::{Plan, World};
@@ -102,4 +108,24 @@ fn who_slipped_in_is_stopped_at_the_key() {
         assert_eq!(world.figure("refused_rate"), u64::try_from(30 - served).unwrap());
         assert_eq!(world.figure("handshakes_full"), u64::try_from(served).unwrap());
     }
+}
+
+#[test]
+fn nobody_can_ask_for_a_signature() {
+    // What reaches this process: hand-overs of the router, which carry a socket and what the router read, and the control socket of the front
+    // door. A message that carries something to be signed would be a new edge or a new message, and this test the place to think about it.
+    let incoming: Vec<_> =
+        common::wiring::EDGES.iter().filter(|edge| edge.receiver == Process::TlsTerminator).collect();
+    assert_eq!(incoming.len(), 1);
+    assert_eq!((incoming[0].name, incoming[0].sender), (ROUTER_TO_TERMINATOR.name, Process::SniRouter));
+    let Terminate { ends: _, server_name: _, ja4: _ } = Terminate {
+        ends: Ends { client: "127.0.0.1:1".parse().unwrap(), local: "127.0.0.1:2".parse().unwrap() },
+        server_name: None,
+        ja4: "".into(),
+    };
+    // And a key that was loaded as those of sites are answers nobody outside of a handshake.
+    let pem = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let key = tls_terminator::tls_config::provider().key_provider.load_private_key(der).unwrap();
+    assert!(key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).is_none());
 }

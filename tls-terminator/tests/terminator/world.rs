@@ -105,6 +105,9 @@ impl Default for Plan {
                 max_connections_per_address: 1000,
                 idle_deadline: Duration::from_secs(60),
                 min_version: TlsVersion::Tls12,
+                ready_keys: 64,
+                watch: true,
+                warn_before: Duration::from_secs(60),
                 handoff: Handoff::Relay, // this world plays a filter that holds no keys
                 max_unacknowledged: 64,
                 suites: None,
@@ -292,6 +295,7 @@ fn certify(folder: &Path, plan: &[(Vec<&'static str>, Vec<SiteAlpn>)]) -> (Certi
             let files = CertificateFiles {
                 certificate: folder.join(format!("{index}-{kind}.crt")),
                 key: folder.join(format!("{index}-{kind}.key")),
+                ocsp: None,
             };
             std::fs::write(&files.certificate, leaf.pem() + &authority.pem()).unwrap();
             std::fs::write(&files.key, key.serialize_pem()).unwrap();

@@ -34,6 +34,12 @@ impl Clock {
         self.now.load(Ordering::Relaxed)
     }
 
+    /// The same as a point in time, for what compares such points.
+    #[must_use]
+    pub fn instant(&self) -> Instant {
+        self.origin.checked_add(Duration::from_millis(self.now())).unwrap_or(self.origin)
+    }
+
     /// Moves the clock to the present. Called by the one sweeping task.
     pub fn advance(&self) {
         self.set(self.origin.elapsed());

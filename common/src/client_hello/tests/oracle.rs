@@ -26,7 +26,7 @@ pub(super) fn second_opinion(bytes: &[u8]) -> Option<(Option<String>, Vec<Vec<u8
 
 /// What we read, in the same form.
 pub(super) fn first_opinion(hello: &ClientHello) -> (Option<String>, Vec<Vec<u8>>) {
-    (hello.server_name.as_ref().map(|name| name.as_str().to_owned()), hello.alpn.clone())
+    (hello.server_name.as_ref().map(|name| name.as_str().to_owned()), hello.alpn.iter().map(<[u8]>::to_vec).collect())
 }
 
 /// What a rustls client sends first.

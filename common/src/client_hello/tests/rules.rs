@@ -30,7 +30,7 @@ fn an_ordinary_hello() {
     ]);
     let hello = hello(&bytes);
     assert_eq!(hello.server_name.as_ref().unwrap().as_str(), "shop.test");
-    assert_eq!(hello.alpn, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    assert!(hello.alpn.iter().eq([b"h2".as_slice(), b"http/1.1"]), "{:?}", hello.alpn);
     assert!(hello.offers(b"h2") && !hello.offers(b"acme-tls/1"));
     assert_eq!(hello.legacy_version, ProtocolVersion::TLS1_2);
     assert_eq!(hello.highest_version.to_string(), "TLS 1.3");
@@ -181,8 +181,7 @@ fn server_names_that_are_refused() {
 fn other_extensions_that_are_refused() {
     assert_eq!(fault_with(&[alpn(&[])]), Malformed::Length("ALPN"));
     assert_eq!(fault_with(&[alpn(&[b"h2", b""])]), Malformed::Length("ALPN"));
-    assert_eq!(fault_with(&[alpn(&[&b"x"[..]; MAX_ALPN_PROTOCOLS + 1])]), Malformed::TooManyProtocols);
-    assert_eq!(hello(&stream(&[alpn(&[&b"x"[..]; MAX_ALPN_PROTOCOLS])])).alpn.len(), MAX_ALPN_PROTOCOLS);
+    assert_eq!(hello(&stream(&[alpn(&[&b"x"[..]; 500])])).alpn.iter().count(), 500);
     for data in [&[][..], &[0], &[3, 3, 4, 3], &[2, 3, 4, 0]] {
         assert_eq!(fault_with(&[extension(43, data)]), Malformed::Length("supported_versions"), "{data:x?}");
     }

@@ -22,6 +22,12 @@ pub struct Terminator {
     pub idle_deadline: Duration,
     /// Oldest version that is accepted.
     pub min_version: TlsVersion,
+    /// Private keys that are kept ready to sign.
+    pub ready_keys: usize,
+    /// Whether the launcher renews certificates when their files change.
+    pub watch: bool,
+    /// A certificate that ends within this time is warned about.
+    pub warn_before: Duration,
     /// Suites that are accepted; `None`: all.
     pub suites: Option<Vec<TlsSuite>>,
     /// Keys and lifetime of session tickets.
@@ -109,6 +115,8 @@ pub struct CertificateFiles {
     pub certificate: PathBuf,
     /// PEM private key.
     pub key: PathBuf,
+    /// OCSP response in DER that is stapled.
+    pub ocsp: Option<PathBuf>,
 }
 
 /// `alpn` of a site: what http-filter speaks.

@@ -1,5 +1,6 @@
 //! What needs the whole file: names that must exist or be unique, addresses, and whether every way leads somewhere.
 
+mod covered;
 mod ends;
 mod names;
 mod pools;

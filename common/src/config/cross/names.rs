@@ -4,7 +4,7 @@ use crate::config::checked::{Config, ListenProtocol};
 use crate::config::diagnostic::Span;
 use crate::config::ledger::{Address, Ledger, Names, Used};
 use crate::config::nearest::nearest;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A name is given once in its list.
 pub(super) fn unique(ledger: &Ledger) {
@@ -30,14 +30,12 @@ pub(super) fn unique(ledger: &Ledger) {
 /// Every name that is used exists.
 pub(super) fn known(ledger: &Ledger, config: &Config) {
     let defined = ledger.defined.borrow();
+    // Only the router's own listeners can be meant; those of forward-proxy are in the list for uniqueness.
+    let meant = || defined.iter().filter(|d| d.key != "forward-proxy.listen.name");
+    let known: HashSet<(Names, &str)> = meant().map(|d| (d.names, &*d.name)).collect();
     for used in ledger.used.borrow().iter() {
-        // Only the router's own listeners can be meant; those of forward-proxy are in the list for uniqueness.
-        let candidates: Vec<&str> = defined
-            .iter()
-            .filter(|d| d.names == used.names && d.key != "forward-proxy.listen.name")
-            .map(|d| &*d.name)
-            .collect();
-        if !candidates.contains(&&*used.name) {
+        if !known.contains(&(used.names, &*used.name)) {
+            let candidates: Vec<&str> = meant().filter(|d| d.names == used.names).map(|d| &*d.name).collect();
             report_unknown(ledger, used, &candidates);
         } else if used.key == "route.listen"
             && let Some(listener) = config.sni_router.listen.iter().find(|listener| listener.name == used.name)

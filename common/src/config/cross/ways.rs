@@ -1,6 +1,7 @@
 //! Whether every way in leads somewhere, and only one way is meant: routes and sites.
 
 use super::Drafts;
+use super::covered::Covered;
 use crate::config::checked::{Config, Fallback, ListenProtocol, RouteAction};
 use crate::config::diagnostic::Span;
 use crate::config::ledger::Ledger;
@@ -55,12 +56,13 @@ fn collide(a: &RouteDraft, b: &RouteDraft) -> bool {
 
 /// A name stands in one site, and a route leads there.
 pub(super) fn sites(ledger: &Ledger, config: &Config, drafts: &Drafts) {
-    let mut seen: HashMap<&NamePattern, &Span> = HashMap::new();
+    let reached = Reached::by(config);
+    let mut seen: HashMap<&NamePattern, (usize, &Span)> = HashMap::new();
     for (index, draft) in drafts.sites.iter().enumerate() {
         let mut unreached = None;
         for name in &draft.names {
             match seen.get(&name.value) {
-                Some(first) if !draft.names.iter().any(|own| own.span == **first) => {
+                Some((site, first)) if *site != index => {
                     let error = ledger
                         .error("site.names", format!("two sites have the name `{}`", name.value))
                         .at(&name.span, "again")
@@ -70,10 +72,10 @@ pub(super) fn sites(ledger: &Ledger, config: &Config, drafts: &Drafts) {
                 }
                 Some(_) => {}
                 None => {
-                    seen.insert(&name.value, &name.span);
+                    seen.insert(&name.value, (index, &name.span));
                 }
             }
-            if !reached(config, &name.value, index) && !ledger.blames("route") {
+            if !reached.a_site(&name.value, index) && !ledger.blames("route") {
                 unreached = unreached.or(Some(name));
             }
         }
@@ -90,14 +92,29 @@ pub(super) fn sites(ledger: &Ledger, config: &Config, drafts: &Drafts) {
     }
 }
 
-/// Whether some connection for the name may come to tls-terminator.
-fn reached(config: &Config, name: &NamePattern, index: usize) -> bool {
-    let otherwise = &config.sni_router.otherwise;
-    otherwise.unknown_name == Fallback::Terminate
-        || (index == 0 && otherwise.no_sni == Fallback::Terminate)
-        || config.routes.iter().filter(|route| route.action == RouteAction::Terminate).any(|route| {
-            route.server_names.is_empty() || route.server_names.iter().any(|own| own.covers(name) || name.covers(own))
-        })
+/// For which names connections may come to tls-terminator.
+struct Reached<'a> {
+    everybody: bool,
+    nameless: bool,
+    names: Covered<'a>,
+}
+
+impl<'a> Reached<'a> {
+    fn by(config: &'a Config) -> Self {
+        let otherwise = &config.sni_router.otherwise;
+        let terminating = || config.routes.iter().filter(|route| route.action == RouteAction::Terminate);
+        Self {
+            everybody: otherwise.unknown_name == Fallback::Terminate
+                || terminating().any(|route| route.server_names.is_empty()),
+            nameless: otherwise.no_sni == Fallback::Terminate,
+            names: terminating().flat_map(|route| &route.server_names).collect(),
+        }
+    }
+
+    /// Whether one of them may get to the site of this place in the file by this name.
+    fn a_site(&self, name: &NamePattern, index: usize) -> bool {
+        self.everybody || (index == 0 && self.nameless) || self.names.touches(name)
+    }
 }
 
 /// What is terminated has a certificate, and http-filter knows what to do with it.
@@ -105,9 +122,10 @@ pub(super) fn termination(ledger: &Ledger, config: &Config, drafts: &Drafts) {
     if ledger.blames("site") {
         return;
     }
+    let certified: Covered<'_> = config.sites.iter().flat_map(|site| &site.names).collect();
     for draft in drafts.routes.iter().filter(|draft| draft.route.action == RouteAction::Terminate) {
         for name in &draft.names {
-            if config.sites.iter().any(|site| site.names.iter().any(|own| own.covers(&name.value))) {
+            if certified.covers(&name.value) {
                 continue;
             }
             let mut error = ledger

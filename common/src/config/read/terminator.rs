@@ -24,6 +24,9 @@ pub(in crate::config) fn tls_terminator(section: &Section<'_>, base: &Path) -> T
         max_connections_per_address: section.count_up_to("max_connections_per_address", "max_connections"),
         idle_deadline: section.duration("idle_deadline"),
         min_version: tls_policy::min_version(section).unwrap_or(TlsVersion::Tls13),
+        ready_keys: section.count("ready_keys"),
+        watch: section.flag("watch").unwrap_or(true),
+        warn_before: section.duration("warn_before"),
         suites: tls_policy::suites(section),
         tickets: tls_policy::tickets(section, base),
         full_handshakes: tls_policy::full_handshakes(section),
@@ -61,8 +64,9 @@ pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<Site
             .and(&section.span_of("certificate"), format!("{c} here"));
         section.ledger.report(error);
     }
-    let certificates =
-        certificates.into_iter().zip(keys).map(|(certificate, key)| CertificateFiles { certificate, key }).collect();
+    let responses = ocsp(section, base, certificates.len());
+    let pairs = certificates.into_iter().zip(keys).zip(responses);
+    let certificates = pairs.map(|((certificate, key), ocsp)| CertificateFiles { certificate, key, ocsp }).collect();
     let client_auth = tls_policy::client_auth(section, base, client_auth(section, base));
     let (min_version, suites) = (tls_policy::min_version(section), tls_policy::suites(section));
     let names = names?;
@@ -78,6 +82,27 @@ pub(in crate::config) fn site(section: &Section<'_>, base: &Path) -> Option<Site
         line,
     };
     Some(SiteDraft { site, names })
+}
+
+/// `ocsp`: a file or nothing for each of the certificates.
+fn ocsp(section: &Section<'_>, base: &Path, certificates: usize) -> Vec<Option<PathBuf>> {
+    let read = |text: &str| if text.is_empty() { Ok(None) } else { path(text, base).map(Some) };
+    let placed = section.texts("ocsp", read).unwrap_or_default();
+    let Some(key) = section.key("ocsp") else { return Vec::new() };
+    if !placed.is_empty() && placed.len() != certificates {
+        let what = "as many as there are certificates, in the same order; `\"\"` stands for none";
+        let error = section.ledger.error(key.path, what).at(&section.span_of("ocsp"), format!("{} here", placed.len()));
+        section.ledger.report(error.and(&section.span_of("certificate"), format!("{certificates} here")));
+    }
+    for one in &placed {
+        if let Some(path) = one.value.clone() {
+            let span = one.span.clone();
+            let file = NamedFile { key: key.path, path, secret: false, span };
+            section.ledger.files.borrow_mut().push(file);
+        }
+    }
+    let all = values(placed).into_iter().chain(std::iter::repeat(None));
+    all.take(certificates).collect()
 }
 
 /// `client_auth` and `client_ca`, which need one another.

@@ -19,6 +19,8 @@ pub use markdown::render_markdown;
 
 use super::nearest::nearest;
 use super::value::{show_duration, show_size};
+use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// One key, or one table.
 #[derive(Debug)]
@@ -177,9 +179,16 @@ pub fn find(path: &str) -> Option<&'static Key> {
     keys().find(|key| key.path == path)
 }
 
-/// The keys that stand directly in the table of that path (`""`: the top of the file).
+/// The keys that stand directly in the table of that path (`""`: the top of the file). Asked several times for every table
+/// of the file, so it is looked up: a file may have thousands of sites.
 pub fn keys_of(table: &str) -> impl Iterator<Item = &'static Key> {
-    keys().filter(move |key| key.parent() == table)
+    static BY_TABLE: OnceLock<HashMap<&'static str, Vec<&'static Key>>> = OnceLock::new();
+    let by_table = BY_TABLE.get_or_init(|| {
+        let mut tables: HashMap<_, Vec<_>> = HashMap::new();
+        keys().for_each(|key| tables.entry(key.parent()).or_default().push(key));
+        tables
+    });
+    by_table.get(table).into_iter().flatten().copied()
 }
 
 /// What `bulkhead explain KEY` prints: everything known of one key, or for a table the list of its keys.

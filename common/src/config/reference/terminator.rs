@@ -36,6 +36,29 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ),
     key(
+        "tls-terminator.ready_keys",
+        integer(16, 65_536),
+        value("1024"),
+        "Private keys that are kept ready to sign.",
+        "A key is parsed when a client needs it for the first time, so that thousands of sites cost neither time at the start \
+         nor memory (a ready RSA key takes some 10 KiB). The one not used for longest makes room; it is parsed again when wanted.",
+    ),
+    key(
+        "tls-terminator.watch",
+        Kind::Flag,
+        value("true"),
+        "Whether `bulkhead up` takes certificates, keys and OCSP responses anew when their files change.",
+        "A file that is not good (empty, half written, of another key, expired) does not take the place of the last good one. Under \
+         systemd, `bulkhead reload --certificates` does the same once.",
+    ),
+    key(
+        "tls-terminator.warn_before",
+        duration(HOUR, 366 * DAY),
+        value("\"720h\""),
+        "A certificate that ends within this time is warned about: at the start, at each reload and once a day.",
+        "One that lives so short that this would be most of its life is warned about in the last third of it.",
+    ),
+    key(
         "tls-terminator.handoff",
         Kind::Choice(HANDOFFS),
         value("\"secrets\""),
@@ -72,6 +95,14 @@ pub(super) const KEYS: &[Key] = &[
         Preset::Required,
         "Private key in PEM; only tls-terminator needs to read it.",
         "",
+    ),
+    key(
+        "site.ocsp",
+        list("path, from the directory of this file if relative; `\"\"` for a certificate without"),
+        Preset::Absent("nothing is stapled"),
+        "OCSP response in DER that is stapled to the certificate; as many as there are certificates.",
+        "It is not stapled when it is about another certificate, out of date, or says anything but `good`; log, figures and \
+         `bulkhead status` say so. Whatever fetches it writes a new file, which is taken as a renewed certificate is.",
     ),
     key(
         "site.alpn",

@@ -35,7 +35,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "tls-terminator.full_handshake_rate",
         integer_or_zero(1, 1_000_000, "not limited"),
-        value("100"),
+        value("1000"),
         "Full handshakes per second for the clients of one network, in the long run.",
         "A full handshake costs a signature; one that is resumed from a ticket does not count. A client above it is refused with \
          the alert `access_denied` before anything is computed.",
@@ -43,7 +43,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "tls-terminator.full_handshake_burst",
         integer(1, 1_000_000),
-        value("400"),
+        value("10000"),
         "How many of them may come at once.",
         "",
     ),

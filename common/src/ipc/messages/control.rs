@@ -1,6 +1,7 @@
 //! front door → every process: how are you, please stop, take this configuration.
 
 use super::explain::{Explain, Explained};
+use crate::certificate_desk::CertificateReport;
 use crate::process::Process;
 use crate::sandbox::Report;
 
@@ -16,6 +17,8 @@ pub enum Control {
     Metrics,
     /// Answered with [`ControlReply::Pools`]; empty from a process that balances nothing.
     Pools,
+    /// Answered with [`ControlReply::Certificates`]; an empty report from a process that has none.
+    Certificates,
     /// Give a server of a pool nothing new, or take that back. Answered with [`ControlReply::Done`] or
     /// [`ControlReply::Refused`].
     DrainServer {
@@ -66,6 +69,8 @@ pub enum ControlReply {
     Sandbox(Box<Report>),
     /// To `Pools`.
     Pools(Vec<PoolState>),
+    /// To `Certificates`.
+    Certificates(Box<CertificateReport>),
     /// The order is being carried out.
     Done,
     /// To `Explain`: the file that the process works with, and its decisions.

@@ -97,7 +97,7 @@ pub(in crate::config::reference) const ROUTE: &[Key] = &[
         Kind::Choice(&["off", "basic", "strict"]),
         Preset::Absent("as `http-filter.security_headers`"),
         SECURITY,
-        "",
+        "What is answered before a route is found (refusals by access rules and limits, malformed requests, no route) carries the section's.",
     ),
     key(
         "http-filter.route.compress",
