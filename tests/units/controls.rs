@@ -9,11 +9,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::time::Duration;
 
 use common::process::Process;
+use common::wiring::EDGES;
 use harness::clients::{raw, tunnel};
-use harness::within;
+use harness::{needs, within};
 
 use crate::machine::Machine;
 use crate::world::{HTTP, PROXY, WWW, World, unit};
@@ -184,6 +187,15 @@ fn the_root_of_a_process_holds_next_to_nothing() {
             let allowed = ["bulkhead", "group", "hosts", "localtime", "passwd", "resolv.conf"];
             let etc = list("/etc");
             assert!(etc.iter().all(|name| allowed.contains(&name.as_str())), "{process}: /etc holds {etc:?}");
+            let mut sockets = Vec::new();
+            sockets_below(&world.machine.proc(&unit(process), "root/run"), &mut sockets);
+            for socket in sockets {
+                let own =
+                    EDGES.iter().any(|edge| edge.sender == process && socket.contains(&format!("/{}/", edge.name)));
+                // 257 binds the journal's sockets as well.
+                let of_systemd = socket.ends_with("/run/systemd/notify") || socket.contains("/run/systemd/journal/");
+                assert!(own || of_systemd, "{process} can reach {socket}");
+            }
             let key = world.machine.proc(&unit(process), "root/etc/bulkhead/secrets/tls-terminator/www.key");
             assert!(!key.exists(), "{process} sees the folder of secrets");
         }
@@ -198,6 +210,18 @@ fn the_root_of_a_process_holds_next_to_nothing() {
             assert_eq!(copies(process), 0, "{process} has a key");
         }
     });
+}
+
+/// The paths of all Unix sockets in a folder and below.
+fn sockets_below(folder: &Path, found: &mut Vec<String>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => sockets_below(&entry.path(), found),
+            Ok(kind) if kind.is_socket() => found.push(entry.path().display().to_string()),
+            _ => {}
+        }
+    }
 }
 
 #[test]
@@ -250,6 +274,40 @@ fn the_root_of_a_process_holds_next_to_nothing() {
         for process in Process::ALL.into_iter().filter(|process| *process != Process::TlsTerminator) {
             assert_eq!(copies(process), 0, "{process} has a key");
         }
+    });
+}
+
+#[test]
+fn without_user_namespaces_peers_are_told_apart_by_their_users() {
+    within(180, || {
+        let Some(world) = World::install("without_user_namespaces") else { return };
+        if !needs::need("without_user_namespaces", "python3") {
+            return;
+        }
+        for process in Process::ALL {
+            let unit = format!("bulkhead-{process}@.service");
+            world.machine.drop_in(&unit, Some("[Service]\nPrivateUsers=no\n"));
+        }
+        for process in Process::ALL {
+            world.machine.systemctl(&["start", &unit(process)]);
+        }
+        world.everything_serves();
+        // In the group of the edge, so the kernel lets both in; but only one is the sender's user.
+        let program = "import socket\n\
+                       s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n\
+                       s.settimeout(2)\n\
+                       s.connect('/run/bulkhead/sni-router-to-passthrough-relay/1.sock')\n\
+                       try: print('turned away' if s.recv(1) == b'' else 'spoken to')\n\
+                       except TimeoutError: print('listened to')\n";
+        let knock = |user: &str| {
+            let who = [format!("--reuid={user}"), "--regid=nogroup".into(), "--groups=bulkhead-router-to-relay".into()];
+            let who: Vec<&str> = who.iter().map(String::as_str).collect();
+            world.machine.run("setpriv", &[&who[..], &["python3", "-c", program]].concat()).trim().to_owned()
+        };
+        assert_eq!(knock("nobody"), "turned away");
+        assert_eq!(knock("bulkhead-sni-router"), "listened to");
+        let journal = world.machine.journal(&unit(Process::PassthroughRelay));
+        assert!(journal.contains("the peer runs as uid"), "{journal}");
     });
 }
 

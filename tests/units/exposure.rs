@@ -8,7 +8,7 @@ use harness::need;
 use crate::unit_file;
 
 /// Unit, and tenths of exposure at most: 0 best, 100 worst.
-const MOST: [(&str, u32); 7] = [
+const MOST: [(&str, u32); 8] = [
     ("bulkhead-sni-router@.service", 2),
     ("bulkhead-tls-terminator@.service", 2),
     ("bulkhead-http-filter@.service", 2),
@@ -16,6 +16,7 @@ const MOST: [(&str, u32); 7] = [
     ("bulkhead-metrics.service", 2),
     ("bulkhead-passthrough-relay@.service", 10), // the only one with a network
     ("bulkhead.service", 7),                     // runs at start and reload only, as root, to read what only root may
+    ("bulkhead-renew.service", 7),
 ];
 
 #[test]

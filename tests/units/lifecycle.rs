@@ -39,6 +39,22 @@ fn a_reload_brings_configuration_and_certificates_or_changes_nothing() {
 }
 
 #[test]
+fn a_renewed_certificate_is_noticed() {
+    within(120, || {
+        let Some(world) = World::start("a_renewed_certificate") else { return };
+        world.machine.systemctl(&["start", "bulkhead-renew.path"]);
+        let renewed = certificates::sign(&[WWW]);
+        world.write_certificate(&renewed);
+        eventually(30, "the new certificate is shown", || {
+            let stream = tls::client(WWW).connect(HTTPS).expect("a handshake");
+            let shown = tls::certificate(&stream);
+            tls::goodbye(stream);
+            (shown == renewed.der.as_ref()).then_some(())
+        });
+    });
+}
+
+#[test]
 fn whoever_is_killed_is_back_and_serves() {
     within(180, || {
         let Some(world) = World::start("whoever_is_killed") else { return };

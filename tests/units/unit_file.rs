@@ -79,7 +79,7 @@ pub fn service(process: Process) -> UnitFile {
 
 /// The names of all unit files, examples not among them.
 pub fn names() -> Vec<String> {
-    let kinds = [".service", ".socket", ".target", ".slice"];
+    let kinds = [".service", ".socket", ".target", ".slice", ".path"];
     let entries = fs::read_dir(folder()).expect("systemd/ is there").flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     let mut names: Vec<String> = names.filter(|name| kinds.iter().any(|kind| name.ends_with(kind))).collect();
