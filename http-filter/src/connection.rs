@@ -4,6 +4,7 @@
 //! [`super::serve`], not by timers here.
 
 use std::cell::{Cell, RefCell};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -21,7 +22,7 @@ use super::app::{App, Instance};
 use super::receive::Client;
 use super::streams::Executor;
 use super::unsent::Unsent;
-use super::{pipeline, rest, tls_stream};
+use super::{cork, pipeline, rest, tls_stream};
 
 /// What the requests of one connection share.
 pub struct Connection {
@@ -177,16 +178,29 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = Guarded::h2(stream, Arc::clone(&instance.app().h2_budgets), Arc::clone(&connection.ledger));
-    let service = service_fn(|request| pipeline::run(instance.app(), Rc::clone(connection), request));
-    // In a box, so that every connection's task is not as large as the largest.
+    let (stream, handle) = cork::cork(stream);
+    // In boxes, so that neither the future of a request is moved from hand to hand, nor every connection's task as large as the largest.
+    let service = service_fn(|request| Box::pin(pipeline::run(instance.app(), Rc::clone(connection), request)));
     let mut serving = Box::pin(h2(instance, &instance.app()).serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         biased;
-        result = &mut serving => return result,
+        result = turns(serving.as_mut(), &handle) => return result,
         () = instance.draining() => serving.as_mut().graceful_shutdown(),
         () = connection.enough.notified() => serving.as_mut().graceful_shutdown(),
     }
-    serving.await
+    turns(serving.as_mut(), &handle).await
+}
+
+/// Runs a connection turn by turn, and sends at the end of each what it wrote.
+async fn turns<F: Future, S: AsyncWrite + Unpin>(mut serving: Pin<&mut F>, handle: &cork::Handle<S>) -> F::Output {
+    std::future::poll_fn(|cx| {
+        let polled = serving.as_mut().poll(cx);
+        if polled.is_pending() {
+            handle.uncork(cx);
+        }
+        polled
+    })
+    .await
 }
 
 fn h2(instance: &Instance, app: &App) -> hyper::server::conn::http2::Builder<Executor> {

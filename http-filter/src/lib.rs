@@ -11,6 +11,7 @@
 pub mod app;
 pub mod certified;
 pub mod connection;
+pub mod cork;
 pub mod explain;
 pub mod grpc;
 pub mod identity_headers;

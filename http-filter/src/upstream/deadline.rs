@@ -3,7 +3,7 @@
 //! It holds from the moment a server is looked for until the last byte of the answer, every try in between included.
 
 use std::cell::RefCell;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -76,9 +76,9 @@ impl Drop for Deadline {
     }
 }
 
-/// The future's result, or `None` when the time was up first.
-pub async fn within<T>(deadline: Option<&Deadline>, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
+/// The future's result, or `None` when the time was up first. (The future stays where it is pinned: taken by value it would lie in
+/// this one twice, and the futures of requests are moved about.)
+pub async fn within<T>(deadline: Option<&Deadline>, mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
         Poll::Pending if deadline.is_some_and(|deadline| deadline.is_over(cx)) => Poll::Ready(None),
@@ -90,21 +90,24 @@ pub async fn within<T>(deadline: Option<&Deadline>, future: impl Future<Output =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
 
     #[test]
     fn those_whose_time_is_up_are_woken_and_places_are_used_again() {
         let all = Rc::new(Deadlines::default());
         let (early, late) = (all.begin(100), all.begin(200));
         let mut cx = Context::from_waker(Waker::noop());
-        let mut waits = pin!(within(Some(&early), std::future::pending::<()>()));
-        let mut other = pin!(within(Some(&late), std::future::pending::<()>()));
+        let (never, nor_this) = (pin!(std::future::pending::<()>()), pin!(std::future::pending::<()>()));
+        let mut waits = pin!(within(Some(&early), never));
+        let mut other = pin!(within(Some(&late), nor_this));
         assert!(waits.as_mut().poll(&mut cx).is_pending());
         all.sweep(99);
         assert!(waits.as_mut().poll(&mut cx).is_pending());
         all.sweep(100);
         assert_eq!(waits.as_mut().poll(&mut cx), Poll::Ready(None));
         assert!(other.as_mut().poll(&mut cx).is_pending());
-        let mut done = pin!(within(Some(&early), std::future::ready(7)));
+        let ready = pin!(std::future::ready(7));
+        let mut done = pin!(within(Some(&early), ready));
         assert_eq!(done.as_mut().poll(&mut cx), Poll::Ready(Some(7)), "what is there counts, even late");
         for _ in 0..100 {
             drop(all.begin(1));

@@ -1,5 +1,6 @@
 //! A request to one server after the other, until one answers or there is reason to stop.
 
+use std::pin::pin;
 use std::rc::Rc;
 
 use common_http::upstream::{SendError, Unanswered};
@@ -24,7 +25,8 @@ pub async fn send(
     journey: &mut Journey,
 ) -> Result<Answer, Refusal> {
     let deadline = pool.deadline();
-    let Some(result) = within(deadline.as_ref(), try_servers(app, route, pool, outgoing, journey)).await else {
+    let trying = pin!(try_servers(app, route, pool, outgoing, journey));
+    let Some(result) = within(deadline.as_ref(), trying).await else {
         let text = "The request was not answered within the time that this server allows.";
         tracing::warn!(pool = &*pool.name, "no answer: {}", SendError::Overdue);
         app.metrics.upstream_failed.up();

@@ -315,7 +315,8 @@ where
         let mut request = request;
         if let Some(h2) = &self.shared.limits.get().h2 {
             if !(self.speaks_http1(h2) || h2.or_http1 && request.headers().contains_key(UPGRADE)) {
-                match h2::send(self, h2, request).await {
+                // Boxed, as dialling is below: what is seldom or large must not be room that every request carries about.
+                match Box::pin(h2::send(self, h2, request)).await {
                     Err(Unanswered { request: Some(again), .. }) if self.speaks_http1(h2) => request = *again,
                     answered => return answered,
                 }
@@ -332,8 +333,11 @@ where
             let mut dialled = None;
             let mut connection = match used {
                 Some(connection) => connection,
-                None => match self.connect(&mut dialled).await {
-                    Ok(connection) => Box::new(connection),
+                None => match Box::pin(self.connect()).await {
+                    Ok((connection, time)) => {
+                        dialled = Some(time);
+                        connection
+                    }
                     Err(error) => return Err(unanswered(error, Some((parts, body)))),
                 },
             };
@@ -395,7 +399,7 @@ where
         self.shelf.idle.borrow_mut().push(connection);
     }
 
-    async fn connect(&self, time: &mut Option<DialTime>) -> Result<Connection<B>, SendError> {
+    async fn connect(&self) -> Result<(Box<Connection<B>>, DialTime), SendError> {
         let began = Instant::now();
         let limits = self.shared.limits.get();
         let deadline = Instant::now().checked_add(limits.connect).unwrap_or_else(Instant::now);
@@ -405,8 +409,7 @@ where
             Some(_) => dialer.dial_http1(&self.endpoint, deadline).await,
         };
         let io = io.map_err(SendError::Dial)?;
-        *time = Some(DialTime(began.elapsed()));
-        Ok(self.opened(io))
+        Ok((Box::new(self.opened(io)), DialTime(began.elapsed())))
     }
 
     fn opened(&self, io: D::Io) -> Connection<B> {
