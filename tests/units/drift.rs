@@ -201,7 +201,7 @@ fn no_process_is_given_the_secrets_of_another() {
         for credential in service(process).all("LoadCredential") {
             assert_eq!(credential, format!("{process}:/etc/bulkhead/secrets/{process}"));
         }
-        assert_eq!(service(process).one("InaccessiblePaths"), "-/etc/bulkhead/secrets");
+        assert_eq!(service(process).one("InaccessiblePaths"), "-+/etc/bulkhead/secrets");
     }
     assert_eq!(service(Process::TlsTerminator).all("LoadCredential").len(), 1);
 }
