@@ -9,7 +9,7 @@ use common::ipc::ask::{AskError, ask_with};
 use common::ipc::channel::ChannelError;
 use common::ipc::messages::control::{Control, ControlReply};
 use common::process::Process;
-use common::wiring::control_socket;
+use common::wiring::{CONTROL, OBSERVE, instance_socket};
 
 use crate::command_line::Place;
 use crate::plan::Plan;
@@ -56,6 +56,8 @@ pub type Reply = (Target, Result<ControlReply, Silence>);
 pub struct Crew {
     /// Of the sockets.
     pub runtime_dir: PathBuf,
+    /// In which folder of it the sockets are that are asked.
+    pub folder: PathBuf,
     /// Those the configuration needs, and those that are there beside.
     pub targets: Vec<Target>,
     /// The file that named them, and the digest of its text as it is now.
@@ -68,12 +70,27 @@ impl Crew {
     /// # Errors
     /// When the configuration cannot be read, or when nobody is there.
     pub fn at(place: &Place) -> Result<Self, String> {
+        Self::found(place, |_| CONTROL)
+    }
+
+    /// The same for questions that change nothing: over the sockets for observers, where the units have made them.
+    ///
+    /// # Errors
+    /// As [`Self::at`].
+    pub fn to_observe(place: &Place) -> Result<Self, String> {
+        Self::found(place, |dir| if dir.join(OBSERVE).is_dir() { OBSERVE } else { CONTROL })
+    }
+
+    fn found(place: &Place, choose: fn(&Path) -> &'static str) -> Result<Self, String> {
         match place {
-            Place::RuntimeDir(dir) => Self::in_folder(dir.clone(), Vec::new()),
+            Place::RuntimeDir(dir) => Self::in_folder(dir.clone(), choose(dir), Vec::new()),
             Place::Config(file) => {
                 let hint = "`--runtime-dir DIR` asks without a configuration";
                 let (config, _) = Config::load(file).map_err(|errors| format!("{errors}\n{hint}"))?;
-                let crew = Self::of(&config, &Plan::of(&config))?;
+                let dir = config.bulkhead.runtime_dir.clone();
+                let needed = Plan::of(&config).instances().collect();
+                let folder = choose(&dir);
+                let crew = Self::in_folder(dir, folder, needed)?;
                 let digest = common::config::read_text(file).map(|text| common::config::digest(&text));
                 Ok(Self { file: digest.ok().map(|digest| (file.clone(), digest)), ..crew })
             }
@@ -85,34 +102,16 @@ impl Crew {
     /// # Errors
     /// When nobody is there.
     pub fn of(config: &Config, plan: &Plan) -> Result<Self, String> {
-        Self::in_folder(config.bulkhead.runtime_dir.clone(), plan.instances().collect())
+        Self::in_folder(config.bulkhead.runtime_dir.clone(), CONTROL, plan.instances().collect())
     }
 
-    fn in_folder(runtime_dir: PathBuf, needed: Vec<(Process, u32)>) -> Result<Self, String> {
-        let control = runtime_dir.join("control");
-        let found = names_in(&control);
+    fn in_folder(runtime_dir: PathBuf, folder: &str, needed: Vec<(Process, u32)>) -> Result<Self, String> {
+        let folder = runtime_dir.join(folder);
+        let found = names_in(&folder);
         if let (Err(error), true) = (&found, needed.is_empty()) {
-            return Err(format!(
-                "error: no bulkhead runs in {}: {}: {error}",
-                runtime_dir.display(),
-                control.display()
-            ));
+            return Err(format!("error: no bulkhead runs in {}: {}: {error}", runtime_dir.display(), folder.display()));
         }
-        let mut members: Vec<(Process, u32)> = needed;
-        for name in found.unwrap_or_default() {
-            if let Some(member) = parse(&name)
-                && !members.contains(&member)
-            {
-                members.push(member);
-            }
-        }
-        members.sort_unstable(); // in the order in which a connection meets them
-        let targets = members.into_iter().map(|(process, instance)| Target {
-            process,
-            instance,
-            socket: control_socket(&runtime_dir, process, instance),
-        });
-        Ok(Self { targets: targets.collect(), runtime_dir, file: None })
+        Ok(Self { targets: targets_in(&folder, needed, found.unwrap_or_default()), runtime_dir, folder, file: None })
     }
 
     /// Asks everybody the same, at once. The answers are in the order of the targets.
@@ -186,6 +185,22 @@ impl From<AskError> for Silence {
     }
 }
 
+/// Those who are needed and those whose sockets were found, in the order in which a connection meets them.
+pub fn targets_in(folder: &Path, needed: Vec<(Process, u32)>, found: impl IntoIterator<Item = String>) -> Vec<Target> {
+    let mut members: Vec<(Process, u32)> = needed;
+    for name in found {
+        if let Some(member) = parse(&name)
+            && !members.contains(&member)
+        {
+            members.push(member);
+        }
+    }
+    members.sort_unstable();
+    let target =
+        |(process, instance)| Target { process, instance, socket: folder.join(instance_socket(process, instance)) };
+    members.into_iter().map(target).collect()
+}
+
 /// The sockets in the folder.
 fn names_in(control: &Path) -> std::io::Result<Vec<String>> {
     let mut names: Vec<String> =
@@ -204,6 +219,7 @@ fn parse(name: &str) -> Option<(Process, u32)> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use common::wiring::control_socket;
 
     #[test]
     fn the_name_of_a_control_socket_is_read_back() {

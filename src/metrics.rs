@@ -32,7 +32,7 @@ pub fn run(order: &MetricsOrder) -> Result<(), String> {
     if order.serve {
         return serve(order);
     }
-    let crew = Crew::at(&order.place)?;
+    let crew = Crew::to_observe(&order.place)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())

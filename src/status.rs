@@ -203,7 +203,12 @@ mod tests {
 
     #[test]
     fn machines_get_the_same() {
-        let crew = Crew { runtime_dir: "/run/bulkhead".into(), targets: Vec::new(), file: None };
+        let crew = Crew {
+            runtime_dir: "/run/bulkhead".into(),
+            folder: "/run/bulkhead/control".into(),
+            targets: Vec::new(),
+            file: None,
+        };
         let value = as_json(&crew, &replies(), &[], &[]);
         assert_eq!(value["processes"][0]["figures"]["figure_5"], 5);
         assert_eq!(value["processes"][0]["state"], "serving");

@@ -1,19 +1,22 @@
 //! The six steps every `main()` takes, in one fixed order: arguments → configuration → inherited sockets → open files →
 //! close the sandbox → serve. Whatever a stranger sends is read only in the last one.
 
+mod arguments;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
+use self::arguments::{Arguments, Order, USAGE, print};
 use crate::certificate_desk::CertificateDesk;
-use crate::complain::{answer, complain};
+use crate::complain::complain;
 use crate::config::{self, Config, Files, SandboxMode};
 use crate::ipc::directory::Directory;
 use crate::ipc::messages::control::{Control, ControlReply, Status};
@@ -21,15 +24,16 @@ use crate::ipc::messages::explain::{Explain, Explained};
 use crate::ipc::peer::PeerCheck;
 use crate::ipc::receiver::{Arrival, Receiver, Replier, Verdict};
 use crate::net::listen_fds::{InheritError, Inherited};
+use crate::notify::Notifier;
 use crate::observe::metrics::Figures;
 use crate::observe::{output, page};
 use crate::pool_desk::{self, PoolDesk};
 use crate::process::Process;
 use crate::reload::{Commit, Reloader};
-use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
+use crate::sandbox::{self, Identity, Mode, Options, Policy, Report, UserMap};
 use crate::sys::memory;
 use crate::sys::socket::with_open_descriptors;
-use crate::wiring::{CONTROL, EDGES, Edge};
+use crate::wiring::{CONTROL, EDGES, Edge, OBSERVE};
 
 /// What a component tells `run` of itself.
 pub struct Component {
@@ -59,7 +63,10 @@ pub enum StartError {
     #[error(transparent)]
     Inherit(#[from] InheritError),
     /// A socket that this process cannot do without.
-    #[error("no socket named '{0}' was passed: the unit or launcher does not fit the configuration")]
+    #[error(
+        "no socket named '{0}' was passed: the unit or launcher does not fit the configuration (under systemd: enable the \
+         .socket unit of this listener and restart this service)"
+    )]
     Missing(String),
     /// A file or directory.
     #[error("{0}")]
@@ -136,6 +143,9 @@ struct Inner {
     reloader: Rc<Reloader>,
     explainer: RefCell<Option<Box<Explainer>>>,
     pools: RefCell<Option<Rc<dyn PoolDesk>>>,
+    notifier: Notifier,
+    vital: RefCell<Vec<(&'static str, AbortHandle)>>,
+    broken: Cell<Option<&'static str>>,
     certificates: RefCell<Option<Rc<dyn CertificateDesk>>>,
 }
 
@@ -159,6 +169,11 @@ impl Context {
     /// From now on operators can ask after these pools, and let servers of them go.
     pub fn offer_pools(&self, pools: Rc<dyn PoolDesk>) {
         *self.inner.pools.borrow_mut() = Some(pools);
+    }
+
+    /// A task without which nothing is served: when it ends although nobody stopped the process, the process stops.
+    pub fn vital(&self, what: &'static str, task: AbortHandle) {
+        self.inner.vital.borrow_mut().push((what, task));
     }
 
     /// From now on operators can ask after these certificates.
@@ -193,18 +208,23 @@ impl Context {
         found.map_or_else(|| PeerCheck::new([]), |(_, peers)| peers.clone())
     }
 
-    /// Starts to answer the front door; figures are read at every question.
-    fn answer_control(&self, listener: OwnedFd, figures: Rc<dyn Figures>, peers: PeerCheck) {
+    /// Starts to answer the front door; figures are read at every question. Orders are heard on the control socket only.
+    fn answer(&self, name: &'static str, listener: OwnedFd, figures: Rc<dyn Figures>, peers: PeerCheck) {
         let context = self.clone();
-        let receiver = Receiver::new(CONTROL, peers, move |arrival: Arrival<Control, ControlReply>| {
+        let receiver = Receiver::new(name, peers, move |arrival: Arrival<Control, ControlReply>| {
             let Some(replier) = arrival.replier else { return Verdict::Taken };
             match arrival.parcel.body {
+                order if name != CONTROL && !order.only_asks() => {
+                    let why = "orders are heard on the control socket only: ask as root or as the user who started it";
+                    replier.send(ControlReply::Refused(vec![why.into()]), Vec::new());
+                }
                 Control::Explain(question) => context.explain(*question, replier),
                 question => replier.send(context.control(question, arrival.parcel.descriptors, &*figures), Vec::new()),
             }
             Verdict::Taken
         });
-        tokio::task::spawn_local(receiver.serve(listener));
+        let task = tokio::task::spawn_local(receiver.serve(listener));
+        self.vital("answering the front door", task.abort_handle());
     }
 
     fn control(&self, question: Control, descriptors: Vec<OwnedFd>, figures: &dyn Figures) -> ControlReply {
@@ -288,7 +308,9 @@ impl Context {
     }
 
     fn stop(&self) {
-        self.inner.stopping.set(true);
+        if !self.inner.stopping.replace(true) {
+            self.inner.notifier.stopping();
+        }
         self.inner.stop.notify_waiters();
     }
 }
@@ -360,6 +382,8 @@ struct Begun<O> {
     context: Context,
     control: OwnedFd,
     control_peers: PeerCheck,
+    /// For questions that change nothing; only units make it.
+    observe: Option<OwnedFd>,
 }
 
 /// Steps 3 to 5.
@@ -378,8 +402,10 @@ fn begin<O>(
     output::open();
     let mut opening = Opening { config, instance, inherited, edges: Vec::new() };
     let control = opening.listeners(CONTROL)?.into_iter().next().ok_or(StartError::Missing(CONTROL.to_owned()))?;
+    let observe = opening.inherited.take_all(OBSERVE).into_iter().next();
     let opened = open(&mut opening)?;
-    for name in opening.inherited.left() {
+    // The units open every edge there is; the launcher only those in use.
+    for name in opening.inherited.left().into_iter().filter(|name| !name.starts_with("edge-")) {
         tracing::warn!("the socket '{name}' was passed but the configuration has no use for it");
     }
     let starter = nix::unistd::getuid().as_raw();
@@ -389,6 +415,7 @@ fn begin<O>(
     let digest = config::read_text(&arguments.config).map(|text| config::digest(&text)).unwrap_or_default();
     let file_name = arguments.config.display().to_string();
     let reloader = Reloader::new(component.process, opening.config.clone(), file_name, digest);
+    let notifier = Notifier::from_environment();
     let report = close_sandbox(component, mode, identity, opening)?;
     let context = Context {
         inner: Rc::new(Inner {
@@ -402,23 +429,38 @@ fn begin<O>(
             reloader,
             explainer: RefCell::default(),
             pools: RefCell::default(),
+            notifier,
+            vital: RefCell::default(),
+            broken: Cell::new(None),
             certificates: RefCell::default(),
         }),
     };
-    Ok(Begun { opened, context, control, control_peers: control_peers(starter) })
+    Ok(Begun { opened, context, control, control_peers: control_peers(starter), observe })
 }
 
-/// Everybody runs as the starter's user, or as root's choice for each process.
+/// Who sends on each edge: root's choice for each process; otherwise the starter's own user (`bulkhead up`), or the
+/// sender's user where the machine has it (the units). A user without a number in our user namespace (`PrivateUsers=`)
+/// appears as the overflow user; then only the edge's group, which is the first lock, tells senders from others.
 fn expected_peers(process: Process, starter: u32) -> Vec<(&'static str, PeerCheck)> {
-    let sender = |edge: &Edge| if starter == 0 { Identity::of(edge.sender).uid } else { starter };
+    let mapped = UserMap::own();
+    let sender = |edge: &Edge| {
+        let named = Identity::of(edge.sender).uid;
+        match starter {
+            0 => PeerCheck::new([named]),
+            _ if mapped.contains(named) => PeerCheck::new([starter, named]),
+            _ => PeerCheck::new([starter, named, OVERFLOW]),
+        }
+    };
     let own = EDGES.iter().filter(|edge| edge.receiver == process);
-    own.map(|edge| (edge.name, PeerCheck::new([sender(edge)]))).collect()
+    own.map(|edge| (edge.name, sender(edge))).collect()
 }
+
+/// As whom everybody appears who has no number in our user namespace.
+const OVERFLOW: u32 = 65_534;
 
 /// Who may ask and order: whoever started us, and root. Inside our own user namespace root has no number and appears as
 /// the overflow user; the mode of the socket, which is the first lock, keeps everybody else out.
 fn control_peers(starter: u32) -> PeerCheck {
-    const OVERFLOW: u32 = 65_534;
     PeerCheck::new([starter, 0, OVERFLOW])
 }
 
@@ -454,17 +496,40 @@ where
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
     runtime.block_on(async {
-        let Begun { opened, context, control, control_peers } = begun;
+        let Begun { opened, context, control, control_peers, observe } = begun;
         stop_on_signals(&context)?;
         tokio::task::spawn_local(output::tend());
-        context.answer_control(control, Rc::new(opened.figures()), control_peers);
+        let figures: Rc<dyn Figures> = Rc::new(opened.figures());
+        context.answer(CONTROL, control, Rc::clone(&figures), control_peers);
+        if let Some(observe) = observe {
+            context.answer(OBSERVE, observe, figures, PeerCheck::anybody());
+        }
+        tokio::task::spawn_local(look_after(context.clone())); // first runs when `serve` first waits: then it serves
         memory::give_back(); // what reading the configuration has left behind
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         tracing::info!("serving");
-        serve(opened, context).await;
+        serve(opened, context.clone()).await;
         tracing::info!("finished");
-        Ok(())
+        context.inner.broken.take().map_or(Ok(()), |what| Err(StartError::Other(format!("{what} has ended"))))
     })
+}
+
+/// Tells the service manager that the process serves, and goes on telling it for as long as that is true: the event loop
+/// turns, and every task without which nothing is served lives. When one has ended the process ends, to be started again.
+async fn look_after(context: Context) {
+    let inner = &context.inner;
+    inner.notifier.ready(&inner.report.summary());
+    let mut ticks = tokio::time::interval(inner.notifier.pace());
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let ended = inner.vital.borrow().iter().find(|(_, task)| task.is_finished()).map(|(what, _)| *what);
+        if let (Some(what), false) = (ended, context.is_stopping()) {
+            tracing::error!("{what} has ended, so this process does not serve any more: it stops, to be started again");
+            inner.broken.set(Some(what));
+            return context.stop();
+        }
+        inner.notifier.alive();
+    }
 }
 
 fn stop_on_signals(context: &Context) -> Result<(), StartError> {
@@ -480,63 +545,78 @@ fn stop_on_signals(context: &Context) -> Result<(), StartError> {
     Ok(())
 }
 
-const USAGE: &str = "usage: PROCESS --config FILE [--instance N]   serve (started by systemd or `bulkhead up`)
-       PROCESS --check FILE [--quick]          judge the configuration as this process would
-       PROCESS --figures | --version           print the table of figures | the release";
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+    use super::*;
+    use std::future::pending;
 
-struct Arguments {
-    config: PathBuf,
-    instance: u32,
-    check_only: Option<Depth>,
-}
-
-enum Order {
-    Serve(Arguments),
-    Print(Printed),
-}
-
-enum Printed {
-    Version,
-    Figures,
-}
-
-impl Arguments {
-    fn parse(mut words: impl Iterator<Item = String>) -> Result<Order, String> {
-        let (mut config, mut instance, mut check_only) = (None, 1, None);
-        while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or(format!("{word} needs a value"));
-            match word.as_str() {
-                "--config" => config = Some(value()?),
-                "--check" => (config, check_only) = (Some(value()?), check_only.or(Some(Depth::Whole))),
-                "--quick" => check_only = Some(Depth::Quick),
-                "--instance" => {
-                    let text = value()?;
-                    instance = text
-                        .parse()
-                        .ok()
-                        .filter(|number| *number > 0)
-                        .ok_or(format!("--instance {text}: expected a number from 1"))?;
-                }
-                "--version" => return Ok(Order::Print(Printed::Version)),
-                "--figures" => return Ok(Order::Print(Printed::Figures)),
-                _ => return Err(format!("unknown argument '{word}'")),
-            }
-        }
-        let config = config.ok_or("--config FILE is missing")?.into();
-        Ok(Order::Serve(Self { config, instance, check_only }))
-    }
-}
-
-fn print(component: &Component, what: Printed) -> ExitCode {
-    match what {
-        Printed::Version => answer(format_args!("{} {}", component.process, env!("CARGO_PKG_VERSION"))),
-        Printed::Figures => {
-            component
-                .figures
-                .iter()
-                .chain(output::TABLE)
-                .for_each(|(name, help)| answer(format_args!("{name}\t{help}")));
+    fn context() -> Context {
+        let process = Process::SniRouter;
+        Context {
+            inner: Rc::new(Inner {
+                process,
+                instance: 1,
+                report: Report { process, pid: 1, uid: 1, layers: Vec::new(), acts: Vec::new() },
+                began: Instant::now(),
+                stopping: Cell::new(false),
+                stop: Notify::new(),
+                peers: Vec::new(),
+                reloader: Reloader::new(process, Config::default(), String::new(), String::new()),
+                explainer: RefCell::default(),
+                pools: RefCell::default(),
+                certificates: RefCell::default(),
+                notifier: Notifier::from_environment(),
+                vital: RefCell::default(),
+                broken: Cell::new(None),
+            }),
         }
     }
-    ExitCode::SUCCESS
+
+    fn in_runtime(test: impl Future<Output = ()>) {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build_local(tokio::runtime::LocalOptions::default());
+        runtime.unwrap().block_on(test);
+    }
+
+    #[test]
+    fn a_process_whose_accept_loop_has_ended_stops_and_says_which() {
+        in_runtime(async {
+            let context = context();
+            context.vital("living on", tokio::task::spawn_local(pending::<()>()).abort_handle());
+            let loops = tokio::task::spawn_local(async { panic!("as a task may") });
+            context.vital("accepting", loops.abort_handle());
+            assert!(loops.await.is_err());
+            look_after(context.clone()).await;
+            assert!(context.is_stopping());
+            assert_eq!(context.inner.broken.get(), Some("accepting"));
+        });
+    }
+
+    #[test]
+    fn tasks_that_end_because_the_process_stops_are_no_trouble() {
+        in_runtime(async {
+            let context = context();
+            let task = tokio::task::spawn_local(pending::<()>());
+            context.vital("accepting", task.abort_handle());
+            context.stop();
+            task.abort();
+            let looked =
+                tokio::time::timeout(std::time::Duration::from_millis(1500), look_after(context.clone())).await;
+            assert!(looked.is_err(), "it goes on looking while the process finishes");
+            assert_eq!(context.inner.broken.get(), None);
+        });
+    }
+
+    #[test]
+    fn senders_without_a_number_in_our_user_namespace_appear_as_the_overflow_user() {
+        let of = |starter| expected_peers(Process::HttpFilter, starter);
+        let edges: Vec<&str> = of(0).iter().map(|(edge, _)| *edge).collect();
+        assert_eq!(edges, ["sni-router-to-http-filter", "tls-terminator-to-http-filter"]);
+        // Here everybody has a number, so the overflow user is nobody's sender.
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let own = nix::unistd::geteuid().as_raw();
+        assert!(of(own.max(1))[0].1.check(&one).is_ok() == (own != 0), "our own user under `bulkhead up`");
+        assert!(PeerCheck::anybody().check(&other).is_ok());
+    }
 }

@@ -11,6 +11,8 @@ use crate::process::Process;
 pub struct Edge {
     /// `<sender>-to-<receiver>`: directory below `runtime_dir`, log field, and (with `edge-` before it) descriptor name.
     pub name: &'static str,
+    /// The Unix group of those who may connect, under the units: `name` is longer than the 31 bytes a group may have.
+    pub group: &'static str,
     /// Who sends.
     pub sender: Process,
     /// Who receives; one socket per instance of it.
@@ -22,6 +24,7 @@ pub struct Edge {
 /// Clients whose bytes pass untouched.
 pub const ROUTER_TO_RELAY: Edge = Edge {
     name: "sni-router-to-passthrough-relay",
+    group: "bulkhead-router-to-relay",
     sender: Process::SniRouter,
     receiver: Process::PassthroughRelay,
     purpose: "Passthrough: a client's socket, ClientHello unread",
@@ -29,6 +32,7 @@ pub const ROUTER_TO_RELAY: Edge = Edge {
 /// Clients whose TLS ends here.
 pub const ROUTER_TO_TERMINATOR: Edge = Edge {
     name: "sni-router-to-tls-terminator",
+    group: "bulkhead-router-to-terminator",
     sender: Process::SniRouter,
     receiver: Process::TlsTerminator,
     purpose: "Terminate: a client's socket, ClientHello unread",
@@ -36,6 +40,7 @@ pub const ROUTER_TO_TERMINATOR: Edge = Edge {
 /// Clients of plain-HTTP ports.
 pub const ROUTER_TO_FILTER: Edge = Edge {
     name: "sni-router-to-http-filter",
+    group: "bulkhead-router-to-filter",
     sender: Process::SniRouter,
     receiver: Process::HttpFilter,
     purpose: "PlainHttp: a client's socket, nothing read",
@@ -43,6 +48,7 @@ pub const ROUTER_TO_FILTER: Edge = Edge {
 /// Plaintext of terminated connections.
 pub const TERMINATOR_TO_FILTER: Edge = Edge {
     name: "tls-terminator-to-http-filter",
+    group: "bulkhead-terminator-to-filter",
     sender: Process::TlsTerminator,
     receiver: Process::HttpFilter,
     purpose: "Decrypted: one end of a socketpair, and what the handshake told",
@@ -50,6 +56,7 @@ pub const TERMINATOR_TO_FILTER: Edge = Edge {
 /// Connections to the servers of the pools.
 pub const FILTER_TO_RELAY: Edge = Edge {
     name: "http-filter-to-passthrough-relay",
+    group: "bulkhead-filter-to-relay",
     sender: Process::HttpFilter,
     receiver: Process::PassthroughRelay,
     purpose: "Dial: a server of a pool by its configured name, answered with a connected socket",
@@ -57,6 +64,7 @@ pub const FILTER_TO_RELAY: Edge = Edge {
 /// Connections to where clients want to go, and tunnels.
 pub const FORWARD_TO_RELAY: Edge = Edge {
     name: "forward-proxy-to-passthrough-relay",
+    group: "bulkhead-forward-to-relay",
     sender: Process::ForwardProxy,
     receiver: Process::PassthroughRelay,
     purpose: "Dial: a destination, answered with a connected socket; Splice: a client's and a server's socket",
@@ -66,8 +74,10 @@ pub const FORWARD_TO_RELAY: Edge = Edge {
 pub const EDGES: [Edge; 6] =
     [ROUTER_TO_RELAY, ROUTER_TO_TERMINATOR, ROUTER_TO_FILTER, TERMINATOR_TO_FILTER, FILTER_TO_RELAY, FORWARD_TO_RELAY];
 
-/// Descriptor name of the control socket.
+/// Descriptor name of the control socket, and the folder of these sockets.
 pub const CONTROL: &str = "control";
+/// The same for sockets that answer questions only: figures and states, no orders. Units make them, for the page of figures.
+pub const OBSERVE: &str = "observe";
 
 impl Edge {
     /// The directory that holds one socket per receiving instance.
@@ -99,7 +109,12 @@ impl Edge {
 
 /// The control socket of an instance: where the front door asks.
 pub fn control_socket(runtime_dir: &Path, process: Process, instance: u32) -> PathBuf {
-    runtime_dir.join("control").join(format!("{process}-{instance}.sock"))
+    runtime_dir.join(CONTROL).join(instance_socket(process, instance))
+}
+
+/// The file name of an instance's socket in [`CONTROL`] and [`OBSERVE`].
+pub fn instance_socket(process: Process, instance: u32) -> String {
+    format!("{process}-{instance}.sock")
 }
 
 #[cfg(test)]
@@ -111,6 +126,7 @@ mod tests {
         for edge in EDGES {
             assert_eq!(edge.name, format!("{}-to-{}", edge.sender, edge.receiver));
             assert_ne!(edge.sender, edge.receiver);
+            assert!(edge.group.len() < 32 && EDGES.iter().filter(|other| other.group == edge.group).count() == 1);
         }
     }
 

@@ -329,11 +329,13 @@ pub async fn serve(opened: Opened, context: Context) {
     let mut accepting = Vec::new();
     for (name, socket) in listeners {
         let proxy = Rc::clone(&proxy);
-        accepting.push(tokio::task::spawn_local(async move {
+        let task = tokio::task::spawn_local(async move {
             if let Err(error) = accept(proxy, socket).await {
                 tracing::error!(listener = &*name, "cannot accept any more: {error}");
             }
-        }));
+        });
+        context.vital("accepting on a listener", task.abort_handle());
+        accepting.push(task);
     }
     context.stopping().await;
     accepting.iter().for_each(tokio::task::JoinHandle::abort);

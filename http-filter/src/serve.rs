@@ -66,7 +66,8 @@ pub async fn serve(opened: Opened, context: Context) {
         Ok(instance) => Rc::new(instance),
         Err(error) => return tracing::error!("{error}"),
     };
-    tokio::task::spawn_local(sweep(Rc::clone(&instance)));
+    let sweeping = tokio::task::spawn_local(sweep(Rc::clone(&instance)));
+    context.vital("the sweep that keeps every deadline", sweeping.abort_handle());
     context.offer_pools(Rc::clone(&instance) as Rc<dyn PoolDesk>);
     context.on_explain({
         let instance = Rc::clone(&instance);
@@ -86,10 +87,12 @@ pub async fn serve(opened: Opened, context: Context) {
         move |arrival: Arrival<Decrypted, Nothing>| receive::decrypted(&instance, arrival.parcel)
     });
     if let Some(socket) = router {
-        tokio::task::spawn_local(Rc::clone(&from_router).serve(socket));
+        let task = tokio::task::spawn_local(Rc::clone(&from_router).serve(socket));
+        context.vital("receiving from sni-router", task.abort_handle());
     }
     if let Some(socket) = terminator {
-        tokio::task::spawn_local(Rc::clone(&from_terminator).serve(socket));
+        let task = tokio::task::spawn_local(Rc::clone(&from_terminator).serve(socket));
+        context.vital("receiving from tls-terminator", task.abort_handle());
     }
 
     context.stopping().await;

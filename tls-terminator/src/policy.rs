@@ -137,7 +137,7 @@ pub fn from_disk(path: &Path) -> Result<Vec<u8>, String> {
     use std::io::Read as _;
     let cannot = |error| format!("{}: cannot read it: {error}", path.display());
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(cannot)?;
+    let file = common::credentials::open(path).map_err(cannot)?;
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
         return Err(format!("{}: larger than {MAX_FILE} bytes", path.display()));

@@ -2,9 +2,9 @@
 //! read all of them), and the contents of those that belong to one process, read before its sandbox closes.
 
 use super::ledger::{Ledger, NamedFile};
+use crate::credentials;
 use crate::process::Process;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -119,7 +119,7 @@ impl FromIterator<(PathBuf, Arc<[u8]>)> for Files {
 }
 
 fn contents(path: &Path) -> Result<Arc<[u8]>, String> {
-    let file = File::open(path).map_err(|error| say(&error))?;
+    let file = credentials::open(path).map_err(|error| say(&error))?;
     let mut bytes = Vec::new();
     file.take(MAX_NAMED_FILE + 1).read_to_end(&mut bytes).map_err(|error| say(&error))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_NAMED_FILE {
@@ -133,7 +133,7 @@ fn contents(path: &Path) -> Result<Arc<[u8]>, String> {
 pub(super) fn check(ledger: &Ledger, lenient: bool) {
     for file in ledger.files.borrow().iter() {
         let shown = file.path.display();
-        let problem = match File::open(&file.path) {
+        let problem = match credentials::open(&file.path) {
             Err(error) => Some((format!("the file cannot be opened: {}", say(&error)), reason(&error))),
             Ok(mut open) => match open.metadata() {
                 Ok(metadata) if metadata.is_dir() => Some(("this is a directory".to_owned(), None)),

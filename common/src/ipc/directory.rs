@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify;
-use rustix::fs::{Dir, Mode, OFlags};
+use rustix::fs::{CWD, Dir, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::net::unix::pipe;
 
@@ -38,7 +38,7 @@ impl Directory {
             )
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(explain)?;
+        let directory = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(explain)?;
         let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(explain)?;
         let events = inotify::WatchFlags::CREATE
             | inotify::WatchFlags::DELETE

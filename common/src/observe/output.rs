@@ -313,7 +313,8 @@ impl Way {
             Ok(FileType::Socket) => Self::Socket,
             Ok(FileType::Fifo | FileType::CharacterDevice) if reopen => {
                 let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-                rustix::fs::open("/proc/self/fd/2", flags, Mode::empty()).map_or(Self::Asked, Self::Reopened)
+                rustix::fs::openat(rustix::fs::CWD, "/proc/self/fd/2", flags, Mode::empty())
+                    .map_or(Self::Asked, Self::Reopened)
             }
             _ => Self::Asked,
         }

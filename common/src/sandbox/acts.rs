@@ -12,7 +12,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 
 use nix::errno::Errno;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::policy::{Network, Policy, Threads};
@@ -47,7 +47,7 @@ impl Bait {
         let listener = UnixAddr::from_abstract_name(name)
             .and_then(|address| UnixListener::bind_addr(&address).map(|listener| (listener, address)))
             .ok();
-        let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok();
+        let root = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok();
         Self { listener, root }
     }
 
@@ -158,6 +158,12 @@ pub fn try_all(policy: &Policy, bait: &Bait, circumstances: Circumstances) -> Ve
             Act { what: attempt.what.to_owned(), refused, answer, expected_refused }
         })
         .collect()
+}
+
+/// The same from a process that has not closed its jail: shows which walls others (the unit) have built.
+#[must_use]
+pub fn try_bare(policy: &Policy) -> Vec<Act> {
+    try_all(policy, &Bait::lay(), Circumstances { abstract_out_of_reach: false })
 }
 
 /// Whether an error means "you may not" or "there is no such thing here", as opposed to "that makes no sense", which only a

@@ -27,6 +27,8 @@ pub mod policy;
 mod privileges;
 pub mod report;
 pub mod seccomp;
+mod start_calls;
+mod user_map;
 
 use std::os::fd::BorrowedFd;
 
@@ -36,6 +38,8 @@ use self::outcome::{Held, Outcome};
 pub use self::policy::{Network, Policy, Threads};
 pub use self::privileges::{Identity, LAUNCHER_VARIABLE};
 pub use self::report::{Act, Layer, Report, State};
+pub use self::start_calls::unit_calls;
+pub use self::user_map::UserMap;
 
 /// How seriously the jail is taken. The configuration's key `sandbox`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

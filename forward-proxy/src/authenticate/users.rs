@@ -2,7 +2,6 @@
 //! the sandbox closes; a bad line is named by file and number, never shown (it may be a password written down by mistake).
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::path::Path;
@@ -56,7 +55,8 @@ impl Users {
     /// Everything that is wrong with it, each with file and line.
     pub fn read(path: &Path) -> Result<Self, Vec<String>> {
         let at = |text: String| vec![format!("{}: {text}", path.display())];
-        let file = File::open(path).map_err(|error| at(format!("the users file cannot be opened: {error}")))?;
+        let file =
+            common::credentials::open(path).map_err(|error| at(format!("the users file cannot be opened: {error}")))?;
         let mut text = String::new();
         file.take(MAX_FILE + 1)
             .read_to_string(&mut text)

@@ -100,9 +100,9 @@ pub async fn serve(opened: Opened, context: Context) {
     let from_forward = Receiver::new(FORWARD_TO_RELAY.name, context.peers(&FORWARD_TO_RELAY), {
         move |arrival: Arrival<Outward, Dialed>| outward(&dials, &tunnels, arrival)
     });
-    start(&from_router, router);
-    start(&from_filter, filter);
-    start(&from_forward, forward);
+    start(&context, &from_router, router);
+    start(&context, &from_filter, filter);
+    start(&context, &from_forward, forward);
 
     context.stopping().await;
     from_router.drain();
@@ -157,9 +157,14 @@ fn prepare(
     }
 }
 
-fn start<M: common::ipc::Message, R: common::ipc::Message>(receiver: &Rc<Receiver<M, R>>, socket: Option<OwnedFd>) {
+fn start<M: common::ipc::Message, R: common::ipc::Message>(
+    context: &Context,
+    receiver: &Rc<Receiver<M, R>>,
+    socket: Option<OwnedFd>,
+) {
     if let Some(socket) = socket {
-        tokio::task::spawn_local(Rc::clone(receiver).serve(socket));
+        let task = tokio::task::spawn_local(Rc::clone(receiver).serve(socket));
+        context.vital("receiving on an edge", task.abort_handle());
     }
 }
 

@@ -195,7 +195,9 @@ pub async fn serve(opened: Opened, context: Context) {
     let mut accepting = Vec::new();
     for (door, sockets) in listeners {
         for socket in sockets {
-            accepting.push(tokio::task::spawn_local(accept(Rc::clone(&router), Rc::clone(&door), socket)));
+            let task = tokio::task::spawn_local(accept(Rc::clone(&router), Rc::clone(&door), socket));
+            context.vital("accepting on a listener", task.abort_handle());
+            accepting.push(task);
         }
     }
     context.stopping().await;

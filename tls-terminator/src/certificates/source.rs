@@ -18,7 +18,8 @@ pub fn from_disk(path: &Path) -> Result<Vec<u8>, String> {
     use std::io::Read;
     let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| format!("{}: cannot open it: {error}", path.display()))?;
+    let file =
+        common::credentials::open(path).map_err(|error| format!("{}: cannot open it: {error}", path.display()))?;
     let read = file.take(limit + 1).read_to_end(&mut bytes);
     read.map_err(|error| format!("{}: cannot read it: {error}", path.display()))?;
     if bytes.len() > MAX_FILE {

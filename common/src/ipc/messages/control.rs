@@ -51,6 +51,15 @@ pub enum Control {
     },
 }
 
+impl Control {
+    /// Whether it asks for figures and states only: nothing changes, and nothing is told that a client or a secret could be
+    /// found in.
+    #[must_use]
+    pub fn only_asks(&self) -> bool {
+        matches!(self, Self::Status | Self::Sandbox | Self::Metrics | Self::Pools)
+    }
+}
+
 /// The answers.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub enum ControlReply {

@@ -1,0 +1,20 @@
+//! The units of `systemd/` under a real systemd: booted as PID 1 of a machine of its own (namespaces and an overlay of the
+//! host's root, half a second), with the binaries of this workspace.
+//!
+//! What needs no PID 1 runs everywhere: [`drift`] (units, code and documents agree) and [`exposure`]. The rest needs root:
+//! [`machine`] boots, [`world`] installs the units and a configuration; [`serving`], [`figures`], [`controls`], [`lifecycle`] and
+//! [`scaling`] (with [`load`]) look at what came of it.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+mod controls;
+mod drift;
+mod exposure;
+mod figures;
+mod lifecycle;
+mod load;
+mod machine;
+mod scaling;
+mod serving;
+mod unit_file;
+mod world;
