@@ -49,6 +49,12 @@ Of http-filter, with labels:
 | `rule_refused` | `rule` | requests that a rule or limit refused (counter) |
 | `rule_observed` | `rule` | requests that a rule in observe mode would have refused (counter) |
 
+Of tls-terminator, with labels:
+
+| name | labels | meaning |
+| --- | --- | --- |
+| `certificate_not_after_seconds` | `site`, `key` | when the certificate of a site expires, in seconds since 1970; the site's first name, the kind of key |
+
 Buckets of all histograms, in seconds: 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30.
 ";
 

@@ -28,14 +28,10 @@ struct Sample {
 
 impl Families for CertificateDates {
     fn families(&self, page: &mut Page) {
-        let samples = self.0.borrow();
-        if samples.is_empty() {
-            return;
-        }
         let meaning =
             "when the certificate of a site expires, in seconds since 1970; the site's first name, the kind of key";
         page.family("certificate_not_after_seconds", Kind::Gauge, meaning);
-        for sample in samples.iter() {
+        for sample in self.0.borrow().iter() {
             let labels = [("site", &*sample.site), ("key", sample.key)];
             page.sample(&labels, u64::try_from(sample.end).unwrap_or_default());
         }
