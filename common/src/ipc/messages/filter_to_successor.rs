@@ -1,0 +1,36 @@
+//! http-filter → its successor: a client's connection between two requests.
+
+use super::Ends;
+use super::terminator_to_filter::{ClientIdentity, Kind};
+
+/// A connection that has been served for a while. Carries one descriptor: the client's socket, or one end of a socketpair.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct HandedOn {
+    /// Whose connection it is.
+    pub ends: Ends,
+    /// What the handshake told; `None`: plain HTTP.
+    pub tls: Option<Box<Tls>>,
+    /// Requests that it has brought so far.
+    pub requests: u64,
+}
+
+/// A connection with TLS, as it is now.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct Tls {
+    /// How the plaintext comes, with the present secrets and record numbers.
+    pub kind: Kind,
+    /// The name that chose the certificate.
+    pub server_name: Option<Box<str>>,
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: Box<str>,
+    /// JA4 fingerprint of the ClientHello.
+    pub ja4: Box<str>,
+    /// Who the client has proved to be.
+    pub identity: Option<Box<ClientIdentity>>,
+}
+
+impl crate::ipc::Message for HandedOn {
+    fn descriptors(&self) -> usize {
+        1
+    }
+}
