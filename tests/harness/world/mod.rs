@@ -132,6 +132,18 @@ impl World {
         killed
     }
 
+    /// SIGTERM to one instance: it finishes, and the launcher starts the next one in its place.
+    ///
+    /// # Panics
+    /// When it does not live.
+    pub fn terminate(&self, process: &str, instance: u32) -> Killed {
+        let its = |living: &Living| living.name == process && living.instance == instance;
+        let pid = self.processes().into_iter().find(its).unwrap_or_else(|| panic!("no {process}@{instance} lives")).pid;
+        let killed = Killed { process: process.to_owned(), pid, served: self.starts_of(process) };
+        kill(Pid::from_raw(i32::try_from(pid).expect("a pid")), Signal::SIGTERM).expect("our own process");
+        killed
+    }
+
     /// Waits until the launcher has brought a killed process back and it serves.
     pub fn wait_for_restart(&self, killed: &Killed) {
         let process = &killed.process;
