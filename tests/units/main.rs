@@ -14,6 +14,7 @@ mod figures;
 mod lifecycle;
 mod load;
 mod machine;
+mod packages;
 mod scaling;
 mod serving;
 mod unit_file;
