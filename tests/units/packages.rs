@@ -9,6 +9,8 @@ use std::process::{Command, Output};
 use harness::needs::{find, need, note};
 use harness::{binaries, certificates, folder};
 
+use crate::package;
+
 /// The folder that the packages are made from.
 pub fn packaging() -> PathBuf {
     binaries::workspace().join("packaging")
@@ -103,6 +105,40 @@ fn make_install_puts_everything_in_its_place_and_uninstall_takes_it_away() {
     make("uninstall", root.path(), "/usr");
     assert_eq!(tree(root.path()), ["/etc/bulkhead/bulkhead.toml"], "left behind");
     assert!(!root.path().join("usr/lib/bulkhead").exists() && !root.path().join("usr/share/doc/bulkhead").exists());
+}
+
+/// Only the package has these: what Debian asks for, and the licence in Debian's form instead of ours.
+const PACKAGE_ALONE: [&str; 1] = ["/usr/share/lintian/overrides/bulkhead"];
+/// Only `make install` has these.
+const BY_HAND_ALONE: [&str; 2] = ["/usr/share/doc/bulkhead/LICENSE-APACHE", "/usr/share/doc/bulkhead/LICENSE-MIT"];
+
+#[test]
+fn the_package_holds_what_make_install_installs() {
+    let by_hand = listed();
+    let package = package::assets(&package::metadata());
+    let places = |all: Vec<&String>, alone: &[&str]| -> Vec<String> {
+        all.into_iter().filter(|place| !alone.contains(&place.as_str())).cloned().collect()
+    };
+    assert_eq!(
+        places(package.keys().collect(), &PACKAGE_ALONE),
+        places(by_hand.keys().collect(), &BY_HAND_ALONE),
+        "Cargo.toml [package.metadata.deb] on the left, packaging/install.sh on the right"
+    );
+    for (place, (mode, content)) in package.iter().filter(|(place, _)| !PACKAGE_ALONE.contains(&place.as_str())) {
+        let listed = &by_hand[place];
+        let source = match content {
+            package::Content::Program(name) => format!("BUILT/{name}"),
+            package::Content::File(source) | package::Content::Link(source) => source.clone(),
+        };
+        assert_eq!(source, listed.source, "{place}");
+        assert!(listed.mode == "link" || listed.mode == *mode, "{place}: {mode} and {}", listed.mode);
+    }
+    let changelog = fs::read_to_string(packaging().join("debian/changelog")).expect("it is there");
+    let version = package::metadata()["version"].as_str().expect("a version").to_owned();
+    assert!(
+        changelog.starts_with(&format!("bulkhead ({version}-")),
+        "packaging/debian/changelog knows another version"
+    );
 }
 
 #[test]
