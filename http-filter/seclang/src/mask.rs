@@ -123,6 +123,12 @@ impl ByteMask {
         Self(self.0 & other.0)
     }
 
+    /// The set with exactly these bits.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// The bits, for use as a key.
     #[must_use]
     pub const fn bits(self) -> u64 {
