@@ -9,10 +9,10 @@ const BLOCKS: &[(u16, &[u8])] = &[
     (0x00a0, b" !c.$Y|..Ca<.-R...23....,1o>....AAAAAAACEEEEIIIIDNOOOOO.OUUUUY..aaaaaaaceeeeiiii.nooooo.ouuuuy.y"),
     (0x0100, b"AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGgGgGgHhHhIiIiIiIiIi..JjKk.LlLlLl..LlNnNnNn...OoOoOoOoRrRrRrSsSsSsSs"),
     (0x0162, b"TtTtTtUuUuUuUuUuUuWwYyYZ.ZzZz.b........D.......Ff....I..l....OOo.........t..TUu.....z"),
-    (0x01cd, b"AaIiOoUuUuUuUuUuUu.Aa....GgGgKkOoOo..j"),
+    (0x01cd, b"AaIiOoUuUuUuUuUu.Aa....GgGgKkOoOo..j"),
     (0x02b9, b"'\".'.......^.^.'..`._..............~"),
     (0x0300, b"`.^~..........\"..................................__"),
-    (0x2000, b"       .........--.--...''..\"\"\"...................'..`...<>"),
+    (0x2000, b"       .........--.--...'',.\"\"\"...................'..`...<>"),
 ];
 
 /// Codes that stand for a dot, and those outside of [`BLOCKS`].
