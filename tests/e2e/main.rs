@@ -43,6 +43,7 @@ mod site_policy;
 mod smuggling;
 mod ssrf;
 mod streaming;
+mod succession;
 mod succession_relay;
 mod terminal;
 mod termination;

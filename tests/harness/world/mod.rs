@@ -127,20 +127,31 @@ impl World {
 
     /// `kill -9`.
     pub fn kill(&self, process: &str) -> Killed {
-        let killed = Killed { process: process.to_owned(), pid: self.pid(process), served: self.starts_of(process) };
-        kill(Pid::from_raw(i32::try_from(killed.pid).expect("a pid")), Signal::SIGKILL).expect("our own process");
-        killed
+        self.signal(process, Signal::SIGKILL)
     }
 
-    /// SIGTERM to one instance: it finishes, and the launcher starts the next one in its place.
+    /// Tells a process to finish, as a restart does; the launcher starts it again.
+    pub fn terminate(&self, process: &str) -> Killed {
+        self.signal(process, Signal::SIGTERM)
+    }
+
+    fn signal(&self, process: &str, signal: Signal) -> Killed {
+        self.signal_living(process, self.pid(process), signal)
+    }
+
+    /// The same of one of several.
     ///
     /// # Panics
     /// When it does not live.
-    pub fn terminate(&self, process: &str, instance: u32) -> Killed {
+    pub fn signal_instance(&self, process: &str, instance: u32, signal: Signal) -> Killed {
         let its = |living: &Living| living.name == process && living.instance == instance;
-        let pid = self.processes().into_iter().find(its).unwrap_or_else(|| panic!("no {process}@{instance} lives")).pid;
+        let living = self.processes().into_iter().find(its).unwrap_or_else(|| panic!("no {process}@{instance} lives"));
+        self.signal_living(process, living.pid, signal)
+    }
+
+    fn signal_living(&self, process: &str, pid: u32, signal: Signal) -> Killed {
         let killed = Killed { process: process.to_owned(), pid, served: self.starts_of(process) };
-        kill(Pid::from_raw(i32::try_from(pid).expect("a pid")), Signal::SIGTERM).expect("our own process");
+        kill(Pid::from_raw(i32::try_from(pid).expect("a pid")), signal).expect("our own process");
         killed
     }
 
