@@ -331,9 +331,8 @@ fn kill_9_cuts_what_the_killed_one_held_and_nothing_else() {
         assert!(first > 0 && second >= 20, "{first} {second}");
         let killed = world.signal_instance(RELAY, 1, Signal::SIGKILL);
         world.wait_for_restart(&killed);
-        let mut alive = |tunnels: &mut Vec<TcpStream>| {
-            tunnels.iter_mut().filter_map(|tunnel| echoes(tunnel, 9, 3000).ok()).count()
-        };
+        let alive =
+            |tunnels: &mut Vec<TcpStream>| tunnels.iter_mut().filter_map(|tunnel| echoes(tunnel, 9, 3000).ok()).count();
         assert_eq!(alive(&mut tunnels), 20, "what was handed on is its successor's alone");
         assert_eq!(alive(&mut others), 20 - first);
     });
