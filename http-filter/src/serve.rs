@@ -28,7 +28,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Everything that was opened before the sandbox closed.
 #[derive(Debug)]
 pub struct Opened {
-    config: Config,
+    config: Rc<Config>,
     files: Files,
     relay: Directory,
     router: Option<OwnedFd>,
@@ -95,6 +95,7 @@ pub async fn serve(opened: Opened, context: Context) {
         context.vital("receiving from tls-terminator", task.abort_handle());
     }
 
+    drop((config, files));
     context.stopping().await;
     from_router.drain();
     from_terminator.drain();

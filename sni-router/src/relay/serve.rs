@@ -34,7 +34,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Everything that was opened before the sandbox closed.
 #[derive(Debug)]
 pub struct Opened {
-    config: Config,
+    config: Rc<Config>,
     resolver: Resolver,
     router: Option<OwnedFd>,
     filter: Option<OwnedFd>,
@@ -103,6 +103,7 @@ pub async fn serve(opened: Opened, context: Context) {
     start(&context, &from_router, router);
     start(&context, &from_filter, filter);
     start(&context, &from_forward, forward);
+    drop(config);
 
     context.stopping().await;
     from_router.drain();
