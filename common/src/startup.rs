@@ -15,7 +15,8 @@ use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use self::arguments::{Arguments, Order, USAGE, print};
+pub use self::arguments::USAGE;
+use self::arguments::{Arguments, Order, print};
 use crate::agreement::{Agreement, Judgement};
 use crate::certificate_desk::CertificateDesk;
 use crate::complain::complain;
@@ -659,7 +660,7 @@ mod tests {
     fn senders_without_a_number_in_our_user_namespace_appear_as_the_overflow_user() {
         let of = |starter| expected_peers(Process::HttpFilter, starter);
         let edges: Vec<&str> = of(0).iter().map(|(edge, _)| *edge).collect();
-        assert_eq!(edges, ["sni-router-to-http-filter", "tls-terminator-to-http-filter"]);
+        assert_eq!(edges, ["sni-router-to-http-filter", "tls-terminator-to-http-filter", "http-filter-to-successor"]);
         // Here everybody has a number, so the overflow user is nobody's sender.
         let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
         let own = nix::unistd::geteuid().as_raw();

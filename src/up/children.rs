@@ -222,7 +222,8 @@ impl Keeper {
             if matches!(*self.judgement.borrow(), Some(Judgement::Refused(_))) {
                 break; // as it has said
             }
-            let next = backoff.ended(lived);
+            let told = matches!(&ending, Ending::Ended(status) if status.success());
+            let next = if told && self.served.get() { backoff.ended_in_peace(lived) } else { backoff.ended(lived) };
             if !self.served.get() && next.in_a_row >= START_ATTEMPTS {
                 self.give_up(&ending);
                 break;

@@ -159,10 +159,13 @@ fn open_edge(
 ) -> Result<Vec<(Edge, u32, Rc<OwnedFd>)>, String> {
     let folder = edge.directory(home.path());
     home.make_folder(&folder)?;
-    let mut open = Vec::new();
+    let mut open: Vec<(Edge, u32, Rc<OwnedFd>)> = Vec::new();
     for (_, instance) in plan.instances().filter(|(process, _)| *process == edge.receiver) {
-        let socket = open_channel(&edge.socket(home.path(), instance), home, owner)?;
-        open.push((*edge, instance, Rc::new(socket)));
+        let socket = match open.first() {
+            Some((_, _, shared)) if edge.is_succession() => Rc::clone(shared),
+            _ => Rc::new(open_channel(&edge.socket(home.path(), instance), home, owner)?),
+        };
+        open.push((*edge, instance, socket));
     }
     if let Some(owner) = owner {
         owner.give(&folder)?;

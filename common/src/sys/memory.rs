@@ -39,6 +39,9 @@ fn give_back_program() {
 
 /// One file's segments. Only those that were never writable, so that every page of them is still what the file says: relocated
 /// data (`.data.rel.ro`) lies in a writable segment, whatever its protection is by now.
+///
+/// # Safety
+/// Only for `dl_iterate_phdr`, which passes what it promises.
 #[cfg(target_env = "gnu")]
 unsafe extern "C" fn give_back_segments(
     file: *mut libc::dl_phdr_info,
