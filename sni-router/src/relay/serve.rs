@@ -40,7 +40,7 @@ const SHORTLY: Duration = Duration::from_millis(100);
 /// Everything that was opened before the sandbox closed.
 #[derive(Debug)]
 pub struct Opened {
-    config: Config,
+    config: Rc<Config>,
     resolver: Resolver,
     router: Option<OwnedFd>,
     filter: Option<OwnedFd>,
@@ -121,6 +121,7 @@ pub async fn serve(opened: Opened, context: Context) {
     start(&context, &from_filter, filter);
     start(&context, &from_forward, forward);
     let letter_box = start(&context, &from_predecessor, Some(predecessor));
+    drop(config);
 
     context.stopping().await;
     from_router.drain();
