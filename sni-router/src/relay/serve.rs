@@ -159,7 +159,7 @@ async fn leave(context: &Context, passthrough: &Rc<PassthroughService>, dials: &
     };
     let patience = async {
         tokio::time::sleep(SHORTLY).await;
-        let patience = Successor::patience(successor.as_ref(), &context.config().bulkhead);
+        let patience = Successor::patience(successor.as_ref(), &context.shared());
         tokio::time::sleep(patience.saturating_sub(SHORTLY)).await;
     };
     tokio::select! {
