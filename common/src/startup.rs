@@ -10,7 +10,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -504,6 +504,9 @@ fn expected_peers(process: Process, starter: u32) -> Vec<(&'static str, PeerChec
     own.map(|edge| (edge.name, sender(edge))).collect()
 }
 
+/// How long the first clients have before memory is tidied up.
+const GIVE_BACK_AFTER: Duration = Duration::from_millis(200);
+
 /// As whom everybody appears who has no number in our user namespace.
 const OVERFLOW: u32 = 65_534;
 
@@ -552,6 +555,7 @@ where
         if let Some(observe) = observe {
             context.answer(OBSERVE, observe, figures, PeerCheck::anybody());
         }
+        tokio::task::spawn_local(give_back());
         tokio::task::spawn_local(look_after(context.clone())); // first runs when `serve` first waits: then it serves
         tracing::info!("serving");
         serve(opened, context.clone()).await;
@@ -560,11 +564,16 @@ where
     })
 }
 
+/// What the start has left behind goes when the first clients have been served.
+async fn give_back() {
+    tokio::time::sleep(GIVE_BACK_AFTER).await;
+    memory::give_back();
+}
+
 /// Tells the service manager that the process serves, and goes on telling it for as long as that is true: the event loop
 /// turns, and every task without which nothing is served lives. When one has ended the process ends, to be started again.
 async fn look_after(context: Context) {
     let inner = &context.inner;
-    memory::give_back(); // what the start has left behind
     inner.notifier.ready(&inner.report.summary());
     let mut ticks = tokio::time::interval(inner.notifier.pace());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -649,8 +658,7 @@ mod tests {
             context.vital("accepting", task.abort_handle());
             context.stop();
             task.abort();
-            let looked =
-                tokio::time::timeout(std::time::Duration::from_millis(1500), look_after(context.clone())).await;
+            let looked = tokio::time::timeout(Duration::from_millis(1500), look_after(context.clone())).await;
             assert!(looked.is_err(), "it goes on looking while the process finishes");
             assert_eq!(context.inner.broken.get(), None);
         });

@@ -86,7 +86,6 @@ async fn supervise(launch: Launch) -> Result<(), String> {
         agreement::reach(&keepers, &shared.changed, &file, &digest).await?;
         let listening = open_the_doors(sockets, page.as_ref())?;
         shared.give_the_word();
-        common::sys::memory::give_back();
         everybody_serves(&keepers, &shared.changed).await.map(|()| listening)
     };
     let outcome = tokio::select! {

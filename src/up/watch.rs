@@ -17,6 +17,7 @@ use std::time::Duration;
 use common::config::{Config, FileReference, Text};
 use common::ipc::directory::Changes;
 use common::process::Process;
+use common::sys::memory;
 use rustix::fs::inotify;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -26,6 +27,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::reload::tell_what_it_said;
 use crate::siblings;
 
+/// How long whoever has just started is left alone.
+const FIRST: Duration = Duration::from_millis(200);
 /// A file is looked at when nothing has changed for so long.
 const SETTLE: Duration = Duration::from_millis(300);
 /// Or after so long, where something changes all the time.
@@ -84,6 +87,8 @@ pub struct Watched {
 
 /// Watches until the launcher stops.
 pub async fn watch(file: PathBuf, watched: Rc<Watched>) {
+    sleep(FIRST).await;
+    memory::give_back();
     loop {
         let at_work = watched.at_work.borrow().clone();
         match at_work.filter(|at_work| at_work.is_watched()) {
@@ -100,6 +105,7 @@ pub async fn watch(file: PathBuf, watched: Rc<Watched>) {
 async fn renew_whenever(file: &Path, at_work: &AtWork) {
     let mut newest: Option<Looks> = None;
     let mut folders = Folders::watch(&at_work.looks);
+    memory::give_back(); // what the start and following links have taken
     let mut pause = Duration::ZERO; // something may have changed while processes started
     let mut retry = RETRY;
     loop {
