@@ -2,11 +2,11 @@
 //! close the sandbox → serve. Whatever a stranger sends is read only in the last one.
 
 mod arguments;
+mod judging;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 
 pub use self::arguments::USAGE;
 use self::arguments::{Arguments, Order, print};
+use self::judging::{load, refuse};
 use crate::agreement::{Agreement, Judgement};
 use crate::certificate_desk::CertificateDesk;
 use crate::complain::complain;
@@ -380,31 +381,6 @@ where
     };
     output::finish();
     code
-}
-
-fn load(file: &Path) -> Result<(Text, Config), ConfigErrors> {
-    let text = Text::read(file)?;
-    let (config, warnings) = text.parse()?;
-    // The launcher has said them already, once for all processes.
-    if std::env::var_os(sandbox::LAUNCHER_VARIABLE).is_none() {
-        warnings.iter().for_each(complain);
-    }
-    Ok((text, config))
-}
-
-/// To whoever waits for it; otherwise to standard error.
-fn refuse(agreement: &Agreement, complaints: &[String]) -> ExitCode {
-    // What was drawn under its source line begins so already.
-    let label = |problem: &String| {
-        let label = if problem.starts_with("error") { "" } else { "error: " };
-        format!("{label}{problem}")
-    };
-    let lines = complaints.iter().map(label).collect::<Vec<_>>().join("\n");
-    match agreement.is_awaited() {
-        true => agreement.say(&Judgement::Refused(lines)),
-        false => complain(lines),
-    }
-    ExitCode::FAILURE
 }
 
 /// What steps 3 to 5 begin with.
