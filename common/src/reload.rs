@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::config::archive::{Archive, MAX_ARCHIVE};
 use crate::config::restart::Fixed;
-use crate::config::{Config, ConfigErrors, Files, Text};
+use crate::config::{Config, ConfigErrors, Files, Shared, Text};
 use crate::ipc::sealed;
 use crate::process::Process;
 use crate::sys::memory;
@@ -81,6 +81,12 @@ impl Reloader {
     pub fn config(&self) -> Result<Rc<Config>, ConfigErrors> {
         let at_work = Rc::clone(&self.at_work.borrow());
         at_work.text.parse().map(|(config, _)| Rc::new(config))
+    }
+
+    /// What all processes share, of the configuration at work.
+    #[must_use]
+    pub fn shared(&self) -> Shared {
+        self.at_work.borrow().fixed.shared().clone()
     }
 
     /// The file that it came from, as it was named.

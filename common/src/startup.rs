@@ -21,7 +21,7 @@ use self::judging::{load, refuse};
 use crate::agreement::{Agreement, Judgement};
 use crate::certificate_desk::CertificateDesk;
 use crate::complain::complain;
-use crate::config::{Config, ConfigErrors, Files, SandboxMode, Text};
+use crate::config::{Config, ConfigErrors, Files, SandboxMode, Shared, Text};
 use crate::ipc::directory::Directory;
 use crate::ipc::messages::control::{Control, ControlReply, Status};
 use crate::ipc::messages::explain::{Explain, Explained};
@@ -199,6 +199,11 @@ impl Context {
     /// The configuration at work, read once more.
     fn config(&self) -> Result<Rc<Config>, ConfigErrors> {
         self.inner.reloader.config()
+    }
+
+    /// What all processes share, of the configuration at work.
+    pub fn shared(&self) -> Shared {
+        self.inner.reloader.shared()
     }
 
     /// Waits until the process is told to finish (SIGTERM, SIGINT or `drain`).

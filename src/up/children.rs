@@ -285,8 +285,9 @@ impl Keeper {
         let pid = child.id().unwrap_or_default();
         self.pid.set(child.id());
         let ended = tokio::select! {
-            ended = child.wait() => ended,
+            biased; // who refuses says so and ends: what it said is heard first
             ended = async { self.follow(ours).await; std::future::pending().await } => ended,
+            ended = child.wait() => ended,
         };
         self.pid.set(None);
         (pid, ended.map_or_else(Ending::Lost, Ending::Ended))

@@ -26,6 +26,12 @@ pub struct Fixed {
 }
 
 impl Fixed {
+    /// What all processes share.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.bulkhead
+    }
+
     /// Takes it out.
     #[must_use]
     pub fn of(config: &Config) -> Self {
