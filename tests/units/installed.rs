@@ -211,7 +211,7 @@ fn mistaken(host: &Host) {
 fn upgraded(host: &Host, file: &str) {
     let (before, config) = (host.processes(), fs::read(host.machine.path(CONFIG)).unwrap());
     assert!(before.iter().all(|pids| pids.len() == 1), "{before:?}");
-    let load = Load::start(&[Manner::NewTls, Manner::NewPassthrough]);
+    let load = Load::start(HTTPS, &[Manner::NewTls, Manner::NewPassthrough]);
     load.go_on(30);
     host.dpkg(&["--install", file]);
     load.go_on(30);
