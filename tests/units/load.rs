@@ -147,7 +147,10 @@ fn ask_until(manner: Manner, backend: SocketAddr, over: &AtomicBool, answered: &
                 stream = (keeps && !closes(&answer)).then_some(kept);
             }
             Ok((answer, _)) => lost.push((manner, answer.head)),
-            Err(error) => lost.push((manner, format!("{error} at {:?}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()))),
+            Err(error) => lost.push((
+                manner,
+                format!("{error} at {:?}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()),
+            )),
         }
         thread::sleep(PAUSE);
     }
