@@ -2,5 +2,7 @@
 #[derive(Debug, Default)]
 pub(crate) struct Plan {}
 impl Plan {
-    pub(crate) fn build(_set: &crate::ruleset::RuleSet) -> Self { Self {} }
+    pub(crate) fn build(_set: &crate::ruleset::RuleSet) -> Self {
+        Self {}
+    }
 }
