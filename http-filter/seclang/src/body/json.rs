@@ -142,7 +142,8 @@ impl<'a> Reader<'a> {
             self.path.truncate(*path);
         }
         self.path.push(b'.');
-        self.path.extend_from_slice(&self.text);
+        // ModSecurity's word for a member without a name.
+        self.path.extend_from_slice(if self.text.is_empty() { b"empty-key" } else { &self.text });
         check_lengths(&self.path, &[], self.limits)?;
         self.skip_space();
         match self.rest.split_first() {
@@ -176,12 +177,6 @@ impl<'a> Reader<'a> {
             _ => self.number()?,
         }
         check_lengths(&[], &self.text, self.limits)?;
-        // ModSecurity's word for a member without a name.
-        let nameless =
-            self.path.last() == Some(&b'.') && self.open.last().is_some_and(|open| self.path.len() == open.path + 1);
-        if nameless {
-            self.path.extend_from_slice(b"empty-key");
-        }
         sink.argument(&self.path, &self.text);
         Ok(())
     }

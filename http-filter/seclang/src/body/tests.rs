@@ -73,7 +73,7 @@ fn json() {
     );
     check(r#" "s" "#, &["json=s"]);
     check(r#"[[],{},[-0],1]"#, &["json.array_2.array_0=-0", "json.array_3=1"]);
-    check(r#"{"":1,"x":{"":[2]}}"#, &["json.empty-key=1", "json.x..array_0=2"]);
+    check(r#"{"":1,"x":{"":[2]}}"#, &["json.empty-key=1", "json.x.empty-key.array_0=2"]);
     check(r#"{"a":1,"a":2}"#, &["json.a=1", "json.a=2"]);
     check(r#"{"\u0061\n":"\ud83d\ude00\ud800x\"\\\/"}"#, &["json.a\\n=\\xf0\\x9f\\x98\\x80?x\\\"\\\\/"]);
     check("", &[]);
@@ -144,6 +144,7 @@ fn xml_that_is_none() {
         "<a/>x",
         "<a>&e;</a>",
         "<a>&</a>",
+        "<a>]]></a>",
         "<a>&#0;</a>",
         "<a>&#xd800;</a>",
         "<a>&#x110000;</a>",

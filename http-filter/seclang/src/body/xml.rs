@@ -91,6 +91,9 @@ impl<'a> Reader<'a> {
                 malformed("XML: text outside of the root element")
             };
         }
+        if memchr::memmem::find(text, b"]]>").is_some() {
+            return malformed("XML: the end of CDATA without a beginning");
+        }
         if !text.is_empty() {
             count(&mut self.nodes, self.limits.nodes, Limit::Nodes)?;
         }
