@@ -1,0 +1,39 @@
+//! CRS's own regression tests (go-ftw format) against the engine, in process: `../shared/crs`, or the folder in `$BULKHEAD_CRS`. Where it
+//! is absent, the tests say so and pass. `BLESS=1` writes the table of `docs/crs.md`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod backend;
+mod cases;
+mod report;
+mod run;
+mod wire;
+
+use std::path::PathBuf;
+
+use seclang::{Evaluation, Transaction};
+
+/// The folder with CRS, if it is there.
+fn crs() -> Option<PathBuf> {
+    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/crs"));
+    let found = std::env::var_os("BULKHEAD_CRS").map_or(beside, PathBuf::from);
+    if found.join("rules").is_dir() {
+        return Some(found);
+    }
+    eprintln!("skipped: {} is not there; set BULKHEAD_CRS", found.display());
+    None
+}
+
+#[test]
+fn the_tests_of_the_core_rule_set() {
+    let Some(crs) = crs() else { return };
+    let cases = cases::load(&crs.join("tests/regression/tests"));
+    let mut transaction = Transaction::new(run::rules(&crs, Evaluation::Planned), None);
+    let mut report = report::Report::default();
+    for case in &cases {
+        let request = wire::read(&wire::build(&case.input));
+        run::judge(&mut transaction, &request);
+        report.add(case, run::differences(&case.expected, transaction.hits()));
+    }
+    report.publish();
+}
