@@ -161,10 +161,25 @@ pub(crate) enum Late {
     Control(Control),
     Skip(u32),
     /// Goes on behind the next marker of this name: at the rule with the number `to` of the same phase.
-    SkipAfter { marker: Arc<str>, to: usize },
-    InitCollection { collection: Variable, key: Text },
-    Expire { collection: Variable, name: Name, seconds: Text },
-    Deprecate { collection: Variable, name: Name, amount: u64, seconds: u64 },
+    SkipAfter {
+        marker: Arc<str>,
+        to: usize,
+    },
+    InitCollection {
+        collection: Variable,
+        key: Text,
+    },
+    Expire {
+        collection: Variable,
+        name: Name,
+        seconds: Text,
+    },
+    Deprecate {
+        collection: Variable,
+        name: Name,
+        amount: u64,
+        seconds: u64,
+    },
 }
 
 /// Where a rule was written.

@@ -163,7 +163,11 @@ impl RuleSet {
         let mut limits = settings.limits.clone();
         limits.arguments = values.arguments.map_or(limits.arguments, |own| limits.arguments.min(own));
         limits.depth = values.json_depth.map_or(limits.depth, |own| limits.depth.min(own));
-        let presets = settings.variables.iter().map(|(name, value)| (names.number(name.as_bytes()), value.clone().into_bytes())).collect();
+        let presets = settings
+            .variables
+            .iter()
+            .map(|(name, value)| (names.number(name.as_bytes()), value.clone().into_bytes()))
+            .collect();
         let mut set = Self { rules, phases, names, values, settings, limits, presets, plan: Plan::default(), notes };
         if set.settings.evaluation == Evaluation::Planned {
             set.plan = Plan::build(&set);

@@ -230,14 +230,14 @@ impl Entry {
         let (rest, negated) = text.strip_prefix('!').map_or((text, false), |rest| (rest, true));
         let (rest, count) = rest.strip_prefix('&').map_or((rest, false), |rest| (rest, true));
         let (name, selector) = rest.split_once(':').map_or((rest, None), |(name, rest)| (name, Some(rest)));
-        let variable = Variable::parse(name.trim()).ok_or_else(|| {
-            Mistake::new(text, "unknown variable").allowed(format!("known are: {}", names()))
-        })?;
+        let variable = Variable::parse(name.trim())
+            .ok_or_else(|| Mistake::new(text, "unknown variable").allowed(format!("known are: {}", names())))?;
         let selector = match (variable, selector) {
             (Variable::Xml, Some("/*" | "//*")) => Selector::Name(XML_TEXT.into()),
             (Variable::Xml, Some("//@*" | "/@*")) => Selector::Name(XML_ATTRIBUTES.into()),
             (Variable::Xml, Some(_)) => {
-                return Err(Mistake::new(text, "this XPath is not supported").allowed("/* (all text) and //@* (all attribute values) are"));
+                return Err(Mistake::new(text, "this XPath is not supported")
+                    .allowed("/* (all text) and //@* (all attribute values) are"));
             }
             (_, None) => Selector::All,
             (_, Some(_)) if variable.kind() == Kind::Single => {
@@ -261,6 +261,7 @@ pub(crate) fn macro_target(text: &str) -> Option<Result<Target, Mistake>> {
         None => (text, None),
     };
     let variable = Variable::parse(name)?;
-    let selector = key.map_or(Selector::All, |key| Selector::Name(key.to_ascii_lowercase().into_bytes().into_boxed_slice()));
+    let selector =
+        key.map_or(Selector::All, |key| Selector::Name(key.to_ascii_lowercase().into_bytes().into_boxed_slice()));
     Some(Ok(Target { variable, selector, count: false }))
 }

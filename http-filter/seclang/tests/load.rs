@@ -35,7 +35,10 @@ fn crs_3_3_of_debian_loads() {
     let root = std::env::var_os("BULKHEAD_CRS33").map_or(PathBuf::from("/"), PathBuf::from);
     let rules = root.join("usr/share/modsecurity-crs/rules");
     if !rules.is_dir() {
-        eprintln!("skipped: {} is not there; install modsecurity-crs or unpack it and set BULKHEAD_CRS33", rules.display());
+        eprintln!(
+            "skipped: {} is not there; install modsecurity-crs or unpack it and set BULKHEAD_CRS33",
+            rules.display()
+        );
         return;
     }
     let setup = root.join("etc/modsecurity/crs/crs-setup.conf");

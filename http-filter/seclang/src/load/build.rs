@@ -103,10 +103,16 @@ impl Loader<'_> {
     }
 
     fn number(&mut self, id: Option<u64>) -> Result<(), Mistake> {
-        let id = id.ok_or_else(|| Mistake::new("", "the rule has no id").allowed("every rule but the later links of a chain needs `id:` and a number of its own"))?;
+        let id = id.ok_or_else(|| {
+            Mistake::new("", "the rule has no id")
+                .allowed("every rule but the later links of a chain needs `id:` and a number of its own")
+        })?;
         let line = self.line;
         match self.ids.insert(id, line) {
-            Some(before) => Err(Mistake::new(&id.to_string(), format!("another rule has this id; it was defined at line {before} of its file"))),
+            Some(before) => Err(Mistake::new(
+                &id.to_string(),
+                format!("another rule has this id; it was defined at line {before} of its file"),
+            )),
             None => Ok(()),
         }
     }
@@ -115,8 +121,14 @@ impl Loader<'_> {
     pub(super) fn default_action(&mut self, list: &str) -> Result<(), Mistake> {
         let draft = Draft::read(&actions::split(list)?)?;
         let phase = draft.phase.ok_or_else(|| Mistake::new(list, "the phase is missing"))?;
-        if draft.id.is_some() || draft.chain || draft.message.is_some() || !draft.late.is_empty() || !draft.setvars.is_empty() {
-            return Err(Mistake::new(list, "this is not for a default").allowed("phase, log, nolog, auditlog, t, status and what to do: pass, deny, drop, redirect, allow"));
+        if draft.id.is_some()
+            || draft.chain
+            || draft.message.is_some()
+            || !draft.late.is_empty()
+            || !draft.setvars.is_empty()
+        {
+            return Err(Mistake::new(list, "this is not for a default")
+                .allowed("phase, log, nolog, auditlog, t, status and what to do: pass, deny, drop, redirect, allow"));
         }
         let defaults = Defaults {
             disruptive: draft.act(&Defaults::default()).unwrap_or(Disruptive::Pass),
@@ -186,7 +198,8 @@ impl Draft {
             }
             "phase" => {
                 let text = needed()?;
-                let phase = Phase::parse(text).ok_or_else(|| Mistake::new(text, "unknown phase").allowed("1 to 5, request, response, logging"))?;
+                let phase = Phase::parse(text)
+                    .ok_or_else(|| Mistake::new(text, "unknown phase").allowed("1 to 5, request, response, logging"))?;
                 self.phase = Some(phase);
             }
             "chain" => self.chain = true,
@@ -203,8 +216,23 @@ impl Draft {
             }
             "log" => self.log = Some(true),
             "nolog" => self.log = Some(false),
-            "auditlog" | "noauditlog" | "ver" | "rev" | "maturity" | "accuracy" | "xmlns" | "sanitisearg" | "sanitisematched" | "sanitisematchedbytes"
-            | "sanitiserequestheader" | "sanitiseresponseheader" | "setenv" | "setuid" | "setsid" | "setrsc" | "pause" => {}
+            "auditlog"
+            | "noauditlog"
+            | "ver"
+            | "rev"
+            | "maturity"
+            | "accuracy"
+            | "xmlns"
+            | "sanitisearg"
+            | "sanitisematched"
+            | "sanitisematchedbytes"
+            | "sanitiserequestheader"
+            | "sanitiseresponseheader"
+            | "setenv"
+            | "setuid"
+            | "setsid"
+            | "setrsc"
+            | "pause" => {}
             "capture" => self.capture = true,
             "multimatch" => self.multi_match = true,
             "t" => self.transform(needed()?)?,
@@ -226,7 +254,10 @@ impl Draft {
             }
             "skipafter" => self.late.push(Late::SkipAfter { marker: Arc::from(needed()?), to: 0 }),
             "exec" | "proxy" | "append" | "prepend" => {
-                return Err(Mistake::new(name, "this action is not supported: the engine starts no programs and changes no bodies"));
+                return Err(Mistake::new(
+                    name,
+                    "this action is not supported: the engine starts no programs and changes no bodies",
+                ));
             }
             _ => return Err(Mistake::new(name, "unknown action").allowed(KNOWN)),
         }
@@ -265,18 +296,24 @@ impl Draft {
     fn fit_for_a_link(&self) -> Result<(), Mistake> {
         let wrong = match () {
             () if self.id.is_some() => "id",
-            () if self.disruptive.as_ref().is_some_and(|act| !matches!(act, Act::Pass | Act::Block)) => "a disruptive action",
-            () if self.late.iter().any(|late| matches!(late, Late::Skip(_) | Late::SkipAfter { .. })) => "skip or skipAfter",
+            () if self.disruptive.as_ref().is_some_and(|act| !matches!(act, Act::Pass | Act::Block)) => {
+                "a disruptive action"
+            }
+            () if self.late.iter().any(|late| matches!(late, Late::Skip(_) | Late::SkipAfter { .. })) => {
+                "skip or skipAfter"
+            }
             () => return Ok(()),
         };
         Err(Mistake::new(wrong, "only the first rule of a chain may have this"))
     }
 
     fn rule(self, place: Place, phase: Phase, defaults: &Defaults, link: bool) -> Rule {
-        let disruptive = if link { None } else { Some(self.act(defaults).unwrap_or_else(|| defaults.disruptive.clone())) };
+        let disruptive =
+            if link { None } else { Some(self.act(defaults).unwrap_or_else(|| defaults.disruptive.clone())) };
         let mut transforms = if self.none { Vec::new() } else { defaults.transforms.clone() };
         transforms.extend(self.transforms);
-        let (message_source, message) = self.message.map_or((None, None), |(source, text)| (Some(source.into_boxed_str()), Some(text)));
+        let (message_source, message) =
+            self.message.map_or((None, None), |(source, text)| (Some(source.into_boxed_str()), Some(text)));
         Rule {
             id: self.id.unwrap_or(0),
             place,
@@ -316,8 +353,10 @@ fn allow(value: Option<&str>) -> Result<Allow, Mistake> {
 }
 
 fn severity(text: &str) -> Result<u8, Mistake> {
-    let named = SEVERITIES.iter().position(|name| name.eq_ignore_ascii_case(text)).and_then(|number| u8::try_from(number).ok());
-    named
-        .or_else(|| text.parse().ok().filter(|number| *number < 8))
-        .ok_or_else(|| Mistake::new(text, "unknown severity").allowed("0 to 7, or EMERGENCY ALERT CRITICAL ERROR WARNING NOTICE INFO DEBUG"))
+    let named =
+        SEVERITIES.iter().position(|name| name.eq_ignore_ascii_case(text)).and_then(|number| u8::try_from(number).ok());
+    named.or_else(|| text.parse().ok().filter(|number| *number < 8)).ok_or_else(|| {
+        Mistake::new(text, "unknown severity")
+            .allowed("0 to 7, or EMERGENCY ALERT CRITICAL ERROR WARNING NOTICE INFO DEBUG")
+    })
 }

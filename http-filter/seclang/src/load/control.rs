@@ -11,7 +11,9 @@ use crate::variable::{Entry, Variable};
 
 /// Reads the value of `ctl`.
 pub(super) fn control(text: &str) -> Result<Control, Mistake> {
-    let (name, value) = text.split_once('=').ok_or_else(|| Mistake::new(text, "ctl has a name and a value").allowed("ctl:ruleEngine=Off"))?;
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| Mistake::new(text, "ctl has a name and a value").allowed("ctl:ruleEngine=Off"))?;
     let value = value.trim();
     Ok(match name.trim().to_ascii_lowercase().as_str() {
         "ruleengine" => Control::Engine(engine(value)?),
@@ -20,7 +22,9 @@ pub(super) fn control(text: &str) -> Result<Control, Mistake> {
             "MULTIPART" => Processor::Multipart,
             "JSON" => Processor::Json,
             "XML" => Processor::Xml,
-            _ => return Err(Mistake::new(value, "unknown body processor").allowed("URLENCODED, MULTIPART, JSON or XML")),
+            _ => {
+                return Err(Mistake::new(value, "unknown body processor").allowed("URLENCODED, MULTIPART, JSON or XML"));
+            }
         }),
         "forcerequestbodyvariable" => Control::ForceRequestBody(on_off(value)?),
         "requestbodyaccess" => Control::RequestBodyAccess(on_off(value)?),
@@ -31,7 +35,8 @@ pub(super) fn control(text: &str) -> Result<Control, Mistake> {
         "ruleremovetargetbyid" => target(value, |which| single(id_ranges(which)?, which))?,
         "ruleremovetargetbytag" => target(value, |which| Ok(Which::Tag(text_match(which)?)))?,
         "ruleremovetargetbymsg" => target(value, |which| Ok(Which::Message(text_match(which)?)))?,
-        "auditengine" | "auditlogparts" | "debugloglevel" | "hashengine" | "hashenforcement" | "requestbodylimit" | "responsebodylimit" => Control::Nothing,
+        "auditengine" | "auditlogparts" | "debugloglevel" | "hashengine" | "hashenforcement" | "requestbodylimit"
+        | "responsebodylimit" => Control::Nothing,
         _ => {
             return Err(Mistake::new(name, "unknown ctl").allowed(
                 "ruleEngine, requestBodyProcessor, forceRequestBodyVariable, requestBodyAccess, responseBodyAccess, ruleRemoveById/ByTag/ByMsg, \
@@ -49,7 +54,9 @@ fn single(mut list: Vec<Which>, text: &str) -> Result<Which, Mistake> {
 }
 
 fn target(text: &str, which: impl Fn(&str) -> Result<Which, Mistake>) -> Result<Control, Mistake> {
-    let (rules, target) = text.split_once(';').ok_or_else(|| Mistake::new(text, "the variable is missing").allowed("942100;ARGS:password"))?;
+    let (rules, target) = text
+        .split_once(';')
+        .ok_or_else(|| Mistake::new(text, "the variable is missing").allowed("942100;ARGS:password"))?;
     Ok(Control::RemoveTarget(which(rules.trim())?, Arc::new(Entry::parse(target.trim())?.target)))
 }
 
@@ -72,7 +79,10 @@ pub(super) fn setvar(text: &str) -> Result<SetVar, Mistake> {
 
 /// Reads `tx.name`, `ip.name`; the name may hold macros.
 fn named(text: &str) -> Result<(Variable, Name), Mistake> {
-    let wrong = || Mistake::new(text, "a variable that can be written is expected").allowed("tx.name, ip.name, global.name, session.name, user.name, resource.name");
+    let wrong = || {
+        Mistake::new(text, "a variable that can be written is expected")
+            .allowed("tx.name, ip.name, global.name, session.name, user.name, resource.name")
+    };
     let (collection, name) = text.trim().split_once(['.', ':']).ok_or_else(wrong)?;
     if name.is_empty() {
         return Err(wrong());
@@ -110,10 +120,18 @@ pub(super) fn expirevar(text: &str) -> Result<Late, Mistake> {
 
 /// Reads `session.score=60/300`.
 pub(super) fn deprecatevar(text: &str) -> Result<Late, Mistake> {
-    let wrong = || Mistake::new(text, "deprecatevar has a variable, an amount and seconds").allowed("deprecatevar:'session.score=60/300'");
+    let wrong = || {
+        Mistake::new(text, "deprecatevar has a variable, an amount and seconds")
+            .allowed("deprecatevar:'session.score=60/300'")
+    };
     let (left, rate) = text.split_once('=').ok_or_else(wrong)?;
     let (amount, seconds) = rate.split_once('/').ok_or_else(wrong)?;
     let (collection, name) = named(left)?;
     let seconds: u64 = seconds.trim().parse().map_err(|_| wrong())?;
-    Ok(Late::Deprecate { collection, name, amount: amount.trim().parse().map_err(|_| wrong())?, seconds: seconds.max(1) })
+    Ok(Late::Deprecate {
+        collection,
+        name,
+        amount: amount.trim().parse().map_err(|_| wrong())?,
+        seconds: seconds.max(1),
+    })
 }

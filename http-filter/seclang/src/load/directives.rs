@@ -121,7 +121,10 @@ impl Loader<'_> {
             "secrule" => match arguments {
                 [targets, operator] => self.rule(Some((targets, operator)), "")?,
                 [targets, operator, actions] => self.rule(Some((targets, operator)), actions)?,
-                _ => return Err(Mistake::new(name, "SecRule has variables, an operator and a list of actions").allowed("quote each of them")),
+                _ => {
+                    return Err(Mistake::new(name, "SecRule has variables, an operator and a list of actions")
+                        .allowed("quote each of them"));
+                }
             },
             "secaction" => self.rule(None, one(name, arguments)?)?,
             "secmarker" => self.items.push(Item::Marker(Arc::from(one(name, arguments)?))),
@@ -130,7 +133,9 @@ impl Loader<'_> {
                 let path: PathBuf = self.beside(one(name, arguments)?);
                 self.include(&path, depth + 1, lower == "includeoptional");
             }
-            _ if lower.starts_with("secruleremove") || lower.starts_with("secruleupdate") => self.change_rules(name, &lower, arguments)?,
+            _ if lower.starts_with("secruleremove") || lower.starts_with("secruleupdate") => {
+                self.change_rules(name, &lower, arguments)?
+            }
             _ if IGNORED.iter().any(|known| known.eq_ignore_ascii_case(name)) => {}
             _ => self.value(name, &lower, arguments)?,
         }
@@ -147,7 +152,9 @@ impl Loader<'_> {
             "secresponsebodylimit" => values.response_body_limit = number(one(name, arguments)?)?,
             "secrequestbodylimitaction" => values.request_over_limit = over_limit(one(name, arguments)?)?,
             "secresponsebodylimitaction" => values.response_over_limit = over_limit(one(name, arguments)?)?,
-            "secresponsebodymimetype" => values.response_types.extend(arguments.iter().map(|kind| kind.to_ascii_lowercase())),
+            "secresponsebodymimetype" => {
+                values.response_types.extend(arguments.iter().map(|kind| kind.to_ascii_lowercase()))
+            }
             "secresponsebodymimetypesclear" => values.response_types.clear(),
             "secargumentslimit" => values.arguments = Some(number(one(name, arguments)?)?),
             "secrequestbodyjsondepthlimit" => values.json_depth = Some(number(one(name, arguments)?)?),
@@ -205,7 +212,8 @@ fn number(text: &str) -> Result<usize, Mistake> {
 /// Reads `942100`, `942100-942999` or `"1 2-3,4"`.
 pub(super) fn id_ranges(text: &str) -> Result<Vec<Which>, Mistake> {
     let mut list = Vec::new();
-    for word in text.split([' ', ',', '\t']).map(|word| word.trim_matches(['"', '\''])).filter(|word| !word.is_empty()) {
+    for word in text.split([' ', ',', '\t']).map(|word| word.trim_matches(['"', '\''])).filter(|word| !word.is_empty())
+    {
         let wrong = |_| Mistake::new(word, "not a rule number or range").allowed("such as 942100 or 942100-942999");
         let (first, last) = word.split_once('-').unwrap_or((word, word));
         list.push(Which::Ids(first.parse().map_err(wrong)?..=last.parse().map_err(wrong)?));

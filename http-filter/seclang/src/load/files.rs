@@ -128,7 +128,9 @@ mod tests {
 
     #[test]
     fn patterns_stop_at_slashes() {
-        assert!(glob(b"/a/*.conf", b"/a/x.conf") && !glob(b"/a/*.conf", b"/a/b/x.conf") && !glob(b"*.conf", b"x.config"));
+        assert!(
+            glob(b"/a/*.conf", b"/a/x.conf") && !glob(b"/a/*.conf", b"/a/b/x.conf") && !glob(b"*.conf", b"x.config")
+        );
         assert!(glob(b"RE*-9??-*.conf", b"REQUEST-901-INIT.conf") && glob(b"*", b"") && !glob(b"a", b""));
     }
 

@@ -46,7 +46,10 @@ impl Loader<'_> {
                 let Late::SkipAfter { marker, to } = late else { continue };
                 let behind = markers.get(marker).and_then(|at| at.iter().find(|at| **at > number));
                 if behind.is_none() {
-                    notes.push(Mistake::new(marker, "no marker of this name follows; the rest of the phase is skipped").at(&place.file, place.line));
+                    notes.push(
+                        Mistake::new(marker, "no marker of this name follows; the rest of the phase is skipped")
+                            .at(&place.file, place.line),
+                    );
                 }
                 *to = behind.map_or(list.len(), |behind| list.partition_point(|rule| rule < behind));
             }

@@ -125,19 +125,29 @@ impl Loader<'_> {
             Err(error) => return self.wrong(Mistake::new(&shown, format!("the folder cannot be read: {error}"))),
         };
         if paths.is_empty() && !optional {
-            return self.wrong(Mistake::new(&shown, "the pattern names no file").allowed("IncludeOptional accepts that"));
+            return self
+                .wrong(Mistake::new(&shown, "the pattern names no file").allowed("IncludeOptional accepts that"));
         }
         for path in paths {
             match self.files.read(&path) {
                 Ok(bytes) => match String::from_utf8(bytes) {
                     Ok(text) => self.text(&path, &text, depth),
                     Err(error) => {
-                        let line = error.as_bytes().get(..error.utf8_error().valid_up_to()).map_or(0, |good| memchr::memchr_iter(b'\n', good).count() + 1);
-                        self.errors.push(Mistake::new("", "the file is not UTF-8").allowed("write other bytes as \\xNN").at(&path, line));
+                        let line = error
+                            .as_bytes()
+                            .get(..error.utf8_error().valid_up_to())
+                            .map_or(0, |good| memchr::memchr_iter(b'\n', good).count() + 1);
+                        self.errors.push(
+                            Mistake::new("", "the file is not UTF-8")
+                                .allowed("write other bytes as \\xNN")
+                                .at(&path, line),
+                        );
                     }
                 },
                 Err(error) if optional && error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => self.wrong(Mistake::new(&path.to_string_lossy(), format!("the file cannot be read: {error}"))),
+                Err(error) => {
+                    self.wrong(Mistake::new(&path.to_string_lossy(), format!("the file cannot be read: {error}")))
+                }
             }
         }
     }

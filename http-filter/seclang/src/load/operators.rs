@@ -49,7 +49,9 @@ impl Loader<'_> {
             "le" => Operator::Compare(Comparison::Le, Text::parse(argument)?),
             "lt" => Operator::Compare(Comparison::Lt, Text::parse(argument)?),
             "ipmatch" => Operator::IpMatch(Networks::parse(argument)?),
-            "ipmatchf" | "ipmatchfromfile" => Operator::IpMatch(Networks::from_file(&String::from_utf8_lossy(&self.data(argument)?))?),
+            "ipmatchf" | "ipmatchfromfile" => {
+                Operator::IpMatch(Networks::from_file(&String::from_utf8_lossy(&self.data(argument)?))?)
+            }
             "detectsqli" => Operator::DetectSqli,
             "detectxss" => Operator::DetectXss,
             "validatebyterange" => Operator::ValidateByteRange(Box::new(ByteSet::parse(argument)?)),
@@ -58,7 +60,10 @@ impl Loader<'_> {
             "unconditionalmatch" => Operator::Always,
             "nomatch" => Operator::Never,
             "rbl" | "geolookup" => {
-                self.note(Mistake::new(name, "this operator needs the network or a data base, which the engine does not use; it never matches"));
+                self.note(Mistake::new(
+                    name,
+                    "this operator needs the network or a data base, which the engine does not use; it never matches",
+                ));
                 Operator::Never
             }
             _ => return Err(Mistake::new(name, "unknown operator").allowed(format!("known are: {KNOWN}"))),
@@ -74,7 +79,9 @@ impl Loader<'_> {
             return Ok((Operator::RxMacro(text), negated));
         }
         match pattern::translate(source) {
-            Ok(translated) => Ok((Operator::Rx(Box::new(Rx { regex: pattern::compile(source)?, source: translated })), negated)),
+            Ok(translated) => {
+                Ok((Operator::Rx(Box::new(Rx { regex: pattern::compile(source)?, source: translated })), negated))
+            }
             Err(mistake) if mistake.is_beyond() => {
                 self.note(mistake.but("the rule never matches"));
                 Ok((Operator::Never, false))
@@ -86,11 +93,13 @@ impl Loader<'_> {
     fn data(&self, names: &str) -> Result<Vec<u8>, Mistake> {
         let mut all = Vec::new();
         for name in names.split_ascii_whitespace() {
-            let bytes = self.files.read(&self.beside(name)).map_err(|error| Mistake::new(name, format!("the data file cannot be read: {error}")))?;
+            let bytes = self
+                .files
+                .read(&self.beside(name))
+                .map_err(|error| Mistake::new(name, format!("the data file cannot be read: {error}")))?;
             all.extend_from_slice(&bytes);
             all.push(b'\n');
         }
         Ok(all)
     }
 }
-

@@ -34,15 +34,25 @@ impl Loader<'_> {
         };
         match (lower, arguments) {
             ("secruleremovebyid", ids) if !ids.is_empty() => push(id_ranges(&ids.join(" "))?, &|| Ok(Change::Remove)),
-            ("secruleremovebytag", _) => push(vec![Which::Tag(text_match(one(name, arguments)?)?)], &|| Ok(Change::Remove)),
-            ("secruleremovebymsg", _) => push(vec![Which::Message(text_match(one(name, arguments)?)?)], &|| Ok(Change::Remove)),
+            ("secruleremovebytag", _) => {
+                push(vec![Which::Tag(text_match(one(name, arguments)?)?)], &|| Ok(Change::Remove))
+            }
+            ("secruleremovebymsg", _) => {
+                push(vec![Which::Message(text_match(one(name, arguments)?)?)], &|| Ok(Change::Remove))
+            }
             ("secruleupdatetargetbyid", [ids, list]) => push(id_ranges(ids)?, &|| entries(list)),
             ("secruleupdatetargetbytag", [tag, list]) => push(vec![Which::Tag(text_match(tag)?)], &|| entries(list)),
-            ("secruleupdatetargetbymsg", [message, list]) => push(vec![Which::Message(text_match(message)?)], &|| entries(list)),
-            ("secruleupdateactionbyid", [ids, list]) => push(id_ranges(ids)?, &|| Ok(Change::Actions(actions::split(list)?))),
+            ("secruleupdatetargetbymsg", [message, list]) => {
+                push(vec![Which::Message(text_match(message)?)], &|| entries(list))
+            }
+            ("secruleupdateactionbyid", [ids, list]) => {
+                push(id_ranges(ids)?, &|| Ok(Change::Actions(actions::split(list)?)))
+            }
             ("secruleremovebyid", _) => Err(Mistake::new(name, "rule numbers are missing")),
-            _ if lower.starts_with("secruleupdate") => Err(Mistake::new(name, "the directive names rules and what to change about them")
-                .allowed("SecRuleUpdateTargetById 942100 \"!ARGS:password\"")),
+            _ if lower.starts_with("secruleupdate") => {
+                Err(Mistake::new(name, "the directive names rules and what to change about them")
+                    .allowed("SecRuleUpdateTargetById 942100 \"!ARGS:password\""))
+            }
             _ => Err(Mistake::new(name, "unknown directive")),
         }
     }
@@ -74,7 +84,9 @@ impl Loader<'_> {
 }
 
 fn entries(list: &str) -> Result<Change, Mistake> {
-    Ok(Change::Targets(targets::split(&list.replace(',', "|")).iter().map(|entry| Entry::parse(entry)).collect::<Result<_, _>>()?))
+    Ok(Change::Targets(
+        targets::split(&list.replace(',', "|")).iter().map(|entry| Entry::parse(entry)).collect::<Result<_, _>>()?,
+    ))
 }
 
 fn retarget(rule: &mut Rule, entry: &Entry) {

@@ -16,7 +16,8 @@ impl ByteSet {
     pub(crate) fn parse(text: &str) -> Result<Self, Mistake> {
         let mut allowed = [false; 256];
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            let wrong = || Mistake::new(word, "not a range of bytes").allowed("numbers from 0 to 255, such as 9,10,32-126");
+            let wrong =
+                || Mistake::new(word, "not a range of bytes").allowed("numbers from 0 to 255, such as 9,10,32-126");
             let (first, last) = word.split_once('-').unwrap_or((word, word));
             let first: u8 = first.trim().parse().map_err(|_| wrong())?;
             let last: u8 = last.trim().parse().map_err(|_| wrong())?;

@@ -127,7 +127,9 @@ impl Operator {
             Self::Pm(phrases) => into.groups.extend(phrases.find(value).map(|phrase| (0, phrase.to_vec()))),
             Self::DetectSqli => {
                 let fingerprint = libinjectionrs::detect_sqli(value).fingerprint;
-                into.groups.extend(fingerprint.map(|fingerprint| (0, fingerprint.as_str().trim_end_matches('\0').as_bytes().to_vec())));
+                into.groups.extend(
+                    fingerprint.map(|fingerprint| (0, fingerprint.as_str().trim_end_matches('\0').as_bytes().to_vec())),
+                );
             }
             Self::DetectXss => into.groups.push((0, value.to_vec())),
             _ => {}
@@ -195,8 +197,13 @@ mod tests {
         let set = Operator::ValidateByteRange(Box::new(ByteSet::parse("9,10,13,32-126,128-255").unwrap()));
         assert!(set.matches(b"a\0", b"") && !set.matches(b"a\n\xff", b""));
         assert!(!set.may_match(ByteMask::of(b"abc \xff")) && set.may_match(ByteMask::of(b"\x01")));
-        assert!(Operator::ValidateUrlEncoding.matches(b"%4", b"") && !Operator::ValidateUrlEncoding.matches(b"%41%42", b""));
-        assert!(Operator::ValidateUtf8.matches(b"\xc0\x80", b"") && !Operator::ValidateUtf8.matches("\u{e9}".as_bytes(), b""));
+        assert!(
+            Operator::ValidateUrlEncoding.matches(b"%4", b"") && !Operator::ValidateUrlEncoding.matches(b"%41%42", b"")
+        );
+        assert!(
+            Operator::ValidateUtf8.matches(b"\xc0\x80", b"")
+                && !Operator::ValidateUtf8.matches("\u{e9}".as_bytes(), b"")
+        );
     }
 
     #[test]

@@ -34,7 +34,9 @@ impl Networks {
     }
 
     fn add(&mut self, word: &str) -> Result<(), Mistake> {
-        let wrong = || Mistake::new(word, "not an address or network").allowed("such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32");
+        let wrong = || {
+            Mistake::new(word, "not an address or network").allowed("such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32")
+        };
         let (address, bits) = word.split_once('/').map_or((word, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         let width = if address.is_ipv4() { 32 } else { 128 };
@@ -48,9 +50,13 @@ impl Networks {
 
     /// True if the text is an address in one of the networks.
     pub(crate) fn contain(&self, text: &[u8]) -> bool {
-        let Some(address) = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse::<IpAddr>().ok()) else { return false };
+        let Some(address) = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse::<IpAddr>().ok()) else {
+            return false;
+        };
         let address = wide(address);
-        self.list.iter().any(|(network, bits)| bits.checked_sub(1).is_none_or(|last| (network ^ address) >> (127 - last) == 0))
+        self.list
+            .iter()
+            .any(|(network, bits)| bits.checked_sub(1).is_none_or(|last| (network ^ address) >> (127 - last) == 0))
     }
 }
 

@@ -38,7 +38,9 @@ fn build(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
         .size_limit(PROGRAM)
         .dfa_size_limit(AUTOMATON)
         .build()
-        .map_err(|error| Mistake::new(pattern, format!("the pattern cannot be compiled: {}", last_line(&error.to_string()))))
+        .map_err(|error| {
+            Mistake::new(pattern, format!("the pattern cannot be compiled: {}", last_line(&error.to_string())))
+        })
 }
 
 fn last_line(text: &str) -> String {
@@ -47,7 +49,8 @@ fn last_line(text: &str) -> String {
 
 /// Rewrites a PCRE pattern in the syntax of `regex`.
 pub(crate) fn translate(pattern: &str) -> Result<String, Mistake> {
-    let mut translator = Translator { pattern, rest: pattern.chars().peekable(), out: String::with_capacity(pattern.len() + 16) };
+    let mut translator =
+        Translator { pattern, rest: pattern.chars().peekable(), out: String::with_capacity(pattern.len() + 16) };
     translator.run()?;
     Ok(translator.out)
 }
@@ -146,7 +149,9 @@ impl Translator<'_> {
             (Some('!'), _) => self.refuse("a negative look-ahead (?!...)"),
             (Some('<'), Some('=' | '!')) => self.refuse("a look-behind (?<=...)"),
             (Some('>'), _) => self.refuse("an atomic group (?>...)"),
-            (Some('|' | '(' | 'R' | '&' | '0'..='9'), _) | (Some('P'), Some('=' | '>')) => self.refuse("a conditional, recursive or reset group"),
+            (Some('|' | '(' | 'R' | '&' | '0'..='9'), _) | (Some('P'), Some('=' | '>')) => {
+                self.refuse("a conditional, recursive or reset group")
+            }
             (Some('#'), _) => {
                 self.out.pop();
                 for char in self.rest.by_ref() {
@@ -160,7 +165,10 @@ impl Translator<'_> {
             _ => {
                 self.rest.next();
                 self.out.push('?');
-                while let Some(char) = self.rest.next_if(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '<' | '>' | ':' | '_' | '\'')) {
+                while let Some(char) = self
+                    .rest
+                    .next_if(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '<' | '>' | ':' | '_' | '\''))
+                {
                     self.out.push(char);
                     if matches!(char, ':' | '>') {
                         break;
@@ -237,7 +245,11 @@ impl Translator<'_> {
             'n' => b'\n',
             'r' => b'\r',
             't' => b'\t',
-            'c' => self.rest.next().and_then(|char| u8::try_from(char).ok()).map_or(0, |byte| byte.to_ascii_uppercase() ^ 0x40),
+            'c' => self
+                .rest
+                .next()
+                .and_then(|char| u8::try_from(char).ok())
+                .map_or(0, |byte| byte.to_ascii_uppercase() ^ 0x40),
             _ if char.is_ascii_alphanumeric() => {
                 return Err(Mistake::new(self.pattern, format!("the pattern uses the unknown escape \\{char}")));
             }
@@ -259,7 +271,8 @@ impl Translator<'_> {
         if braces && self.rest.next_if_eq(&'}').is_none() {
             return Err(Mistake::new(self.pattern, "\\x{ does not end"));
         }
-        u8::try_from(value).map_err(|_| Mistake::new(self.pattern, "\\x{...} beyond FF: values are bytes, not characters"))
+        u8::try_from(value)
+            .map_err(|_| Mistake::new(self.pattern, "\\x{...} beyond FF: values are bytes, not characters"))
     }
 
     /// A class, from behind its opening bracket to its closing one.

@@ -20,13 +20,19 @@ impl Phrases {
             return Self::new(list, text);
         }
         let bytes = unhex(text)?;
-        Self::new(bytes.split(u8::is_ascii_whitespace).filter(|phrase| !phrase.is_empty()).map(Into::into).collect(), text)
+        Self::new(
+            bytes.split(u8::is_ascii_whitespace).filter(|phrase| !phrase.is_empty()).map(Into::into).collect(),
+            text,
+        )
     }
 
     /// The phrases of a file: one a line; empty lines and those that begin with `#` are left out.
     pub(crate) fn from_file(bytes: &[u8], name: &str) -> Result<Self, Mistake> {
         let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let list = lines.filter(|line| !line.is_empty() && !line.trim_ascii_start().starts_with(b"#")).map(Into::into).collect();
+        let list = lines
+            .filter(|line| !line.is_empty() && !line.trim_ascii_start().starts_with(b"#"))
+            .map(Into::into)
+            .collect();
         Self::new(list, name)
     }
 

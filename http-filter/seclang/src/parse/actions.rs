@@ -61,13 +61,16 @@ mod tests {
     fn commas_inside_quotes_do_not_separate() {
         let list = split(r"id:1,  phase : 2,msg:'a, \'b\'', setvar:'tx.a=%{x},1',block,").unwrap();
         let list: Vec<_> = list.iter().map(|word| (word.name.as_str(), word.value.as_deref())).collect();
-        assert_eq!(list, vec![
-            ("id", Some("1")),
-            ("phase", Some("2")),
-            ("msg", Some("a, 'b'")),
-            ("setvar", Some("tx.a=%{x},1")),
-            ("block", None)
-        ]);
+        assert_eq!(
+            list,
+            vec![
+                ("id", Some("1")),
+                ("phase", Some("2")),
+                ("msg", Some("a, 'b'")),
+                ("setvar", Some("tx.a=%{x},1")),
+                ("block", None)
+            ]
+        );
         assert!(split("msg:'open").is_err());
     }
 }

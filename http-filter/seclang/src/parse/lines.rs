@@ -44,10 +44,10 @@ mod tests {
 
     #[test]
     fn lines_go_on_after_a_backslash_and_keep_their_first_number() {
-        assert_eq!(texts("# c\n\nSecRule A \\\n  \"@rx x\" \\\r\n  \"id:1\"\nSecMarker M"), vec![
-            (3, "SecRule A   \"@rx x\"   \"id:1\"".to_owned()),
-            (6, "SecMarker M".to_owned())
-        ]);
+        assert_eq!(
+            texts("# c\n\nSecRule A \\\n  \"@rx x\" \\\r\n  \"id:1\"\nSecMarker M"),
+            vec![(3, "SecRule A   \"@rx x\"   \"id:1\"".to_owned()), (6, "SecMarker M".to_owned())]
+        );
     }
 
     #[test]

@@ -38,14 +38,10 @@ mod tests {
 
     #[test]
     fn patterns_and_quotes_hold_bars() {
-        assert_eq!(split("ARGS|!ARGS:/^x|y/|XML:/*|XML://@*|&TX:'/A|B/'|TX:a"), vec![
-            "ARGS",
-            "!ARGS:/^x|y/",
-            "XML:/*",
-            "XML://@*",
-            "&TX:'/A|B/'",
-            "TX:a"
-        ]);
+        assert_eq!(
+            split("ARGS|!ARGS:/^x|y/|XML:/*|XML://@*|&TX:'/A|B/'|TX:a"),
+            vec!["ARGS", "!ARGS:/^x|y/", "XML:/*", "XML://@*", "&TX:'/A|B/'", "TX:a"]
+        );
         assert_eq!(split(r"TX:/a\/|b/|ARGS"), vec![r"TX:/a\/|b/", "ARGS"]);
     }
 }

@@ -57,12 +57,10 @@ mod tests {
 
     #[test]
     fn quotes_and_backslashes() {
-        assert_eq!(split(r#"SecRule A|B "@rx \"x\s\\" "id:1,msg:'it\'s'""#).unwrap(), vec![
-            "SecRule",
-            "A|B",
-            r#"@rx "x\s\\"#,
-            r"id:1,msg:'it\'s'"
-        ]);
+        assert_eq!(
+            split(r#"SecRule A|B "@rx \"x\s\\" "id:1,msg:'it\'s'""#).unwrap(),
+            vec!["SecRule", "A|B", r#"@rx "x\s\\"#, r"id:1,msg:'it\'s'"]
+        );
         assert_eq!(split("  SecMarker   'END A' ").unwrap(), vec!["SecMarker", "END A"]);
         assert!(split(r#"SecRule A "open"#).is_err());
     }
