@@ -10,13 +10,18 @@ mod parse;
 mod plan;
 mod rule;
 mod ruleset;
+mod store;
 mod text;
+mod transaction;
 pub mod transform;
 mod variable;
 
 pub use crate::error::LoadError;
 pub use crate::load::Source;
+pub use crate::load::directives::OverLimit;
 pub use crate::load::files::{Disk, Files, Memory};
 pub use crate::rule::{Engine, Phase, Place};
 pub use crate::ruleset::{Evaluation, RuleSet, Settings};
+pub use crate::store::Store;
+pub use crate::transaction::{Action, Hit, Interrupt, Partial, Transaction, Verdict};
 pub use crate::variable::Variable;
