@@ -49,12 +49,10 @@ impl Transaction {
                 let value = self.values.push(decimal(seconds, &mut digits));
                 found.push(Found { variable, name: Span::default(), value });
             }
+            // A variable with one value is always there: empty if nothing has set it.
             _ if variable.kind() == Kind::Single => {
-                found.extend(self.values.single(variable).map(|value| Found {
-                    variable,
-                    name: Span::default(),
-                    value,
-                }));
+                let value = self.values.single(variable).unwrap_or_default();
+                found.push(Found { variable, name: Span::default(), value });
             }
             _ => {
                 let (lists, names) = self.values.lists(variable);
