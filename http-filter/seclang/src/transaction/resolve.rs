@@ -50,11 +50,9 @@ impl Transaction {
                 found.push(Found { variable, name: Span::default(), value });
             }
             _ if variable.kind() == Kind::Single => {
-                found.extend(self.values.single(variable).map(|value| Found {
-                    variable,
-                    name: Span::default(),
-                    value,
-                }));
+                // As in ModSecurity 3, a variable that has one value is always there, if only empty.
+                let value = self.values.single(variable).unwrap_or_default();
+                found.push(Found { variable, name: Span::default(), value });
             }
             _ => {
                 let (lists, names) = self.values.lists(variable);
