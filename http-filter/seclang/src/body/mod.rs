@@ -124,7 +124,18 @@ pub fn parse(kind: Processor, body: &[u8], content_type: &[u8], limits: &BodyLim
         Processor::Json => json::parse(body, limits, sink),
         Processor::Xml => xml::parse(body, limits, sink),
     };
-    ended.err().unwrap_or(Outcome::Complete)
+    match (ended, kind) {
+        (Ok(()), _) => Outcome::Complete,
+        // ModSecurity's words: people look for them in logs.
+        (Err(Outcome::Malformed(reason)), Processor::Multipart) => {
+            Outcome::Malformed(format!("Multipart parsing error: {reason}"))
+        }
+        (Err(Outcome::Malformed(reason)), Processor::Json) => {
+            Outcome::Malformed(format!("JSON parsing error: {reason}"))
+        }
+        (Err(Outcome::Malformed(reason)), Processor::Xml) => Outcome::Malformed(format!("XML parsing error: {reason}")),
+        (Err(outcome), _) => outcome,
+    }
 }
 
 /// Splits a query string or an urlencoded body at `separator` (`&`) and decodes names and values (`+` and `%XX`), for `ARGS_GET` too.

@@ -36,7 +36,7 @@ pub(super) fn boundary<'a>(content_type: &'a [u8], flags: &mut Flags) -> Result<
     if !mime.eq_ignore_ascii_case(b"multipart/form-data") {
         return Err("Multipart: Invalid MIME type.");
     }
-    match parameters.windows(KEY.len()).filter(|word| word.eq_ignore_ascii_case(KEY)).count() {
+    match parameters.windows(KEY.len()).enumerate().filter(|(at, word)| is_parameter(parameters, *at, word)).count() {
         0 => return Err("Multipart: Boundary not found in C-T."),
         1 => {}
         _ => return Err("Multipart: Multiple boundary parameters in C-T."),
@@ -76,6 +76,13 @@ pub(super) fn boundary<'a>(content_type: &'a [u8], flags: &mut Flags) -> Result<
         return Err("Multipart: Invalid boundary in C-T (characters).");
     }
     Ok(boundary)
+}
+
+/// Whether the word at this place is `boundary`, in any letter case, with an equals sign somewhere behind it: `boundary`
+/// may be the boundary's value as well.
+fn is_parameter(parameters: &[u8], at: usize, word: &[u8]) -> bool {
+    let behind = parameters.get(at + word.len()..).unwrap_or_default();
+    word.eq_ignore_ascii_case(b"boundary") && behind.contains(&b'=')
 }
 
 /// What a `Content-Disposition` of a part says.

@@ -89,7 +89,7 @@ impl Transaction {
         if !matched {
             return false;
         }
-        let hit = std::ptr::eq(rule, head).then(|| self.describe(rule, head));
+        let own = std::ptr::eq(rule, head).then(|| self.matched.last().copied().unwrap_or_default());
         if let Some(next) = &rule.chained
             && !self.evaluate(next, head, number)
         {
@@ -98,7 +98,8 @@ impl Transaction {
         for late in &rule.late {
             self.act_late(late, head);
         }
-        if let Some(hit) = hit {
+        if let Some(own) = own {
+            let hit = self.describe(rule, own);
             self.conclude(rule, hit);
         }
         true
@@ -189,19 +190,19 @@ impl Transaction {
             || self.removed_targets.iter().any(|(which, target)| meant(target) && which.picks(rule))
     }
 
-    /// What the record of the match says, as of now: the links that follow overwrite the captures.
-    fn describe(&mut self, rule: &Rule, head: &Rule) -> Option<Hit> {
+    /// What the record of the match says. Its texts are expanded when the whole chain has matched (CRS relies on it: the captures are those
+    /// of the last link); the variable and the value are the head's `own`, because that is what somebody may want to exclude.
+    fn describe(&mut self, rule: &Rule, own: Pair) -> Option<Hit> {
         if !rule.log || self.hits.len() >= self.rules.settings.hits {
             return None;
         }
         let (mut message, mut data) = (Vec::new(), Vec::new());
         if let Some(text) = &rule.message {
-            self.expand(text, head, &mut message);
+            self.expand(text, rule, &mut message);
         }
         if let Some(text) = &rule.log_data {
-            self.expand(text, head, &mut data);
+            self.expand(text, rule, &mut data);
         }
-        let last = self.matched.last().copied().unwrap_or_default();
         let shown = self.rules.settings.shown;
         message.truncate(shown);
         data.truncate(shown);
@@ -214,8 +215,8 @@ impl Transaction {
             data,
             tags: rule.tags.clone(),
             severity: rule.severity,
-            variable: short(self.bytes(last.name)),
-            value: short(self.bytes(last.value)),
+            variable: short(self.bytes(own.name)),
+            value: short(self.bytes(own.value)),
             disruptive: false,
         })
     }

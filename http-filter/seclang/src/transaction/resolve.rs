@@ -49,8 +49,8 @@ impl Transaction {
                 let value = self.values.push(decimal(seconds, &mut digits));
                 found.push(Found { variable, name: Span::default(), value });
             }
-            // A variable with one value is always there: empty if nothing has set it.
             _ if variable.kind() == Kind::Single => {
+                // As in ModSecurity 3, a variable that has one value is always there, if only empty.
                 let value = self.values.single(variable).unwrap_or_default();
                 found.push(Found { variable, name: Span::default(), value });
             }

@@ -38,9 +38,10 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// True if only the HTTP layer before the rules can meet the expectation.
+    /// True if only the HTTP layer before the rules can meet the expectation: a status, or that it refuses what rules must not see.
     pub fn is_about_http(&self) -> bool {
-        self.ids.is_empty() && self.no_ids.is_empty() && self.log.is_none() && self.no_log.is_none()
+        let nothing_to_match = self.ids.is_empty() && self.log.is_none();
+        nothing_to_match && (self.status == Some(400) || (self.no_ids.is_empty() && self.no_log.is_none()))
     }
 }
 
@@ -76,7 +77,12 @@ fn load_file(file: &Path) -> Vec<Case> {
             if stages.len() > 1 {
                 name = format!("{name}.{}", number + 1);
             }
-            cases.push(Case { group: group.clone(), name, input: input(&stage["input"]), expected: expected(&stage["output"]) });
+            cases.push(Case {
+                group: group.clone(),
+                name,
+                input: input(&stage["input"]),
+                expected: expected(&stage["output"]),
+            });
         }
     }
     cases
@@ -95,14 +101,19 @@ fn input(yaml: &Yaml) -> Input {
         method: or("method", "GET"),
         uri: or("uri", "/"),
         version: or("version", "HTTP/1.1"),
-        headers: headers.map(|(name, value)| (text(name).unwrap_or_default(), text(value).unwrap_or_default())).collect(),
+        headers: headers
+            .map(|(name, value)| (text(name).unwrap_or_default(), text(value).unwrap_or_default()))
+            .collect(),
         data: text(&yaml["data"]).map(String::into_bytes),
-        complete: yaml["autocomplete_headers"].as_bool().unwrap_or(true) && !yaml["stop_magic"].as_bool().unwrap_or(false),
+        complete: yaml["autocomplete_headers"].as_bool().unwrap_or(true)
+            && !yaml["stop_magic"].as_bool().unwrap_or(false),
     }
 }
 
 fn expected(yaml: &Yaml) -> Expected {
-    let ids = |key: &str| yaml["log"][key].as_vec().into_iter().flatten().filter_map(|id| u64::try_from(id.as_i64()?).ok()).collect();
+    let ids = |key: &str| {
+        yaml["log"][key].as_vec().into_iter().flatten().filter_map(|id| u64::try_from(id.as_i64()?).ok()).collect()
+    };
     Expected {
         ids: ids("expect_ids"),
         no_ids: ids("no_expect_ids"),

@@ -1,6 +1,7 @@
 //! CRS's own regression tests (go-ftw format) against the engine, in process: `../shared/crs`, or the folder in `$BULKHEAD_CRS`. Where it
 //! is absent, the tests say so and pass. `BLESS=1` writes the table of `docs/crs.md`.
 
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod backend;
@@ -10,8 +11,9 @@ mod run;
 mod wire;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use seclang::{Evaluation, Transaction};
+use seclang::{Evaluation, Store, Transaction};
 
 /// The folder with CRS, if it is there.
 fn crs() -> Option<PathBuf> {
@@ -28,12 +30,17 @@ fn crs() -> Option<PathBuf> {
 fn the_tests_of_the_core_rule_set() {
     let Some(crs) = crs() else { return };
     let cases = cases::load(&crs.join("tests/regression/tests"));
-    let mut transaction = Transaction::new(run::rules(&crs, Evaluation::Planned), None);
+    let mut transaction = Transaction::new(run::rules(&crs, Evaluation::Planned), Some(Arc::new(Store::new(1000))));
     let mut report = report::Report::default();
-    for case in &cases {
+    // One test or a few: `CRS_TEST=920100-4` or `CRS_TEST=9201`.
+    let only = std::env::var("CRS_TEST").unwrap_or_default();
+    for case in cases.iter().filter(|case| case.name.starts_with(&only)) {
         let request = wire::read(&wire::build(&case.input));
         run::judge(&mut transaction, &request);
-        report.add(case, run::differences(&case.expected, transaction.hits()));
+        report.add(case, run::differences(&case.expected, transaction.hits()), transaction.hits());
+    }
+    if !only.is_empty() {
+        return;
     }
     report.publish();
 }

@@ -68,12 +68,21 @@ pub fn judge(transaction: &mut Transaction, request: &Request) {
     transaction.logging();
 }
 
-/// The hits as lines of an error log, for expectations that are patterns.
+/// The hits as lines of an error log, for expectations that are patterns; what is not printable is escaped.
 pub fn log(hits: &[Hit]) -> String {
     let mut text = String::new();
     for hit in hits {
-        let show = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        writeln!(text, "[id \"{}\"] [msg \"{}\"] [data \"{}\"]", hit.rule, show(&hit.message), show(&hit.data)).expect("a string takes it");
+        let show = |bytes: &[u8]| {
+            bytes.iter().fold(String::new(), |mut text, byte| {
+                match byte {
+                    0x20..=0x7e => text.push(char::from(*byte)),
+                    _ => write!(text, "\\x{byte:02x}").expect("a string takes it"),
+                }
+                text
+            })
+        };
+        writeln!(text, "[id \"{}\"] [msg \"{}\"] [data \"{}\"]", hit.rule, show(&hit.message), show(&hit.data))
+            .expect("a string takes it");
     }
     text
 }
@@ -81,11 +90,20 @@ pub fn log(hits: &[Hit]) -> String {
 /// What is not as expected; empty if all is.
 pub fn differences(expected: &Expected, hits: &[Hit]) -> Vec<String> {
     let hit = |id: &&u64| hits.iter().any(|hit| hit.rule == **id);
-    let mut found: Vec<String> = expected.ids.iter().filter(|id| !hit(id)).map(|id| format!("{id} does not match")).collect();
+    let mut found: Vec<String> =
+        expected.ids.iter().filter(|id| !hit(id)).map(|id| format!("{id} does not match")).collect();
     found.extend(expected.no_ids.iter().filter(hit).map(|id| format!("{id} matches")));
     let text = log(hits);
     let matches = |pattern: &String| Regex::new(pattern).expect("the pattern of a test").is_match(&text);
-    found.extend(expected.log.iter().filter(|pattern| !matches(pattern)).map(|pattern| format!("the log has no {pattern}")));
-    found.extend(expected.no_log.iter().filter(|pattern| matches(pattern)).map(|pattern| format!("the log has {pattern}: {text}")));
+    found.extend(
+        expected.log.iter().filter(|pattern| !matches(pattern)).map(|pattern| format!("the log has no {pattern}")),
+    );
+    found.extend(
+        expected
+            .no_log
+            .iter()
+            .filter(|pattern| matches(pattern))
+            .map(|pattern| format!("the log has {pattern}: {text}")),
+    );
     found
 }

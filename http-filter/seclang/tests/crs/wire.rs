@@ -19,14 +19,17 @@ pub fn build(input: &Input) -> Vec<u8> {
     if let Some(encoded) = &input.encoded {
         return encoded.clone();
     }
-    let mut headers: BTreeMap<&str, String> = input.headers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    let mut headers: BTreeMap<&str, String> =
+        input.headers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     let missing = |headers: &BTreeMap<&str, String>, name: &str| headers.get(name).is_none_or(String::is_empty);
     let mut data = input.data.clone().unwrap_or_default();
     if !data.is_empty() && input.complete {
         if missing(&headers, "Content-Type") {
             headers.insert("Content-Type", "application/x-www-form-urlencoded".to_owned());
         }
-        if headers["Content-Type"] == "application/x-www-form-urlencoded" && !data.iter().any(|byte| b"%+".contains(byte)) {
+        if headers["Content-Type"] == "application/x-www-form-urlencoded"
+            && !data.iter().any(|byte| b"%+".contains(byte))
+        {
             data = encode_form(&data);
         }
     }
@@ -37,7 +40,10 @@ pub fn build(input: &Input) -> Vec<u8> {
         if missing(&headers, "Connection") {
             headers.insert("Connection", "close".to_owned());
         }
-        let takes_body = input.method.starts_with("POST") || input.method.contains("PUT") || input.method.contains("PATCH") || input.method.ends_with("DELETE");
+        let takes_body = input.method.starts_with("POST")
+            || input.method.contains("PUT")
+            || input.method.contains("PATCH")
+            || input.method.ends_with("DELETE");
         if (!data.is_empty() || takes_body) && missing(&headers, "Content-Length") {
             headers.insert("Content-Length", data.len().to_string());
         }
@@ -89,6 +95,7 @@ pub fn read(bytes: &[u8]) -> Request {
         Some(at) => (&others[..at], &others[at + 1..]),
         None => (others, &b""[..]),
     };
+    let protocol = if protocol.is_empty() { b"HTTP/0.9" } else { protocol };
     let mut request = Request { method, uri: uri.to_vec(), protocol: protocol.to_vec(), ..Request::default() };
     loop {
         let line = line();
@@ -99,13 +106,20 @@ pub fn read(bytes: &[u8]) -> Request {
         let value = line.get(colon + 1..).unwrap_or_default().trim_ascii();
         request.headers.push((line[..colon].to_vec(), value.to_vec()));
     }
-    let header = |name: &[u8]| request.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone());
+    let header = |name: &[u8]| {
+        request.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+    };
     let length = header(b"content-length").and_then(|value| String::from_utf8_lossy(&value).parse::<usize>().ok());
+    let is_chunked = header(b"transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case(b"chunked"));
     request.body = match length {
-        _ if header(b"transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case(b"chunked")) => chunked(rest),
+        _ if is_chunked => chunked(rest),
         Some(length) => rest[..length.min(rest.len())].to_vec(),
         None => Vec::new(),
     };
+    if is_chunked {
+        // RFC 9112 section 6.3: with both, Transfer-Encoding counts and the length is removed.
+        request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(b"content-length"));
+    }
     request
 }
 
@@ -113,7 +127,11 @@ pub fn read(bytes: &[u8]) -> Request {
 fn chunked(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-        let size = String::from_utf8_lossy(&rest[..end]).trim().split(';').next().and_then(|size| usize::from_str_radix(size, 16).ok());
+        let size = String::from_utf8_lossy(&rest[..end])
+            .trim()
+            .split(';')
+            .next()
+            .and_then(|size| usize::from_str_radix(size, 16).ok());
         let Some(size) = size.filter(|size| *size > 0) else { break };
         let chunk = &rest[end + 1..];
         body.extend_from_slice(&chunk[..size.min(chunk.len())]);
