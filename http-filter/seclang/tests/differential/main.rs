@@ -1,6 +1,7 @@
 //! Bulkhead's engine next to Debian's libmodsecurity, on generated input. Where the library (or Python, which drives it) is not installed,
 //! every test here says so and passes.
 
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod oracle;
