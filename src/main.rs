@@ -9,6 +9,8 @@ mod command_line;
 mod demo;
 mod drain;
 mod explain;
+#[cfg(test)]
+mod manual;
 mod metrics;
 mod plan;
 mod reload;
@@ -19,6 +21,7 @@ mod siblings;
 mod status;
 mod ticket_keys;
 mod up;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
     let verb = match command_line::read(std::env::args_os().skip(1)) {
         Ok(verb) => verb,
         Err(complaint) => {
-            complain(format_args!("bulkhead: {complaint}\n\n{}", command_line::USAGE));
+            complain(format_args!("bulkhead: {complaint}\n\n{}", usage::text()));
             return ExitCode::from(MISUSED);
         }
     };
@@ -50,7 +53,11 @@ fn main() -> ExitCode {
         Verb::Demo { words } => demo::run(words),
         Verb::Explain { key } => explain::key(&key),
         Verb::ExplainRequest(order) => explain::request(*order),
-        Verb::Help => answer(command_line::USAGE),
+        Verb::Help { about: None } => answer(&usage::text()),
+        Verb::Help { about: Some(verb) } => match usage::about(&verb) {
+            Some(text) => answer(&text),
+            None => Err(format!("error: there is no verb `{verb}`; `bulkhead help` lists them")),
+        },
         Verb::Version => answer(concat!("bulkhead ", env!("CARGO_PKG_VERSION"))),
     };
     match outcome {

@@ -112,7 +112,11 @@ mod tests {
         let text = "[[forward-proxy.listen]]\nname = \"out\"\naddress = [\"127.0.0.1:3128\", \"[::1]:3128\"]\n";
         let plan = plan(&format!("[forward-proxy]\ninstances = 2\n{text}"));
         assert_eq!(plan.processes, [(Process::PassthroughRelay, 1), (Process::ForwardProxy, 2)]);
-        assert_eq!(plan.edges, [common::wiring::FORWARD_TO_RELAY]);
+        let edges: Vec<&str> = plan.edges.iter().map(|edge| edge.name).collect();
+        assert_eq!(
+            edges,
+            ["forward-proxy-to-passthrough-relay", "passthrough-relay-to-successor", "forward-proxy-to-successor"]
+        );
         assert_eq!(plan.listeners.len(), 2);
         assert!(plan.listeners.iter().all(|one| one.descriptor_name == "listen-out"));
         assert_eq!(plan.size(), 3);

@@ -1,5 +1,8 @@
 //! Who may talk to whom: the table of edges, as data. The launcher makes its sockets from it, every process finds its own
 //! ends in it, documents and units are checked against it. What is not in here does not exist.
+//!
+//! Most edges lead from one process to another and have a socket per receiving instance. A *succession* leads from a process to whoever
+//! takes its place, and has one socket for all instances: a letter box that outlives them (decision 0029).
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +12,7 @@ use crate::process::Process;
 /// One direction in which one process may send to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
-    /// `<sender>-to-<receiver>`: directory below `runtime_dir`, log field, and (with `edge-` before it) descriptor name.
+    /// `<sender>-to-<receiver>`, or `<process>-to-successor`: directory below `runtime_dir`, log field, and (with `edge-` before it) descriptor name.
     pub name: &'static str,
     /// The Unix group of those who may connect, under the units: `name` is longer than the 31 bytes a group may have.
     pub group: &'static str,
@@ -70,10 +73,46 @@ pub const FORWARD_TO_RELAY: Edge = Edge {
     purpose: "Dial: a destination, answered with a connected socket; Splice: a client's and a server's socket",
 };
 
-/// All of them, in the order in which a connection can meet them.
-pub const EDGES: [Edge; 6] =
-    [ROUTER_TO_RELAY, ROUTER_TO_TERMINATOR, ROUTER_TO_FILTER, TERMINATOR_TO_FILTER, FILTER_TO_RELAY, FORWARD_TO_RELAY];
+/// Living connections of an http-filter that finishes.
+pub const FILTER_TO_SUCCESSOR: Edge = Edge {
+    name: "http-filter-to-successor",
+    group: "bulkhead-http-filter",
+    sender: Process::HttpFilter,
+    receiver: Process::HttpFilter,
+    purpose: "HandedOn: a connection between two requests, or a WebSocket, with all that is known of it",
+};
+/// Living tunnels of a passthrough-relay that finishes.
+pub const RELAY_TO_SUCCESSOR: Edge = Edge {
+    name: "passthrough-relay-to-successor",
+    group: "bulkhead-passthrough-relay",
+    sender: Process::PassthroughRelay,
+    receiver: Process::PassthroughRelay,
+    purpose: "HandedOn: both sockets of a tunnel, and what is between them",
+};
+/// Living connections of a forward-proxy that finishes.
+pub const FORWARD_TO_SUCCESSOR: Edge = Edge {
+    name: "forward-proxy-to-successor",
+    group: "bulkhead-forward-proxy",
+    sender: Process::ForwardProxy,
+    receiver: Process::ForwardProxy,
+    purpose: "HandedOn: a connection between two requests",
+};
 
+/// All of them, in the order in which a connection can meet them; successions last.
+pub const EDGES: [Edge; 9] = [
+    ROUTER_TO_RELAY,
+    ROUTER_TO_TERMINATOR,
+    ROUTER_TO_FILTER,
+    TERMINATOR_TO_FILTER,
+    FILTER_TO_RELAY,
+    FORWARD_TO_RELAY,
+    FILTER_TO_SUCCESSOR,
+    RELAY_TO_SUCCESSOR,
+    FORWARD_TO_SUCCESSOR,
+];
+
+/// File name, without `.sock`, of the one socket of a succession.
+pub const LETTER_BOX: &str = "any";
 /// Descriptor name of the control socket, and the folder of these sockets.
 pub const CONTROL: &str = "control";
 /// The same for sockets that answer questions only: figures and states, no orders. Units make them, for the page of figures.
@@ -85,9 +124,15 @@ impl Edge {
         runtime_dir.join(self.name)
     }
 
-    /// The socket of one receiving instance.
+    /// Whether it leads from a process to its successor. Its one socket belongs to all instances.
+    pub fn is_succession(&self) -> bool {
+        self.sender == self.receiver
+    }
+
+    /// The socket of one receiving instance; in a succession that of all.
     pub fn socket(&self, runtime_dir: &Path, instance: u32) -> PathBuf {
-        self.directory(runtime_dir).join(format!("{instance}.sock"))
+        let file = if self.is_succession() { format!("{LETTER_BOX}.sock") } else { format!("{instance}.sock") };
+        self.directory(runtime_dir).join(file)
     }
 
     /// Whether this configuration sends anything over it. The launcher makes its sockets and both ends open it exactly then.
@@ -124,8 +169,8 @@ mod tests {
     #[test]
     fn names_say_who_sends_to_whom() {
         for edge in EDGES {
-            assert_eq!(edge.name, format!("{}-to-{}", edge.sender, edge.receiver));
-            assert_ne!(edge.sender, edge.receiver);
+            let receiver = if edge.is_succession() { "successor" } else { edge.receiver.name() };
+            assert_eq!(edge.name, format!("{}-to-{receiver}", edge.sender));
             assert!(edge.group.len() < 32 && EDGES.iter().filter(|other| other.group == edge.group).count() == 1);
         }
     }

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use common::config::{Config, Files, ForwardedHeaders, HeaderRule, HttpFilter};
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
+use common::ipc::messages::filter_to_successor::HandedOn;
 use common::ipc::sender::{Sender, SenderLimits};
+use common::ipc::succession::Successor;
 use common::net::client_limit::ClientLimit;
 use common_access::RuleSet;
 use common_http::framing::Limits;
 use common_http::guarded::{Clock, Deadlines, Watch};
 use common_http::h2_guard::{Budgets, Counts};
 use common_http::headers::{Style, Underscores};
-use tokio::sync::Notify;
 
 use super::certified::Certified;
 use super::identity_headers::IdentityHeaders;
@@ -30,6 +31,7 @@ use super::route::{Routes, pool_names};
 use super::stages::access_list;
 use super::stages::rate_limit::Limits as RequestLimits;
 use super::streams::{StreamDeadlines, StreamWatch};
+use super::succession::Leaving;
 use super::unsent::Addresses;
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
@@ -57,8 +59,8 @@ pub struct Instance {
     current: RefCell<Rc<App>>,
     /// Replaced ones with requests under way: their pools' deadlines hold to the end.
     retired: RefCell<Vec<Weak<App>>>,
-    draining: Cell<bool>,
-    drain: Notify,
+    /// The way out.
+    pub leaving: Rc<Leaving>,
 }
 
 impl Instance {
@@ -76,13 +78,12 @@ impl Instance {
             watch_h2: Watch::new(clock.clone(), deadlines(filter, filter.idle_deadline)),
             streams: Rc::new(StreamWatch::new(clock.clone(), stream_deadlines(filter), metrics.timeouts.clone())),
             unsent: Addresses::new(filter.max_unsent_per_address, metrics.unsent.clone(), metrics.held_back.clone()),
+            leaving: Leaving::new(metrics.handed_on.clone()),
             metrics,
             clock,
             relay,
             current: RefCell::new(Rc::new(app)),
             retired: RefCell::default(),
-            draining: Cell::new(false),
-            drain: Notify::new(),
         })
     }
 
@@ -117,18 +118,13 @@ impl Instance {
         retired.push(Rc::downgrade(&old));
     }
 
-    /// Waits until the process is told to stop.
-    pub async fn draining(&self) {
-        while !self.draining.get() {
-            self.drain.notified().await;
+    /// Nothing new is taken. With a successor connections go to it as soon as they have no request under way; without one idle
+    /// connections end now, busy ones with their present request.
+    pub fn leave(&self, successor: Option<Successor<HandedOn>>) {
+        if successor.is_none() {
+            self.watch_h1.expire_idle();
         }
-    }
-
-    /// Nothing new is taken, idle connections end now, busy ones with their present request.
-    pub fn begin_drain(&self) {
-        self.draining.set(true);
-        self.drain.notify_waiters();
-        self.watch_h1.expire_idle();
+        self.leaving.open(successor);
     }
 
     /// Moves the coarse clock on and enforces every deadline; called a few times a second.

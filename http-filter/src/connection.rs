@@ -15,12 +15,13 @@ use common_http::guarded::{Exchange, Guarded, Ledger};
 use common_http::headers::{self, Forwarder};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Notify;
 
 use super::app::{App, Instance};
 use super::receive::Client;
 use super::streams::Executor;
+use super::succession::{self, Leaving, Stream};
 use super::unsent::Unsent;
 use super::{cork, pipeline, rest, tls_stream};
 
@@ -38,6 +39,8 @@ pub struct Connection {
     pub h2: bool,
     /// HTTP/2: what waits for the client to take it.
     pub unsent: Option<Rc<Unsent>>,
+    /// The way out of this process.
+    pub leaving: Rc<Leaving>,
     /// It has brought as many requests as it may: the present ones are its last.
     enough: Notify,
     /// Its place among the connections: as long as anything of it lives, a WebSocket that it became included.
@@ -47,7 +50,7 @@ pub struct Connection {
 
 impl Connection {
     /// Nothing of the present configuration is kept but what holds for the whole connection.
-    fn new(instance: &Instance, client: Client, place: Place) -> Self {
+    pub fn new(instance: &Instance, client: Client, place: Place) -> Self {
         let app = instance.app();
         let h2 = client.tls.as_ref().is_some_and(|tls| tls.h2);
         let watch = if h2 { &instance.watch_h2 } else { &instance.watch_h1 };
@@ -58,6 +61,7 @@ impl Connection {
             unsent: h2.then(|| instance.unsent.connection(client.ends.client.ip())),
             client,
             h2,
+            leaving: Rc::clone(&instance.leaving),
             enough: Notify::new(),
             _place: place,
             _open: instance.metrics.connections.hold(),
@@ -97,18 +101,24 @@ fn forwarder(app: &App, client: &Client) -> Forwarder {
     Forwarder::new(app.forwarded.clone(), &facts, app.config.trusted_proxies.as_slice())
 }
 
+/// What a connection has been through in other processes.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// Requests that it has brought.
+    pub requests: u64,
+    /// Bytes of it that were read and not understood yet.
+    pub ahead: Vec<u8>,
+}
+
 /// Serves a connection in a task of its own.
-pub fn start<S>(instance: &Rc<Instance>, stream: S, client: Client, place: Place)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+pub fn start<S: Stream>(instance: &Rc<Instance>, stream: S, client: Client, place: Place, past: Past) {
     let instance = Rc::clone(instance);
     tokio::task::spawn_local(async move {
         let connection = Rc::new(Connection::new(&instance, client, place));
         let result = if connection.h2 {
             serve_h2(&instance, stream, &connection).await
         } else {
-            serve_h1(&instance, stream, &connection).await
+            serve_h1(&instance, stream, &connection, past).await
         };
         if let Some(expired) = connection.ledger.expired() {
             instance.metrics.timeouts.up();
@@ -124,11 +134,14 @@ where
 }
 
 /// Serves requests and, between them, rests: see [`rest`].
-async fn serve_h1<S>(instance: &Rc<Instance>, stream: S, connection: &Rc<Connection>) -> hyper::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut stream = Guarded::new(stream, instance.app().framing, Arc::clone(&connection.ledger));
+async fn serve_h1<S: Stream>(
+    instance: &Rc<Instance>,
+    stream: S,
+    connection: &Rc<Connection>,
+    past: Past,
+) -> hyper::Result<()> {
+    connection.ledger.go_on_after(past.requests);
+    let mut stream = Guarded::go_on(stream, instance.app().framing, Arc::clone(&connection.ledger), past.ahead);
     let mut ahead = Vec::new();
     loop {
         let (lent, lender) = rest::lend(stream, ahead);
@@ -143,16 +156,24 @@ where
         tokio::select! {
             biased;
             ended = until_rest => if let Some(result) = ended { return result },
-            () = instance.draining() => {
-                serving.as_mut().graceful_shutdown();
-                return serving.await;
+            () = connection.leaving.told() => {
+                if connection.leaving.successor().is_none() {
+                    serving.as_mut().graceful_shutdown();
+                    return serving.await;
+                }
+                let until_movable = std::future::poll_fn(|cx| match serving.as_mut().poll(cx) {
+                    Poll::Ready(result) => Poll::Ready(Some(result)),
+                    Poll::Pending if connection.ledger.may_move() => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                });
+                if let Some(result) = until_movable.await { return result; }
             }
         }
         let Some(mut resting) = lender.recall(serving) else { return Ok(()) };
         ahead = tokio::select! {
             biased;
+            () = connection.leaving.told() => return leave(connection, resting).await,
             first = rest::first_bytes(&mut resting) => first.unwrap_or_default(),
-            () = instance.draining() => return Ok(()),
         };
         if ahead.is_empty() {
             return Ok(());
@@ -160,6 +181,14 @@ where
         connection.ledger.resume();
         stream = resting;
     }
+}
+
+/// A connection with nothing under way leaves this process, or ends if it cannot.
+async fn leave<S: Stream>(connection: &Connection, stream: Guarded<S>) -> hyper::Result<()> {
+    if let Err(mut stream) = succession::hand_on(connection, stream) {
+        let _ = stream.shutdown().await;
+    }
+    Ok(())
 }
 
 fn h1(app: &App) -> hyper::server::conn::http1::Builder {
@@ -185,7 +214,7 @@ where
     tokio::select! {
         biased;
         result = turns(serving.as_mut(), &handle) => return result,
-        () = instance.draining() => serving.as_mut().graceful_shutdown(),
+        () = connection.leaving.told() => serving.as_mut().graceful_shutdown(),
         () = connection.enough.notified() => serving.as_mut().graceful_shutdown(),
     }
     turns(serving.as_mut(), &handle).await

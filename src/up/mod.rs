@@ -6,6 +6,7 @@
 //! reads a client's connection itself, and while there are children it has one thread, because the kernel ties "be killed
 //! with your parent" to the thread that started you.
 
+mod agreement;
 mod backoff;
 mod children;
 mod metrics_page;
@@ -18,17 +19,18 @@ mod stop;
 mod watch;
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use common::config::NamedFiles;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::fs::Mode;
 use tokio::sync::Notify;
 
-use crate::check::{self, Why};
+use crate::check::{self, Judged};
 use crate::say::{count, say, span};
-use children::{Keeper, Recipe};
+use children::{Keeper, Recipe, Shared};
 use metrics_page::MetricsPage;
 use runtime_dir::RuntimeDir;
 use signals::{Signals, Wish};
@@ -44,7 +46,7 @@ const READY_DEADLINE: Duration = Duration::from_secs(60);
 /// Why nothing was started, or why what was started had to be stopped again. Nothing is left behind in either case.
 pub fn run(file: &Path) -> Result<(), String> {
     let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
-    let (config, plan) = check::judge(&file, Why::Start)?;
+    let Judged { text, config, plan, .. } = check::look(&file, NamedFiles::Required)?;
     common::observe::log::start("bulkhead", &config.log);
     rustix::process::umask(Mode::from_raw_mode(0o077)); // what we make is for its owner alone; the processes inherit it
     raise_open_files();
@@ -56,36 +58,50 @@ pub fn run(file: &Path) -> Result<(), String> {
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
-    let listening = sockets.listening().join(", ");
-    drop(sockets); // the recipes hold what the processes need
-    let at_work = RefCell::new(AtWork::with(&file, &config));
+    let digest = text.digest();
+    let at_work = RefCell::new(Some(Rc::new(AtWork::new(text, &config))));
     let watched = Rc::new(Watched { at_work, replaced: Notify::new() });
     drop((config, plan));
-    common::sys::memory::give_back();
-    runtime.block_on(supervise(recipes, page, &listening, &file, watched))
+    runtime.block_on(supervise(Launch { recipes, sockets, page, file, digest, watched }))
     // `home` goes last and takes the names of the sockets with it
 }
 
-async fn supervise(
+/// Everything that is ready when the first process is started.
+struct Launch {
     recipes: Vec<Recipe>,
+    sockets: Sockets,
     page: Option<MetricsPage>,
-    listening: &str,
-    file: &Path,
+    file: PathBuf,
+    digest: String,
     watched: Rc<Watched>,
-) -> Result<(), String> {
+}
+
+async fn supervise(launch: Launch) -> Result<(), String> {
+    let Launch { recipes, sockets, page, file, digest, watched } = launch;
     let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
     let begun = Instant::now();
-    let changed = Rc::new(Notify::new());
-    let keepers: Vec<Rc<Keeper>> = recipes.into_iter().map(|recipe| Keeper::start(recipe, &changed)).collect();
+    let shared = Rc::new(Shared::default());
+    let keepers: Vec<Rc<Keeper>> = recipes.into_iter().map(|recipe| Keeper::start(recipe, &shared)).collect();
+    let start = async {
+        agreement::reach(&keepers, &shared.changed, &file, &digest).await?;
+        let listening = open_the_doors(sockets, page.as_ref())?;
+        shared.give_the_word();
+        common::sys::memory::give_back();
+        everybody_serves(&keepers, &shared.changed).await.map(|()| listening)
+    };
     let outcome = tokio::select! {
-        outcome = everybody_serves(&keepers, &changed) => outcome,
+        outcome = start => outcome,
         signal = signals.end() => {
             tracing::info!("{signal}: stopping before everybody served");
-            stop::in_order(&keepers, &changed, &mut signals).await;
+            stop::in_order(&keepers, &shared.changed, &mut signals).await;
             return Ok(());
         }
     };
-    if outcome.is_ok() {
+    if outcome.is_err() && !shared.was_given_the_word() {
+        stop::at_once(&keepers, &shared.changed).await;
+        return outcome.map(drop);
+    }
+    if let Ok(listening) = &outcome {
         let _page = page.map(MetricsPage::start); // it ends when this ends: the last figures are of a living house
         let many = count(keepers.len(), "process serves", "processes serve");
         say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
@@ -103,8 +119,15 @@ async fn supervise(
         reloading.abort();
         watching.abort();
     }
-    stop::in_order(&keepers, &changed, &mut signals).await;
-    outcome
+    stop::in_order(&keepers, &shared.changed, &mut signals).await;
+    outcome.map(drop)
+}
+
+/// Lets clients in, and lets go of the listeners: the keepers hold what the processes need. Says where clients get in.
+fn open_the_doors(sockets: Sockets, page: Option<&MetricsPage>) -> Result<String, String> {
+    sockets.listen()?;
+    page.map_or(Ok(()), MetricsPage::listen)?;
+    Ok(sockets.listening().join(", "))
 }
 
 /// Waits until every process has answered once, or until one of them has proved unable to start.

@@ -54,6 +54,15 @@ pub async fn in_order(keepers: &[Rc<Keeper>], changed: &Notify, signals: &mut Si
     }
 }
 
+/// Ends every process at once: nothing was served, and whoever started us is told why by one line of ours.
+pub async fn at_once(keepers: &[Rc<Keeper>], changed: &Notify) {
+    keepers.iter().for_each(|keeper| keeper.dismiss());
+    let members: Vec<&Rc<Keeper>> = keepers.iter().collect();
+    if !all_gone(&members, changed, AFTER_KILL).await {
+        tracing::error!("{} did not end even when killed: they hang inside the kernel", names(&members));
+    }
+}
+
 /// What a stage may use when so much is used up and so many stages come after it.
 fn budget(used: Duration, later: u32) -> Duration {
     PER_STAGE.min(ALL_STAGES.saturating_sub(used).saturating_sub(RESERVED * later))

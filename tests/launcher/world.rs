@@ -80,6 +80,12 @@ impl World {
         std::fs::write(self.folder.path().join(format!("{process}.behaviour")), behaviour).unwrap();
     }
 
+    /// How many processes have opened what they need and have nothing against it.
+    pub fn opened(&self) -> usize {
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|it| it.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "opened")).count()
+    }
+
     /// Runs a verb to its end.
     pub fn bulkhead(&self, words: &[&str]) -> Output {
         Command::new(self.folder.path().join("bin/bulkhead")).args(words).output().unwrap()
@@ -127,7 +133,7 @@ impl World {
         assert_eq!(mode(&self.runtime_dir), 0o755);
         let folders: Vec<PathBuf> =
             std::fs::read_dir(&self.runtime_dir).unwrap().map(|it| it.unwrap().path()).collect();
-        assert_eq!(folders.len(), 5, "three edges, control, the lock: {folders:?}");
+        assert_eq!(folders.len(), 8, "three edges, three letter boxes, control, the lock: {folders:?}");
         for folder in folders.iter().filter(|folder| folder.is_dir()) {
             let name = folder.file_name().unwrap().to_str().unwrap();
             let wanted = match common::wiring::EDGES.iter().find(|edge| edge.name == name) {

@@ -54,7 +54,8 @@ fn every_edge_has_a_message_of_its_name() {
             Process::HttpFilter => "filter",
             Process::ForwardProxy => "forward",
         };
-        let file = format!("{}_to_{}.rs", short(edge.sender), short(edge.receiver));
+        let receiver = if edge.is_succession() { "successor" } else { short(edge.receiver) };
+        let file = format!("{}_to_{receiver}.rs", short(edge.sender));
         assert!(folder.join(&file).is_file(), "{}: common/src/ipc/messages/{file} is missing", edge.name);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::process::Process;
-use common::wiring::{EDGES, OBSERVE, control_socket, instance_socket};
+use common::wiring::{EDGES, Edge, OBSERVE, control_socket, instance_socket};
 use harness::binaries;
 
 use crate::unit_file::{self, UnitFile, folder, read, service};
@@ -92,7 +92,7 @@ fn write_calls(process: Process, calls: &[String]) {
 fn every_edge_has_its_socket_its_group_and_its_folder() {
     let (users, folders) = (text("sysusers.d/bulkhead.conf"), text("tmpfiles.d/bulkhead.conf"));
     let runtime = Path::new("/run/bulkhead");
-    for edge in EDGES {
+    for edge in EDGES.into_iter().filter(|edge| !edge.is_succession()) {
         let (name, group, receiver) = (edge.name, edge.group, edge.receiver);
         let directory = edge.directory(runtime).display().to_string();
         let socket = read(&format!("bulkhead-{name}@.socket"));
@@ -115,12 +115,34 @@ fn every_edge_has_its_socket_its_group_and_its_folder() {
 }
 
 #[test]
+fn every_succession_has_one_letter_box_that_only_its_own_process_may_use() {
+    let folders = text("tmpfiles.d/bulkhead.conf");
+    for edge in EDGES.into_iter().filter(Edge::is_succession) {
+        let (name, process) = (edge.name, edge.sender);
+        let directory = edge.directory(Path::new("/run/bulkhead")).display().to_string();
+        let socket = read(&format!("bulkhead-{name}.socket"));
+        assert_eq!(
+            socket.one("ListenSequentialPacket"),
+            edge.socket(Path::new("/run/bulkhead"), 1).display().to_string()
+        );
+        assert_eq!(socket.one("FileDescriptorName"), edge.descriptor_name());
+        assert_eq!((socket.one("SocketUser"), socket.one("SocketMode")), (process.user(), "0600"));
+        assert_eq!(socket.one("PartOf"), "bulkhead.target", "it outlives every instance");
+        assert!(service(process).words("Sockets").contains(&format!("bulkhead-{name}.socket").as_str()), "{name}");
+        assert!(service(process).words("BindReadOnlyPaths").contains(&directory.as_str()), "{process}: {directory}");
+        let user = process.user();
+        assert!(folders.contains(&format!("\nd {directory} 0700 {user} {user} ")), "tmpfiles.d: {directory}");
+    }
+}
+
+#[test]
 fn nobody_has_a_group_or_a_folder_of_an_edge_he_does_not_send_on() {
     for process in Process::ALL {
         let sends: Vec<_> = EDGES.iter().filter(|edge| edge.sender == process).collect();
         let unit = service(process);
         let groups: BTreeSet<&str> = unit.words("SupplementaryGroups").into_iter().collect();
-        assert_eq!(groups, sends.iter().map(|edge| edge.group).collect(), "{process}: groups");
+        let others = sends.iter().filter(|edge| !edge.is_succession());
+        assert_eq!(groups, others.map(|edge| edge.group).collect(), "{process}: groups");
         let folders: BTreeSet<String> = unit.words("BindReadOnlyPaths").into_iter().map(str::to_owned).collect();
         let folders: BTreeSet<&str> = folders.iter().filter_map(|path| path.strip_prefix("/run/bulkhead/")).collect();
         assert_eq!(folders, sends.iter().map(|edge| edge.name).collect(), "{process}: folders");
@@ -166,7 +188,7 @@ fn receivers_start_before_senders_and_stop_after_them() {
         let reached = |other: &Process| stage_after(*other).iter().any(|stage| stages.contains(&stage.as_str()));
         Process::ALL.into_iter().filter(reached).collect()
     };
-    for edge in EDGES {
+    for edge in EDGES.into_iter().filter(|edge| !edge.is_succession()) {
         let direct = comes_after(edge.sender);
         let earlier: Vec<Process> = direct.iter().flat_map(|process| comes_after(*process)).collect();
         let earliest: Vec<Process> = earlier.iter().flat_map(|process| comes_after(*process)).collect();

@@ -27,9 +27,7 @@ use crate::settings::Settings;
 use crate::tls_config::{Sites, provider};
 use crate::turn_away::Complaints;
 
-/// How long connections may go on after the order to stop.
-pub const DRAIN: Duration = Duration::from_secs(5);
-/// After that, how long their last words may take.
+/// After the deadline, how long their last words may take.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// The same complaint at most so often.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
@@ -61,7 +59,7 @@ impl HasFigures<TerminatorFigures> for Opened {
 pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     let settings = Settings::of(&opening.config);
     let figures = TerminatorFigures::default();
-    let sites = load_sites(&settings, &figures)?;
+    let sites = load_sites(&settings, &figures, opening.strict)?;
     Ok(Opened {
         sites,
         from_router: opening.edge_from(&ROUTER_TO_TERMINATOR)?,
@@ -71,26 +69,28 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     })
 }
 
-/// Certificates and keys of all sites. A pair that cannot be served is the trouble of its own clients ([`certificates`]).
+/// Certificates and keys of all sites. A pair that cannot be served is the trouble of its own clients ([`certificates`]); where
+/// somebody waits for a verdict (`strict`) it is refused, as by [`check`].
 ///
 /// # Errors
 /// Everything that is wrong, when something else is or when nothing at all can be served.
-pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Sites, StartError> {
+pub fn load_sites(settings: &Settings, figures: &TerminatorFigures, strict: bool) -> Result<Sites, StartError> {
     let mut loaded = certificates::load(order(settings, None, certificates::NONE), &provider());
     let material = Material::read(settings, &from_disk);
     let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
     loaded.warnings.extend_from_slice(&material.warnings);
     let nothing = (0..settings.sites.len()).all(|site| !loaded.store.serves(site));
-    if !loaded.errors.is_empty() || (nothing && !settings.sites.is_empty()) {
+    let refused = (strict && !loaded.broken.is_empty()) || (nothing && !settings.sites.is_empty());
+    if refused || !loaded.errors.is_empty() {
         let broken = std::mem::take(&mut loaded.broken);
-        return Err(StartError::Other(loaded.errors.into_iter().chain(broken).collect::<Vec<_>>().join("; ")));
+        return Err(StartError::Refused(loaded.errors.into_iter().chain(broken).collect()));
     }
     for text in &loaded.broken {
         tracing::error!("{text}; it is not served, its clients are refused until its files are good");
     }
     tell(&loaded.warnings, figures);
     desk::count(&loaded.store, figures, certificates::now(), certificates::warn_before(&settings.terminator), true);
-    Sites::new(settings, loaded, material).map_err(StartError::Other)
+    Sites::new(settings, loaded, material).map_err(|error| StartError::Refused(vec![error]))
 }
 
 fn order<'a>(settings: &'a Settings, so_far: Option<&'a Store>, parse: u32) -> certificates::Order<'a> {
@@ -104,6 +104,9 @@ fn tell(warnings: &[String], figures: &TerminatorFigures) {
 
 /// `--check`: everything that [`open`] would do without sockets.
 pub fn check(config: &Config, depth: Depth) -> Result<(), Vec<String>> {
+    if depth == Depth::Start {
+        return Ok(()); // `load_sites` judges the same things by the same code
+    }
     let settings = Settings::of(config);
     let parse = if depth == Depth::Whole { certificates::ALL } else { certificates::NONE };
     let mut loaded = certificates::load(order(&settings, None, parse), &provider());
@@ -193,20 +196,26 @@ fn sender_limits(terminator: &Terminator) -> SenderLimits {
     SenderLimits { max_unacknowledged: terminator.max_unacknowledged, ..SenderLimits::default() }
 }
 
-/// Serves until `stopping` is done, then lets connections finish for [`DRAIN`].
-pub async fn serve(world: Rc<World>, from_router: OwnedFd, routers: PeerCheck, stopping: impl Future<Output = ()>) {
+/// Serves until `stopping` is done, which says how long connections may go on then.
+pub async fn serve(
+    world: Rc<World>,
+    from_router: OwnedFd,
+    routers: PeerCheck,
+    stopping: impl Future<Output = Duration>,
+) {
     let receiving = Rc::clone(&world);
     let receiver = Receiver::new(ROUTER_TO_TERMINATOR.name, routers, move |arrival| receiving.receive(arrival));
     let accepting = tokio::task::spawn_local(Rc::clone(&receiver).serve(from_router));
 
-    tokio::select! {
-        () = stopping => {}
+    let patience = tokio::select! {
+        patience = stopping => patience,
         ended = accepting => {
             tracing::error!("cannot accept from sni-router any more: {ended:?}");
+            LAST_WORDS
         }
-    }
+    };
     receiver.drain();
-    if tokio::time::timeout(DRAIN, world.admission.empty()).await.is_err() {
+    if tokio::time::timeout(patience, world.admission.empty()).await.is_err() {
         world.clock.stop_all();
         let _ = tokio::time::timeout(LAST_WORDS, world.admission.empty()).await;
     }

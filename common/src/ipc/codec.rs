@@ -9,7 +9,7 @@ use zeroize::Zeroize as _;
 use super::Message;
 
 /// Version of all messages of all edges; the two ends of a channel must agree.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 /// Bytes of a frame at most, header included.
 pub const MAX_FRAME: usize = 64 * 1024;
 /// Items of a frame at most.

@@ -2,6 +2,9 @@
 //!
 //! One socket `<instance>.sock` per receiving instance; adding or removing a file is all that scaling takes. Everything
 //! that needs a path is opened before the sandbox closes; afterwards the held descriptors are enough to list and watch.
+//!
+//! The letter box of a succession counts as several instances, `any#1`, `any#2` …: each channel through it is accepted by whoever
+//! is quickest, so several share the load among the successors, and hold more if nobody is there to read.
 
 use std::cell::RefCell;
 use std::io;
@@ -13,8 +16,12 @@ use rustix::fs::{CWD, Dir, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::net::unix::pipe;
 
+use crate::wiring::LETTER_BOX;
+
 /// More sockets than this in one directory are ignored (and said so once by the sender).
 pub const MAX_INSTANCES: usize = 64;
+/// Channels through one letter box.
+const CHANNELS_OF_A_LETTER_BOX: usize = 16;
 
 /// An edge's directory, opened but not yet part of an event loop.
 #[derive(Debug)]
@@ -70,7 +77,10 @@ impl Directory {
                 && !instance.is_empty()
                 && found.len() < MAX_INSTANCES
             {
-                found.push(instance.to_owned());
+                match instance {
+                    LETTER_BOX => found.extend((1..=CHANNELS_OF_A_LETTER_BOX).map(|n| format!("{LETTER_BOX}#{n}"))),
+                    _ => found.push(instance.to_owned()),
+                }
             }
         }
         found.sort();
@@ -81,7 +91,8 @@ impl Directory {
     pub fn connect(&self, instance: &str) -> io::Result<OwnedFd> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        let address = SocketAddrUnix::new(self.path.join(format!("{instance}.sock")))?;
+        let file = instance.split_once('#').map_or(instance, |(file, _)| file);
+        let address = SocketAddrUnix::new(self.path.join(format!("{file}.sock")))?;
         rustix::net::connect(&socket, &address)?;
         Ok(socket)
     }

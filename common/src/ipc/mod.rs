@@ -2,7 +2,8 @@
 //!
 //! One message type per edge (see [`crate::wiring`]), so a process cannot even encode what it has no business asking.
 //! The files stand in the order in which a message meets them: [`messages`] → [`codec`] → [`channel`] → [`sender`] →
-//! (kernel) → [`receiver`]; [`directory`] tells a sender which receivers exist. [`ask`] is a sender of one question.
+//! (kernel) → [`receiver`]; [`directory`] tells a sender which receivers exist. [`ask`] is a sender of one question, [`succession`] one of living connections to whoever
+//! takes the sender's place.
 //!
 //! **Acknowledged hand-over.** A sender keeps its copy of every descriptor until the receiver says *taken*, which the
 //! receiver does at the end of the turn in which it began to serve. If the receiver dies, refuses or falls silent first,
@@ -22,6 +23,7 @@ pub mod receiver;
 pub mod sealed;
 pub mod secret;
 pub mod sender;
+pub mod succession;
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -67,6 +67,7 @@ pub struct Receiver<M, R> {
     edge: &'static str,
     peers: PeerCheck,
     handler: Box<Handler<M, R>>,
+    heir: bool,
     channels: RefCell<Vec<Rc<Outbox>>>,
     draining: Cell<bool>,
     drain: Notify,
@@ -76,15 +77,34 @@ pub struct Receiver<M, R> {
 impl<M: Message, R: Message> Receiver<M, R> {
     /// A receiver of `edge` that lets `peers` in and gives every parcel to `handler`.
     pub fn new(edge: &'static str, peers: PeerCheck, handler: impl Fn(Arrival<M, R>) -> Verdict + 'static) -> Rc<Self> {
-        Rc::new(Self {
+        Rc::new(Self::with(edge, peers, handler, false))
+    }
+
+    /// The receiving end of a succession. Its sender ends a channel by dying only, so what lies in front of that end is nobody else's.
+    pub fn heir(
+        edge: &'static str,
+        peers: PeerCheck,
+        handler: impl Fn(Arrival<M, R>) -> Verdict + 'static,
+    ) -> Rc<Self> {
+        Rc::new(Self::with(edge, peers, handler, true))
+    }
+
+    fn with(
+        edge: &'static str,
+        peers: PeerCheck,
+        handler: impl Fn(Arrival<M, R>) -> Verdict + 'static,
+        heir: bool,
+    ) -> Self {
+        Self {
             edge,
             peers,
             handler: Box::new(handler),
+            heir,
             channels: RefCell::default(),
             draining: Cell::new(false),
             drain: Notify::new(),
             refused: Cell::new(0),
-        })
+        }
     }
 
     /// Accepts channels on an inherited listener until drained. Never returns an error for what a peer does.
@@ -163,13 +183,19 @@ impl<M: Message, R: Message> Receiver<M, R> {
     }
 
     /// Reads what is there, serves it, acknowledges it. An error in any frame, or the end of the channel, drops all that
-    /// this turn has read: the sender has it still and knows that we did not acknowledge.
+    /// this turn has read: the sender has it still and knows that we did not acknowledge. (An heir serves what lies in front of
+    /// the end.)
     async fn turn(&self, outbox: &Rc<Outbox>, buffer: &mut [u8]) -> Result<(), ChannelError> {
         let channel = outbox.channel();
         let mut arrived = Vec::new();
         let mut frames = 0;
         while frames < FRAMES_PER_TURN {
-            let Some((length, descriptors)) = channel.receive(buffer)? else { break };
+            let (length, descriptors) = match channel.receive(buffer) {
+                Ok(Some(received)) => received,
+                Ok(None) => break,
+                Err(ChannelError::HungUp) if self.heir && !arrived.is_empty() => break, // met again in the next turn
+                Err(error) => return Err(error),
+            };
             let frame = buffer.get_mut(..length).unwrap_or_default();
             let items = read_items(outbox, frame, descriptors, &mut arrived);
             frame.zeroize();
@@ -177,7 +203,7 @@ impl<M: Message, R: Message> Receiver<M, R> {
             frames += 1;
         }
         // Frames are read before the end that stands behind them: who slept through a long queue must look for it.
-        if frames == FRAMES_PER_TURN && channel.has_ended() {
+        if !self.heir && frames == FRAMES_PER_TURN && channel.has_ended() {
             return Err(ChannelError::HungUp);
         }
         if arrived.is_empty() {
@@ -194,7 +220,8 @@ impl<M: Message, R: Message> Receiver<M, R> {
         if !beginnings.is_empty() {
             // A sender hangs up before it gives a parcel to somebody else, and reads what was sent before that. So what has
             // left is final, and what has not is nobody's: dropped here, the sender has it still.
-            if !outbox.flush() {
+            let said = outbox.flush();
+            if !(said || self.heir && channel.has_ended()) {
                 return Err(ChannelError::HungUp);
             }
             beginnings.into_iter().for_each(|begin| begin());

@@ -15,11 +15,17 @@ const VARIABLES: usize = 64;
 /// Records that are looked at for one to throw out when the store is full.
 const SAMPLE: usize = 16;
 
+/// A record's collection and key, such as IP and a client address.
+pub(crate) type Key = (Variable, Vec<u8>);
+
+/// What becomes of a variable's old value; `None` unsets it.
+pub(crate) type Change<'a> = dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>> + 'a;
+
 /// The records of all persistent collections. Share it (`Arc`) between transactions, also of several threads.
 #[derive(Debug)]
 pub struct Store {
     capacity: usize,
-    records: Mutex<HashMap<(Variable, Vec<u8>), Record>>,
+    records: Mutex<HashMap<Key, Record>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,13 +64,13 @@ impl Store {
         self.len() == 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Variable, Vec<u8>), Record>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Record>> {
         // A panic while the lock is held leaves a record half written at worst; its numbers are counters, not secrets.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Shows all variables of a record that are still valid.
-    pub(crate) fn read(&self, key: &(Variable, Vec<u8>), now: u64, show: &mut dyn FnMut(&[u8], &[u8])) {
+    pub(crate) fn read(&self, key: &Key, now: u64, show: &mut dyn FnMut(&[u8], &[u8])) {
         let mut records = self.lock();
         let Some(record) = records.get_mut(key) else { return };
         if record.until <= now {
@@ -78,14 +84,7 @@ impl Store {
     }
 
     /// Changes one variable: `change` gets the old value and returns the new one, `None` to unset it.
-    pub(crate) fn change(
-        &self,
-        key: &(Variable, Vec<u8>),
-        name: &[u8],
-        now: u64,
-        timeout: u64,
-        change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
-    ) {
+    pub(crate) fn change(&self, key: &Key, name: &[u8], now: u64, timeout: u64, change: &mut Change<'_>) {
         if key.1.len() > LENGTH || name.len() > LENGTH {
             return;
         }
@@ -119,24 +118,26 @@ impl Store {
     }
 
     /// Lets a variable end at `at`.
-    pub(crate) fn expire(&self, key: &(Variable, Vec<u8>), name: &[u8], at: u64) {
+    pub(crate) fn expire(&self, key: &Key, name: &[u8], at: u64) {
         self.stored(key, name, |stored| stored.expires = Some(at));
     }
 
     /// Lets a variable fall by `amount` every `seconds`.
-    pub(crate) fn deprecate(&self, key: &(Variable, Vec<u8>), name: &[u8], amount: u64, seconds: u64, now: u64) {
+    pub(crate) fn deprecate(&self, key: &Key, name: &[u8], amount: u64, seconds: u64, now: u64) {
         self.stored(key, name, |stored| {
             let since = stored.falls.map_or(now, |(_, _, since)| since);
             stored.falls = Some((amount, seconds, since));
         });
     }
 
-    fn stored(&self, key: &(Variable, Vec<u8>), name: &[u8], change: impl FnOnce(&mut Stored)) {
+    fn stored(&self, key: &Key, name: &[u8], change: impl FnOnce(&mut Stored)) {
         let mut records = self.lock();
         let stored = records
             .get_mut(key)
             .and_then(|record| record.variables.iter_mut().find(|stored| stored.name.eq_ignore_ascii_case(name)));
-        stored.map(change).unwrap_or_default();
+        if let Some(stored) = stored {
+            change(stored);
+        }
     }
 }
 
@@ -157,7 +158,7 @@ impl Record {
 }
 
 /// Throws out one record: one that is over, else the one of a few that was not used for longest.
-fn make_room(records: &mut HashMap<(Variable, Vec<u8>), Record>, now: u64) {
+fn make_room(records: &mut HashMap<Key, Record>, now: u64) {
     let oldest =
         records.iter().take(SAMPLE).min_by_key(|(_, record)| if record.until <= now { 0 } else { record.used });
     if let Some(key) = oldest.map(|(key, _)| key.clone()) {
@@ -169,7 +170,7 @@ fn make_room(records: &mut HashMap<(Variable, Vec<u8>), Record>, now: u64) {
 mod tests {
     use super::*;
 
-    fn value(store: &Store, key: &(Variable, Vec<u8>), name: &str, now: u64) -> Option<String> {
+    fn value(store: &Store, key: &Key, name: &str, now: u64) -> Option<String> {
         let mut found = None;
         store.read(key, now, &mut |own, value| {
             if own == name.as_bytes() {
@@ -179,7 +180,7 @@ mod tests {
         found
     }
 
-    fn add(store: &Store, key: &(Variable, Vec<u8>), name: &str, now: u64) {
+    fn add(store: &Store, key: &Key, name: &str, now: u64) {
         store.change(key, name.as_bytes(), now, 100, &mut |old| {
             Some((number::parse(old.unwrap_or_default()) + 1).to_string().into_bytes())
         });

@@ -349,7 +349,7 @@ async fn terminate(
 ) {
     let figures = TerminatorFigures::default();
     let opened = Opened {
-        sites: load_sites(&settings, &figures).unwrap(),
+        sites: load_sites(&settings, &figures, true).unwrap(),
         settings,
         from_router,
         filters: Directory::open(&TERMINATOR_TO_FILTER.directory(&folder)).unwrap(),
@@ -363,6 +363,7 @@ async fn terminate(
     up.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
     let stopping = async {
         let _ = stopped.await;
+        Duration::from_secs(5)
     };
     let (world, from_router) = start(opened);
     serve(world, from_router, peers(), stopping).await;

@@ -3,7 +3,10 @@
 pub mod control;
 pub mod explain;
 pub mod filter_to_relay;
+pub mod filter_to_successor;
 pub mod forward_to_relay;
+pub mod forward_to_successor;
+pub mod relay_to_successor;
 pub mod router_to_filter;
 pub mod router_to_relay;
 pub mod router_to_terminator;

@@ -20,6 +20,7 @@ const MAX_AWAITED: usize = 1024;
 pub(super) struct Link<M, R> {
     instance: String,
     channel: Rc<Channel>,
+    before_ready: bool,
     ready: Cell<bool>,
     draining: Cell<bool>,
     broken: Cell<bool>,
@@ -36,10 +37,11 @@ pub(super) struct Progress<M, R> {
 }
 
 impl<M: Message, R: Message> Link<M, R> {
-    pub(super) fn new(instance: String, channel: Channel) -> Self {
+    pub(super) fn new(instance: String, channel: Channel, before_ready: bool) -> Self {
         Self {
             instance,
             channel: Rc::new(channel),
+            before_ready,
             ready: Cell::new(false),
             draining: Cell::new(false),
             broken: Cell::new(false),
@@ -60,7 +62,12 @@ impl<M: Message, R: Message> Link<M, R> {
 
     /// Takes parcels in general.
     pub(super) fn is_open(&self) -> bool {
-        self.ready.get() && !self.draining.get() && !self.broken.get()
+        (self.ready.get() || self.before_ready) && !self.draining.get() && !self.broken.get()
+    }
+
+    /// Somebody has accepted the channel.
+    pub(super) fn has_answered(&self) -> bool {
+        self.ready.get() || self.draining.get()
     }
 
     /// Takes a parcel now.

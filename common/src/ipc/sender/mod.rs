@@ -55,6 +55,8 @@ pub struct SenderLimits {
     pub wait_deadline: Duration,
     /// How long an instance may leave the oldest parcel unacknowledged before it is given up.
     pub answer_deadline: Duration,
+    /// Send before the receiver has said that it serves: its socket outlives it, and whoever serves next reads what lies there.
+    pub before_ready: bool,
 }
 
 impl Default for SenderLimits {
@@ -64,6 +66,7 @@ impl Default for SenderLimits {
             max_waiting: 4096,
             wait_deadline: Duration::from_secs(5),
             answer_deadline: Duration::from_secs(2),
+            before_ready: false,
         }
     }
 }
@@ -219,6 +222,24 @@ impl<M: Message, R: Message> Sender<M, R> {
     /// Instances that take parcels now.
     pub fn ready_instances(&self) -> usize {
         self.0.links.borrow().iter().filter(|link| link.is_open()).count()
+    }
+
+    /// Whether there is somebody, or somebody's letter box, to send to.
+    pub fn is_connected(&self) -> bool {
+        self.0.links.borrow().iter().any(|link| link.is_open())
+    }
+
+    /// Whether somebody has opened one of our channels.
+    pub fn is_heard(&self) -> bool {
+        self.0.links.borrow().iter().any(|link| link.has_answered())
+    }
+
+    /// Parcels that wait for an instance with room, or for whose acknowledgement an instance that lives must be waited for. What lies
+    /// in a letter box that nobody has opened yet is not among them.
+    pub fn unsettled(&self) -> usize {
+        let links = self.0.links.borrow();
+        let owed: usize = links.iter().filter(|link| link.has_answered()).map(|link| link.unacknowledged()).sum();
+        self.0.waiting.borrow().len() + owed
     }
 
     /// Parcels that wait or are unacknowledged.

@@ -111,8 +111,9 @@ fn connect_missing<M: Message, R: Message>(
             Ok(channel) => {
                 // A listener outlives its process, so a connection proves nothing: forget the pause only when it serves.
                 pauses.insert(name.clone(), (now + pause, pause));
-                let link = Rc::new(Link::new(name, channel));
+                let link = Rc::new(Link::new(name, channel, shared.limits.get().before_ready));
                 shared.links.borrow_mut().push(Rc::clone(&link));
+                shared.work.notify_one(); // a channel that need not say first that it serves
                 tokio::task::spawn_local(read_replies(Rc::clone(shared), link));
             }
             Err(error) => {

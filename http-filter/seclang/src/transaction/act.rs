@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Action, Interrupt, Transaction};
 use crate::operator::number;
 use crate::rule::{Allow, Change, Control, Disruptive, Engine, Late, Name, Rule, SetVar};
+use crate::store::{Key, Store};
 use crate::variable::Variable;
 
 impl Transaction {
@@ -46,7 +47,7 @@ impl Transaction {
         }
     }
 
-    fn record(&self, collection: Variable) -> Option<(Arc<crate::store::Store>, (Variable, Vec<u8>))> {
+    fn record(&self, collection: Variable) -> Option<(Arc<Store>, Key)> {
         let key = self.collections.iter().find(|key| key.0 == collection)?;
         Some((self.store.clone()?, key.clone()))
     }

@@ -8,7 +8,6 @@ use super::values::{Found, Pair};
 use super::{Hit, Partial, Scratch, Transaction, Verdict};
 use crate::operator::Operator;
 use crate::rule::{Engine, Phase, Rule};
-use crate::transform::Transform;
 use crate::variable::Variable;
 
 /// Work that a rule costs besides the bytes it looks at.
@@ -250,9 +249,6 @@ impl Transaction {
         scratch.found = found;
     }
 }
-
-/// Names used by the plan.
-pub(crate) type Steps<'a> = &'a [Transform];
 
 /// True if what the rule looks at cannot change before its turn in the phase comes.
 pub(crate) fn is_fixed(rule: &Rule) -> bool {

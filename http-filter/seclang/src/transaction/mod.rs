@@ -14,12 +14,11 @@ pub(crate) mod values;
 
 use std::sync::Arc;
 
-pub(crate) use self::evaluate::PlannedScratch;
+pub(crate) use self::evaluate::{PlannedScratch, is_fixed};
 pub use self::hit::Hit;
 use self::tx::Tx;
 use self::values::{Found, Span, Values};
 use crate::body::{Limit, Processor};
-use crate::mask::ByteMask;
 use crate::operator::Captures;
 use crate::plan::state::State;
 use crate::rule::{Allow, Engine, Phase};
@@ -254,11 +253,12 @@ impl Transaction {
         self.work <= self.budget
     }
 
-    fn note_partial(&mut self, partial: Partial) {
-        self.partial.get_or_insert(partial);
+    /// Remembers why not everything was looked at; the first reason stays.
+    pub(crate) fn note(&mut self, partial: Partial) {
+        self.note_partial(partial);
     }
 
-    pub(crate) fn mask(&self, span: Span) -> ByteMask {
-        ByteMask::of(self.bytes(span))
+    fn note_partial(&mut self, partial: Partial) {
+        self.partial.get_or_insert(partial);
     }
 }

@@ -125,6 +125,13 @@ impl Values {
         self.single(variable).map_or(&[], |span| self.get(span))
     }
 
+    /// The value number `at` of a collection, as rules see it, under its name.
+    pub(crate) fn pair_at(&self, variable: Variable, at: usize) -> Option<Pair> {
+        let ([first, second], names) = self.lists(variable);
+        let pair = first.get(at).or_else(|| second.get(at.checked_sub(first.len())?))?;
+        Some(Pair { name: pair.name, value: if names { pair.name } else { pair.value } })
+    }
+
     /// The lists behind a collection, and whether its values are the names.
     pub(crate) fn lists(&self, variable: Variable) -> ([&[Pair]; 2], bool) {
         let none: &[Pair] = &[];
