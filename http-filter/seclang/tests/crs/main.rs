@@ -32,3 +32,28 @@ fn the_tests_of_the_core_rule_set() {
     }
     report.publish();
 }
+
+/// The plan may leave out work, never a match: both evaluations must say the same about every request, down to values and scores. Every
+/// seventh request by default, because unoptimised code is slow; `BULKHEAD_EXACT=all` takes them all.
+#[test]
+fn the_plan_is_exact() {
+    let Some(crs) = crs() else { return };
+    let cases = cases::load(&crs.join("tests/regression/tests"));
+    let step = if std::env::var_os("BULKHEAD_EXACT").is_some() { 1 } else { 7 };
+    let [mut planned, mut naive] =
+        [Evaluation::Planned, Evaluation::Naive].map(|evaluation| Transaction::new(run::rules(&crs, evaluation), None));
+    for case in cases.iter().step_by(step) {
+        let request = wire::read(&wire::build(&case.input));
+        let said = [&mut planned, &mut naive].map(|transaction| {
+            run::judge(transaction, &request);
+            let hits: Vec<String> = transaction.hits().iter().map(|hit| format!("{hit:?}")).collect();
+            let scores = [
+                "blocking_inbound_anomaly_score",
+                "detection_inbound_anomaly_score",
+                "blocking_outbound_anomaly_score",
+            ];
+            (hits, transaction.hit_count(), scores.map(|name| transaction.score(name)))
+        });
+        assert_eq!(said[0], said[1], "{}", case.name);
+    }
+}
