@@ -76,7 +76,7 @@ pub const FORWARD_TO_RELAY: Edge = Edge {
 /// Living connections of an http-filter that finishes.
 pub const FILTER_TO_SUCCESSOR: Edge = Edge {
     name: "http-filter-to-successor",
-    group: "bulkhead-http-filter",
+    group: "bulkhead-filter-to-successor",
     sender: Process::HttpFilter,
     receiver: Process::HttpFilter,
     purpose: "HandedOn: a connection between two requests, or a WebSocket, with all that is known of it",
@@ -84,7 +84,7 @@ pub const FILTER_TO_SUCCESSOR: Edge = Edge {
 /// Living tunnels of a passthrough-relay that finishes.
 pub const RELAY_TO_SUCCESSOR: Edge = Edge {
     name: "passthrough-relay-to-successor",
-    group: "bulkhead-passthrough-relay",
+    group: "bulkhead-relay-to-successor",
     sender: Process::PassthroughRelay,
     receiver: Process::PassthroughRelay,
     purpose: "HandedOn: both sockets of a tunnel, and what is between them",
@@ -92,7 +92,7 @@ pub const RELAY_TO_SUCCESSOR: Edge = Edge {
 /// Living connections of a forward-proxy that finishes.
 pub const FORWARD_TO_SUCCESSOR: Edge = Edge {
     name: "forward-proxy-to-successor",
-    group: "bulkhead-forward-proxy",
+    group: "bulkhead-forward-to-successor",
     sender: Process::ForwardProxy,
     receiver: Process::ForwardProxy,
     purpose: "HandedOn: a connection between two requests",
