@@ -9,16 +9,19 @@ mod command_line;
 mod demo;
 mod drain;
 mod explain;
+mod instances;
 mod metrics;
 mod plan;
 mod reload;
 mod renew;
 mod sandbox;
 mod say;
+mod scale;
 mod siblings;
 mod status;
 mod ticket_keys;
 mod up;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -45,6 +48,8 @@ fn main() -> ExitCode {
         Verb::Renew { config, stdin } => renew::run(&config, stdin),
         Verb::Status(order) => status::run(&order),
         Verb::Drain(order) => drain::run(&order),
+        Verb::Scale(order) => scale::run(&order),
+        Verb::Upgrade(order) => upgrade::run(&order),
         Verb::Sandbox { place } => sandbox::run(&place),
         Verb::RotateTicketKeys { file, keep } => ticket_keys::rotate(&file, keep),
         Verb::Demo { words } => demo::run(words),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::ipc::messages::control::{Control, ControlReply, Status};
+use common::wiring::launcher_socket;
 use serde_json::{Value, json};
 
 use crate::ask::{Crew, Reply, Silence, Target};
@@ -30,6 +31,7 @@ pub fn run(order: &StatusOrder) -> Result<(), String> {
         say(&format!("{:#}", as_json(&crew, &replies, &pools, &certificates)));
     } else {
         say(&(table(&replies, order.figures, crew.file.as_ref())
+            + &scaled(&crew)
             + &certificates::table(&certificates)
             + &pools::table(&pools)));
     }
@@ -96,6 +98,20 @@ fn table(replies: &[Reply], all_figures: bool, file: Option<&(PathBuf, String)>)
         text.push_str("GAPS: `bulkhead sandbox` says which wall does not hold and why\n");
     }
     text + &configurations(replies, file)
+}
+
+/// Where another number runs than a start would bring: under `bulkhead up` only, because units do not read it in the file.
+fn scaled(crew: &Crew) -> String {
+    if !launcher_socket(&crew.runtime_dir).exists() {
+        return String::new();
+    }
+    let differs = crew.configured.iter().filter_map(|(process, configured)| {
+        let there = crew.targets.iter().filter(|target| target.process == *process).count();
+        let same = u32::try_from(there).is_ok_and(|there| there == *configured);
+        (!same)
+            .then(|| format!("note: {process}: {there} run now, a start brings {configured} ({process}.instances)\n"))
+    });
+    differs.collect()
 }
 
 /// What should be said about the configurations that are at work: nothing, as long as all have the one of the file.
@@ -208,6 +224,7 @@ mod tests {
             folder: "/run/bulkhead/control".into(),
             targets: Vec::new(),
             file: None,
+            configured: Vec::new(),
         };
         let value = as_json(&crew, &replies(), &[], &[]);
         assert_eq!(value["processes"][0]["figures"]["figure_5"], 5);

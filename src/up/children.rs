@@ -21,8 +21,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
 use super::backoff::{Backoff, Next};
-use super::sockets::Sockets;
-use crate::plan::Plan;
+use super::changed::Changed;
+use super::last_words;
 use crate::say::span;
 use crate::{ask, siblings};
 
@@ -45,24 +45,6 @@ pub struct Recipe {
     sockets: Vec<(String, Rc<OwnedFd>)>,
 }
 
-/// One recipe per instance, in the order of starting.
-///
-/// # Errors
-/// When a program is not there.
-pub fn recipes(plan: &Plan, config: &Path, runtime_dir: &Path, sockets: &Sockets) -> Result<Vec<Recipe>, String> {
-    let recipe = |(process, instance): (Process, u32)| {
-        Ok(Recipe {
-            process,
-            instance,
-            program: siblings::find(process.name()).map_err(|error| error.to_string())?,
-            config: config.to_owned(),
-            control: control_socket(runtime_dir, process, instance),
-            sockets: sockets.of(process, instance),
-        })
-    };
-    plan.instances().map(recipe).collect()
-}
-
 /// Cares for one instance until told to stop.
 #[derive(Debug)]
 pub struct Keeper {
@@ -77,7 +59,7 @@ pub struct Keeper {
     given_up: RefCell<Option<String>>,
     stop: Notify,
     /// Shared by all keepers; told when one of the cells above has changed.
-    changed: Rc<Notify>,
+    changed: Changed,
 }
 
 /// How a life ended.
@@ -89,7 +71,7 @@ enum Ending {
 
 impl Keeper {
     /// Begins to care. Call inside the runtime.
-    pub fn start(recipe: Recipe, changed: &Rc<Notify>) -> Rc<Self> {
+    pub fn start(recipe: Recipe, changed: &Changed) -> Rc<Self> {
         let keeper = Rc::new(Self {
             process: recipe.process,
             instance: recipe.instance,
@@ -101,7 +83,7 @@ impl Keeper {
             gone: Cell::new(false),
             given_up: RefCell::new(None),
             stop: Notify::new(),
-            changed: Rc::clone(changed),
+            changed: changed.clone(),
         });
         tokio::task::spawn_local(Rc::clone(&keeper).care());
         keeper
@@ -110,6 +92,25 @@ impl Keeper {
     /// Which process.
     pub fn process(&self) -> Process {
         self.process
+    }
+
+    /// Which instance of it.
+    pub fn instance(&self) -> u32 {
+        self.instance
+    }
+
+    /// Whether it goes, or has gone.
+    pub fn is_let_go(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// What one that cannot start says, found by starting it once more. Call it before its sockets are let go.
+    pub async fn last_words(&self) -> String {
+        let command = self.recipe.borrow().command();
+        match command {
+            Ok(command) => last_words::of(command).await,
+            Err(error) => error.to_string(),
+        }
     }
 
     /// `sni-router@1`, as in the log lines of the process itself.
@@ -180,7 +181,7 @@ impl Keeper {
             }
         }
         self.gone.set(true);
-        self.changed.notify_one();
+        self.changed.tell();
     }
 
     async fn one_life(&self) -> (u32, Ending) {
@@ -206,15 +207,13 @@ impl Keeper {
         if self.served.replace(true) {
             tracing::info!("{} serves again after {}", self.name(), span(begun.elapsed()));
         }
-        self.changed.notify_one();
+        self.changed.tell();
     }
 
     fn give_up(&self, ending: &Ending) {
         let name = self.name();
-        *self.given_up.borrow_mut() = Some(format!(
-            "error: {name} ended {START_ATTEMPTS} times before it served, the last time with {ending}; the lines of {name} \
-             above say why"
-        ));
+        *self.given_up.borrow_mut() =
+            Some(format!("{name} ended {START_ATTEMPTS} times before it served, the last time with {ending}"));
     }
 
     fn tell(&self, pid: u32, ending: &Ending, lived: Duration, next: &Next) {
@@ -234,9 +233,33 @@ impl Keeper {
 }
 
 impl Recipe {
-    /// Starts it with duplicates of its sockets, in a process group of its own, so that Ctrl-C reaches the launcher alone
-    /// and the order of stopping is kept.
+    /// For one instance, with its sockets.
+    ///
+    /// # Errors
+    /// When its program is not there.
+    pub fn new(
+        (process, instance): (Process, u32),
+        config: &Path,
+        runtime_dir: &Path,
+        sockets: Vec<(String, Rc<OwnedFd>)>,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            process,
+            instance,
+            program: siblings::find(process.name()).map_err(|error| error.to_string())?,
+            config: config.to_owned(),
+            control: control_socket(runtime_dir, process, instance),
+            sockets,
+        })
+    }
+
     fn start(&self) -> io::Result<Child> {
+        Command::from(self.command()?).spawn()
+    }
+
+    /// With duplicates of its sockets, in a process group of its own, so that Ctrl-C reaches the launcher alone and the order
+    /// of stopping is kept.
+    fn command(&self) -> io::Result<std::process::Command> {
         let names: Vec<&str> = self.sockets.iter().map(|(name, _)| name.as_str()).collect();
         let mut command = std::process::Command::new(&self.program);
         command.arg("--config").arg(&self.config).arg("--instance").arg(self.instance.to_string());
@@ -246,7 +269,7 @@ impl Recipe {
         command.stdin(Stdio::null()).process_group(0);
         let duplicates: io::Result<Vec<OwnedFd>> = self.sockets.iter().map(|(_, socket)| socket.try_clone()).collect();
         pass_descriptors(&mut command, duplicates?);
-        Command::from(command).spawn()
+        Ok(command)
     }
 }
 

@@ -7,8 +7,12 @@
 //! with your parent" to the thread that started you.
 
 mod backoff;
+mod changed;
 mod children;
+mod house;
+mod last_words;
 mod metrics_page;
+mod orders;
 mod port_owner;
 mod reload;
 mod runtime_dir;
@@ -28,11 +32,11 @@ use tokio::sync::Notify;
 
 use crate::check::{self, Why};
 use crate::say::{count, say, span};
-use children::{Keeper, Recipe};
+use children::Recipe;
+use house::House;
 use metrics_page::MetricsPage;
 use runtime_dir::RuntimeDir;
 use signals::{Signals, Wish};
-use sockets::Sockets;
 use watch::{AtWork, Watched};
 
 /// How long it may take until every process serves.
@@ -48,47 +52,46 @@ pub fn run(file: &Path) -> Result<(), String> {
     common::observe::log::start("bulkhead", &config.log);
     rustix::process::umask(Mode::from_raw_mode(0o077)); // what we make is for its owner alone; the processes inherit it
     raise_open_files();
-    let mut home = RuntimeDir::claim(&config.bulkhead.runtime_dir)?;
-    let sockets = Sockets::open(&plan, &mut home)?;
+    let home = RuntimeDir::claim(&config.bulkhead.runtime_dir)?;
+    let house = House::new(&plan, &file, home)?; // outlives the runtime, and takes the names of the sockets with it
     let page = config.metrics.listen.map(|address| MetricsPage::new(address, &file)).transpose()?;
-    let recipes = children::recipes(&plan, &file, home.path(), &sockets)?;
+    let recipes = plan.instances().map(|(process, instance)| house.recipe(process, instance));
+    let recipes = recipes.collect::<Result<Vec<Recipe>, String>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
-    let listening = sockets.listening().join(", ");
-    drop(sockets); // the recipes hold what the processes need
     let at_work = RefCell::new(AtWork::with(&file, &config));
     let watched = Rc::new(Watched { at_work, replaced: Notify::new() });
     drop((config, plan));
     common::sys::memory::give_back();
-    runtime.block_on(supervise(recipes, page, &listening, &file, watched))
-    // `home` goes last and takes the names of the sockets with it
+    runtime.block_on(supervise(&house, recipes, page, &file, watched))
 }
 
 async fn supervise(
+    house: &Rc<House>,
     recipes: Vec<Recipe>,
     page: Option<MetricsPage>,
-    listening: &str,
     file: &Path,
     watched: Rc<Watched>,
 ) -> Result<(), String> {
     let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
     let begun = Instant::now();
-    let changed = Rc::new(Notify::new());
-    let keepers: Vec<Rc<Keeper>> = recipes.into_iter().map(|recipe| Keeper::start(recipe, &changed)).collect();
+    let door = house.open_door()?;
+    recipes.into_iter().for_each(|recipe| drop(house.keep(recipe)));
     let outcome = tokio::select! {
-        outcome = everybody_serves(&keepers, &changed) => outcome,
+        outcome = everybody_serves(house) => outcome,
         signal = signals.end() => {
             tracing::info!("{signal}: stopping before everybody served");
-            stop::in_order(&keepers, &changed, &mut signals).await;
+            stop::in_order(house, &mut signals).await;
             return Ok(());
         }
     };
     if outcome.is_ok() {
-        let _page = page.map(MetricsPage::start); // it ends when this ends: the last figures are of a living house
-        let many = count(keepers.len(), "process serves", "processes serve");
-        say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
+        page.into_iter().for_each(|page| house.start_page(Rc::new(page)));
+        let hearing = orders::hear(Rc::clone(house), door);
+        let many = count(house.keepers().len(), "process serves", "processes serve");
+        say(&format!("ready: {many} after {}; listening: {}", span(begun.elapsed()), house.listening()));
         let told = Rc::new(Notify::new());
         let reloading = reload::whenever(Rc::clone(&told), file.to_owned(), Rc::clone(&watched));
         let reloading = tokio::task::spawn_local(reloading);
@@ -102,26 +105,25 @@ async fn supervise(
         tracing::info!("{signal}: stopping");
         reloading.abort();
         watching.abort();
+        hearing.abort();
     }
-    stop::in_order(&keepers, &changed, &mut signals).await;
+    stop::in_order(house, &mut signals).await;
     outcome
 }
 
 /// Waits until every process has answered once, or until one of them has proved unable to start.
-async fn everybody_serves(keepers: &[Rc<Keeper>], changed: &Notify) -> Result<(), String> {
-    let deadline = Instant::now() + READY_DEADLINE;
-    loop {
-        if let Some(why) = keepers.iter().find_map(|keeper| keeper.given_up()) {
-            return Err(why);
-        }
-        let late: Vec<String> = keepers.iter().filter(|keeper| !keeper.served()).map(|keeper| keeper.name()).collect();
-        if late.is_empty() {
-            return Ok(());
-        }
-        if tokio::time::timeout_at(deadline.into(), changed.notified()).await.is_err() {
-            return Err(format!("error: not serving after {}: {}", span(READY_DEADLINE), late.join(", ")));
-        }
-    }
+async fn everybody_serves(house: &House) -> Result<(), String> {
+    let keepers = house.keepers();
+    let late = || keepers.iter().filter(|keeper| !keeper.served());
+    let outcome = house.changed().until(|| match keepers.iter().find_map(|keeper| keeper.given_up()) {
+        Some(why) => Some(Err(format!("error: {why}; its own lines above say why"))),
+        None => late().next().is_none().then_some(Ok(())),
+    });
+    let outcome = tokio::time::timeout(READY_DEADLINE, outcome).await;
+    outcome.unwrap_or_else(|_| {
+        let late: Vec<String> = late().map(|keeper| keeper.name()).collect();
+        Err(format!("error: not serving after {}: {}", span(READY_DEADLINE), late.join(", ")))
+    })
 }
 
 /// Every connection costs a few descriptors, and the processes inherit our limit.

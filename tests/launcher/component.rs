@@ -2,7 +2,7 @@
 //!
 //! Which process it is, it learns from its own name. What is to go wrong stands in `<process>.behaviour` beside the
 //! configuration: `refuse TEXT` (its check fails), `exit CODE` (at once), `stop MILLISECONDS` (after so long with code 7),
-//! `stay` (SIGTERM does not end it), `mute` (starts and never serves).
+//! `stay` (SIGTERM does not end it), `linger MILLISECONDS` (SIGTERM ends it after so long), `mute` (starts and never serves).
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -17,7 +17,7 @@ use common::ipc::directory::Directory;
 use common::process::Process;
 use common::sandbox::Policy;
 use common::startup::{Component, Context, HasFigures, Opening, StartError};
-use common::wiring::EDGES;
+use common::wiring::{EDGES, Edge};
 use tokio::io::AsyncWriteExt;
 
 common::figures! {
@@ -25,7 +25,7 @@ common::figures! {
     struct Figures {
         accepted: "connections accepted",
         edges_reached: "receivers that could be connected to",
-        sockets_received: "edge sockets that were inherited",
+        sockets_received: "edge sockets that were inherited, letter boxes left out",
     }
 }
 
@@ -76,10 +76,14 @@ fn open(process: Process, opening: &mut Opening) -> Result<Opened, StartError> {
     let figures = Figures::default();
     let names: Vec<String> = listener_names(process, &opening.config);
     let listeners = names.iter().map(|name| opening.listeners(name)).collect::<Result<Vec<_>, _>>()?;
-    let senders = EDGES.iter().filter(|edge| edge.sender == process).flat_map(|edge| opening.edge_to(edge)).collect();
+    let others = |edge: &&Edge| !edge.is_succession();
+    let sends = |edge: &&Edge| edge.sender == process;
+    let senders = EDGES.iter().filter(others).filter(sends).flat_map(|edge| opening.edge_to(edge)).collect();
     for edge in EDGES.iter().filter(|edge| edge.receiver == process) {
         if let Ok(socket) = opening.edge_from(edge) {
-            figures.sockets_received.up();
+            if others(&edge) {
+                figures.sockets_received.up();
+            }
             std::mem::forget(socket); // stays open for as long as the process lives
         }
     }
@@ -111,7 +115,11 @@ async fn serve(opened: Opened, context: Context) {
         tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
         std::process::exit(7);
     }
+    context.on_reload(|_, _| Ok(Box::new(|| {})));
     context.stopping().await;
+    if let Some(time) = behaviour.strip_prefix("linger ") {
+        tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
+    }
     if behaviour == "stay" {
         std::future::pending::<()>().await;
     }
