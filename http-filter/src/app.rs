@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use common::config::{Config, Files, ForwardedHeaders, HeaderRule, HttpFilter};
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
+use common::ipc::messages::filter_to_successor::HandedOn;
 use common::ipc::sender::{Sender, SenderLimits};
+use common::ipc::succession::Successor;
 use common::net::client_limit::ClientLimit;
 use common_access::RuleSet;
 use common_http::framing::Limits;
@@ -59,6 +61,7 @@ pub struct Instance {
     retired: RefCell<Vec<Weak<App>>>,
     draining: Cell<bool>,
     drain: Notify,
+    successor: RefCell<Option<Successor<HandedOn>>>,
 }
 
 impl Instance {
@@ -83,6 +86,7 @@ impl Instance {
             retired: RefCell::default(),
             draining: Cell::new(false),
             drain: Notify::new(),
+            successor: RefCell::default(),
         })
     }
 
@@ -124,11 +128,20 @@ impl Instance {
         }
     }
 
-    /// Nothing new is taken, idle connections end now, busy ones with their present request.
-    pub fn begin_drain(&self) {
+    /// Nothing new is taken. With a successor connections go to it as soon as they have no request under way; without one idle
+    /// connections end now, busy ones with their present request.
+    pub fn begin_drain(&self, successor: Option<Successor<HandedOn>>) {
         self.draining.set(true);
+        if successor.is_none() {
+            self.watch_h1.expire_idle();
+        }
+        *self.successor.borrow_mut() = successor;
         self.drain.notify_waiters();
-        self.watch_h1.expire_idle();
+    }
+
+    /// Where living connections go.
+    pub fn successor(&self) -> Option<Successor<HandedOn>> {
+        self.successor.borrow().clone()
     }
 
     /// Moves the coarse clock on and enforces every deadline; called a few times a second.

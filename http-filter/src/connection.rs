@@ -15,12 +15,13 @@ use common_http::guarded::{Exchange, Guarded, Ledger};
 use common_http::headers::{self, Forwarder};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Notify;
 
 use super::app::{App, Instance};
 use super::receive::Client;
 use super::streams::Executor;
+use super::succession::{self, Stream};
 use super::unsent::Unsent;
 use super::{cork, pipeline, rest, tls_stream};
 
@@ -97,18 +98,24 @@ fn forwarder(app: &App, client: &Client) -> Forwarder {
     Forwarder::new(app.forwarded.clone(), &facts, app.config.trusted_proxies.as_slice())
 }
 
+/// What a connection has been through in other processes.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// Requests that it has brought.
+    pub requests: u64,
+    /// Bytes of it that were read and not understood yet.
+    pub ahead: Vec<u8>,
+}
+
 /// Serves a connection in a task of its own.
-pub fn start<S>(instance: &Rc<Instance>, stream: S, client: Client, place: Place)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+pub fn start<S: Stream>(instance: &Rc<Instance>, stream: S, client: Client, place: Place, past: Past) {
     let instance = Rc::clone(instance);
     tokio::task::spawn_local(async move {
         let connection = Rc::new(Connection::new(&instance, client, place));
         let result = if connection.h2 {
             serve_h2(&instance, stream, &connection).await
         } else {
-            serve_h1(&instance, stream, &connection).await
+            serve_h1(&instance, stream, &connection, past).await
         };
         if let Some(expired) = connection.ledger.expired() {
             instance.metrics.timeouts.up();
@@ -124,11 +131,14 @@ where
 }
 
 /// Serves requests and, between them, rests: see [`rest`].
-async fn serve_h1<S>(instance: &Rc<Instance>, stream: S, connection: &Rc<Connection>) -> hyper::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut stream = Guarded::new(stream, instance.app().framing, Arc::clone(&connection.ledger));
+async fn serve_h1<S: Stream>(
+    instance: &Rc<Instance>,
+    stream: S,
+    connection: &Rc<Connection>,
+    past: Past,
+) -> hyper::Result<()> {
+    connection.ledger.go_on_after(past.requests);
+    let mut stream = Guarded::go_on(stream, instance.app().framing, Arc::clone(&connection.ledger), past.ahead);
     let mut ahead = Vec::new();
     loop {
         let (lent, lender) = rest::lend(stream, ahead);
@@ -144,15 +154,23 @@ where
             biased;
             ended = until_rest => if let Some(result) = ended { return result },
             () = instance.draining() => {
-                serving.as_mut().graceful_shutdown();
-                return serving.await;
+                if instance.successor().is_none() {
+                    serving.as_mut().graceful_shutdown();
+                    return serving.await;
+                }
+                let until_movable = std::future::poll_fn(|cx| match serving.as_mut().poll(cx) {
+                    Poll::Ready(result) => Poll::Ready(Some(result)),
+                    Poll::Pending if connection.ledger.may_move() => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                });
+                if let Some(result) = until_movable.await { return result; }
             }
         }
         let Some(mut resting) = lender.recall(serving) else { return Ok(()) };
         ahead = tokio::select! {
             biased;
+            () = instance.draining() => return leave(instance, connection, resting).await,
             first = rest::first_bytes(&mut resting) => first.unwrap_or_default(),
-            () = instance.draining() => return Ok(()),
         };
         if ahead.is_empty() {
             return Ok(());
@@ -160,6 +178,14 @@ where
         connection.ledger.resume();
         stream = resting;
     }
+}
+
+/// A connection with nothing under way leaves this process, or ends if it cannot.
+async fn leave<S: Stream>(instance: &Instance, connection: &Connection, stream: Guarded<S>) -> hyper::Result<()> {
+    if let Err(Some(mut stream)) = succession::hand_on(instance, connection, stream) {
+        let _ = stream.shutdown().await;
+    }
+    Ok(())
 }
 
 fn h1(app: &App) -> hyper::server::conn::http1::Builder {

@@ -3,6 +3,7 @@
 //! [`normalise`] (one reading; [`certified`]) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`rewriting`] (what is changed
 //! on the way?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
+//! [`succession`] gives a living connection to the process that takes this one's place.
 //! [`explain`] asks the same stages about a request that nobody sends.
 //!
 //! The process owns no network: clients' sockets are handed to it, backends' sockets are dialled for it.
@@ -29,6 +30,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod stages;
 pub mod streams;
+pub mod succession;
 pub mod tls_stream;
 pub mod unsent;
 pub mod upgrade;

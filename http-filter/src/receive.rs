@@ -16,7 +16,7 @@ use tls_record::Limits;
 use tokio::net::TcpStream;
 
 use super::app::Instance;
-use super::connection;
+use super::connection::{self, Past};
 use super::tls_stream::TlsStream;
 
 /// What is true of a client connection for as long as it lives.
@@ -72,7 +72,7 @@ pub fn plain(instance: &Rc<Instance>, parcel: Parcel<PlainHttp>) -> Verdict {
     let stream = parcel.descriptors.into_iter().next().map(std::net::TcpStream::from).map(TcpStream::from_std);
     if let Some(Ok(stream)) = stream {
         let _ = stream.set_nodelay(true);
-        connection::start(instance, stream, Client { ends, tls: None }, place);
+        connection::start(instance, stream, Client { ends, tls: None }, place, Past::default());
     }
     Verdict::Taken
 }
@@ -91,7 +91,7 @@ pub fn decrypted(instance: &Rc<Instance>, parcel: Parcel<Decrypted>) -> Verdict 
     match kind {
         Kind::Relay => {
             if let Ok(stream) = QuietStream::from_handed_over(socket) {
-                connection::start(instance, stream, client, place);
+                connection::start(instance, stream, client, place, Past::default());
             }
             Verdict::Taken
         }
@@ -104,15 +104,27 @@ pub fn decrypted(instance: &Rc<Instance>, parcel: Parcel<Decrypted>) -> Verdict 
 
 /// Goes on with a TLS 1.3 connection, now that nobody else can.
 fn go_on(instance: &Rc<Instance>, socket: OwnedFd, secrets: Tls13Secrets, client: Client, place: Place) {
-    let Ok(socket) = TcpStream::from_std(socket.into()) else { return };
-    let limits = Limits { records_per_key: instance.app().config.max_records_per_key, ..Limits::default() };
-    match TlsStream::new(socket, secrets, limits, instance.clock.clone()) {
-        Ok(stream) => connection::start(instance, stream, client, place),
+    match stream_of(instance, socket, secrets) {
+        Ok(stream) => connection::start(instance, stream, client, place, Past::default()),
         Err(error) => tracing::error!("tls-terminator handed over a connection that cannot be gone on with: {error}"),
     }
 }
 
-fn enter(instance: &Instance, client: IpAddr) -> Result<Place, Verdict> {
+/// The plaintext of a TLS 1.3 connection.
+///
+/// # Errors
+/// The event loop does not take the socket, or the message makes no sense.
+pub fn stream_of(instance: &Instance, socket: OwnedFd, secrets: Tls13Secrets) -> std::io::Result<TlsStream> {
+    let limits = Limits { records_per_key: instance.app().config.max_records_per_key, ..Limits::default() };
+    let socket = TcpStream::from_std(socket.into())?;
+    TlsStream::new(socket, secrets, limits, instance.clock.clone()).map_err(std::io::Error::other)
+}
+
+/// A place for a connection; otherwise what is to be said to its sender.
+///
+/// # Errors
+/// All places are taken, or all that its address may have.
+pub fn enter(instance: &Instance, client: IpAddr) -> Result<Place, Verdict> {
     instance.clients.enter(ClientKey::from(client)).map_err(|no_place| match no_place {
         NoPlace::Full => {
             instance.metrics.full.up();

@@ -7,20 +7,22 @@ use std::time::Duration;
 use common::config::{Config, Files};
 use common::ipc::Nothing;
 use common::ipc::directory::Directory;
+use common::ipc::messages::filter_to_successor::HandedOn;
 use common::ipc::messages::router_to_filter::PlainHttp;
 use common::ipc::messages::terminator_to_filter::Decrypted;
 use common::ipc::receiver::{Arrival, Receiver};
 use common::ipc::sender::Sender;
+use common::ipc::succession::Successor;
 use common::pool_desk::PoolDesk;
 use common::process::Process;
 use common::startup::{Context, HasFigures, Opening, StartError};
-use common::wiring::{FILTER_TO_RELAY, ROUTER_TO_FILTER, TERMINATOR_TO_FILTER};
+use common::wiring::{FILTER_TO_RELAY, FILTER_TO_SUCCESSOR, ROUTER_TO_FILTER, TERMINATOR_TO_FILTER};
 use common_http::guarded::SWEEP_INTERVAL;
 
 use super::app::{Instance, relay_limits};
 use super::explain::explain;
 use super::metrics::Metrics;
-use super::receive;
+use super::{receive, succession};
 
 /// How long requests under way may take when the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -33,6 +35,8 @@ pub struct Opened {
     relay: Directory,
     router: Option<OwnedFd>,
     terminator: Option<OwnedFd>,
+    letter_box: OwnedFd,
+    successors: Directory,
     metrics: Metrics,
 }
 
@@ -52,6 +56,8 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
             .is_used(&config)
             .then(|| opening.edge_from(&TERMINATOR_TO_FILTER))
             .transpose()?,
+        letter_box: opening.edge_from(&FILTER_TO_SUCCESSOR)?,
+        successors: opening.edge_to(&FILTER_TO_SUCCESSOR)?,
         files: opening.files(Process::HttpFilter)?,
         config,
         metrics: Metrics::default(),
@@ -60,7 +66,7 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
 
 /// Serves until told to stop, then lets requests finish.
 pub async fn serve(opened: Opened, context: Context) {
-    let Opened { config, files, relay, router, terminator, metrics } = opened;
+    let Opened { config, files, relay, router, terminator, letter_box, successors, metrics } = opened;
     let relay = Sender::start(FILTER_TO_RELAY.name, relay, relay_limits(&config.http_filter), |_, _| {});
     let instance = match Instance::new(&config, &files, relay, metrics) {
         Ok(instance) => Rc::new(instance),
@@ -86,6 +92,12 @@ pub async fn serve(opened: Opened, context: Context) {
         let instance = Rc::clone(&instance);
         move |arrival: Arrival<Decrypted, Nothing>| receive::decrypted(&instance, arrival.parcel)
     });
+    let from_predecessor = Receiver::heir(FILTER_TO_SUCCESSOR.name, context.peers(&FILTER_TO_SUCCESSOR), {
+        let instance = Rc::clone(&instance);
+        move |arrival: Arrival<HandedOn, Nothing>| succession::take(&instance, arrival.parcel)
+    });
+    let reading_letters = tokio::task::spawn_local(Rc::clone(&from_predecessor).serve(letter_box));
+    context.vital("receiving from an http-filter that finishes", reading_letters.abort_handle());
     if let Some(socket) = router {
         let task = tokio::task::spawn_local(Rc::clone(&from_router).serve(socket));
         context.vital("receiving from sni-router", task.abort_handle());
@@ -98,7 +110,14 @@ pub async fn serve(opened: Opened, context: Context) {
     context.stopping().await;
     from_router.drain();
     from_terminator.drain();
-    instance.begin_drain();
+    from_predecessor.drain();
+    let _ = reading_letters.await; // our own end of the letter box is closed: what is put in now is for somebody else
+    let successor = Successor::find(&FILTER_TO_SUCCESSOR, successors, {
+        let instance = Rc::clone(&instance);
+        move |parcel| succession::let_go(&instance, parcel)
+    });
+    let successor = successor.await;
+    instance.begin_drain(successor.clone());
     let finished = async {
         while instance.metrics.connections.get() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -106,6 +125,10 @@ pub async fn serve(opened: Opened, context: Context) {
     };
     let finished = async {
         finished.await;
+        if let Some(successor) = successor {
+            successor.settled().await;
+            tracing::info!("{} connections handed on", instance.metrics.handed_on.get());
+        }
         instance.app().observe.finish().await;
     };
     if tokio::time::timeout(DRAIN, finished).await.is_err() {

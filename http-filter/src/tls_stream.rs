@@ -12,11 +12,13 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use common::ipc::messages::terminator_to_filter::Tls13Secrets;
+use common::ipc::messages::terminator_to_filter::{Direction as Told, Kind, Tls13Secrets};
 use common_http::guarded::Clock;
 use tls_record::{Direction, Fault, Limits, MAX_PLAINTEXT, MAX_RECORD, Opened, RecordLayer, Secret, State, Suite};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::succession::{Parted, Stream};
 
 /// Bytes read from a socket at once, and bytes of plaintext sealed for one write. Larger ones gained nothing.
 const STEP: usize = 64 * 1024;
@@ -107,6 +109,12 @@ impl TlsStream {
             slow: false,
             forgotten: 0,
         })
+    }
+
+    /// What was read behind the last record, as it goes into a message.
+    fn told(direction: Direction) -> io::Result<Told> {
+        let secret = common::ipc::secret::Secret::new(direction.secret.expose());
+        Ok(Told { secret: secret.ok_or(io::ErrorKind::InvalidData)?, sequence: direction.sequence })
     }
 
     /// Passes on plaintext that was left over. Whether there was any.
@@ -279,6 +287,30 @@ pub fn fault<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Fau
     let error =
         std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref::<io::Error>());
     error?.get_ref()?.downcast_ref()
+}
+
+impl Stream for TlsStream {
+    fn is_movable(&self) -> bool {
+        self.unsent.is_empty() && self.layer.is_movable()
+    }
+
+    fn part(mut self) -> io::Result<Parted> {
+        if !self.is_movable() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let State { suite, read, write } = self.layer.into_state();
+        let secrets = Tls13Secrets {
+            suite: suite.into(),
+            read: Self::told(read)?,
+            write: Self::told(write)?,
+            received: self.held.into(),
+        };
+        Ok(Parted {
+            socket: self.socket.into_std()?.into(),
+            kind: Some(Kind::Tls13Secrets(Box::new(secrets))),
+            ahead: self.plain.split_off(self.given.min(self.plain.len())),
+        })
+    }
 }
 
 impl AsyncRead for TlsStream {

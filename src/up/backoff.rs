@@ -22,7 +22,19 @@ pub struct Next {
     pub pause: Duration,
 }
 
+/// Who ends in peace earlier than this would spin.
+const PEACEFUL: Duration = Duration::from_millis(100);
+
 impl Backoff {
+    /// The process has ended as if told to: somebody asked it to make room for its next incarnation.
+    pub fn ended_in_peace(&mut self, lived: Duration) -> Next {
+        if lived < PEACEFUL {
+            return self.ended(lived);
+        }
+        self.in_a_row = 0;
+        Next { in_a_row: 0, pause: Duration::ZERO }
+    }
+
     /// The process has ended after this life.
     pub fn ended(&mut self, lived: Duration) -> Next {
         if lived >= PROVED {
@@ -48,6 +60,15 @@ mod tests {
         assert_eq!(pauses, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
         backoff.in_a_row = u32::MAX;
         assert_eq!(backoff.ended(Duration::ZERO).pause, LONGEST);
+    }
+
+    #[test]
+    fn who_was_told_to_finish_comes_back_at_once_but_does_not_spin() {
+        let mut backoff = Backoff::default();
+        backoff.ended(Duration::ZERO);
+        assert_eq!(backoff.ended_in_peace(Duration::from_millis(100)), Next { in_a_row: 0, pause: Duration::ZERO });
+        backoff.ended_in_peace(Duration::ZERO);
+        assert_eq!(backoff.ended_in_peace(Duration::ZERO).pause, FIRST);
     }
 
     #[test]

@@ -169,7 +169,8 @@ impl Keeper {
                 tracing::info!("{} finished: {ending}", self.name());
                 break;
             }
-            let next = backoff.ended(lived);
+            let told = matches!(&ending, Ending::Ended(status) if status.success());
+            let next = if told && self.served.get() { backoff.ended_in_peace(lived) } else { backoff.ended(lived) };
             if !self.served.get() && next.in_a_row >= START_ATTEMPTS {
                 self.give_up(&ending);
                 break;

@@ -43,6 +43,7 @@ mod site_policy;
 mod smuggling;
 mod ssrf;
 mod streaming;
+mod succession;
 mod terminal;
 mod termination;
 mod tickets;

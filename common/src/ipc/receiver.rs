@@ -220,7 +220,8 @@ impl<M: Message, R: Message> Receiver<M, R> {
         if !beginnings.is_empty() {
             // A sender hangs up before it gives a parcel to somebody else, and reads what was sent before that. So what has
             // left is final, and what has not is nobody's: dropped here, the sender has it still.
-            if !outbox.flush() && !(self.heir && channel.has_ended()) {
+            let said = outbox.flush();
+            if !(said || self.heir && channel.has_ended()) {
                 return Err(ChannelError::HungUp);
             }
             beginnings.into_iter().for_each(|begin| begin());

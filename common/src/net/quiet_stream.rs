@@ -90,6 +90,11 @@ impl QuietStream {
         }
     }
 
+    /// The socket itself, to be handed on: no longer part of the event loop.
+    pub fn into_socket(self) -> io::Result<OwnedFd> {
+        self.socket.into_nonblocking_fd()
+    }
+
     /// All is sent: no more waiting for room.
     pub fn relax(&mut self) {
         self.room = None;

@@ -127,8 +127,17 @@ impl World {
 
     /// `kill -9`.
     pub fn kill(&self, process: &str) -> Killed {
+        self.signal(process, Signal::SIGKILL)
+    }
+
+    /// Tells a process to finish, as a restart does; the launcher starts it again.
+    pub fn terminate(&self, process: &str) -> Killed {
+        self.signal(process, Signal::SIGTERM)
+    }
+
+    fn signal(&self, process: &str, signal: Signal) -> Killed {
         let killed = Killed { process: process.to_owned(), pid: self.pid(process), served: self.starts_of(process) };
-        kill(Pid::from_raw(i32::try_from(killed.pid).expect("a pid")), Signal::SIGKILL).expect("our own process");
+        kill(Pid::from_raw(i32::try_from(killed.pid).expect("a pid")), signal).expect("our own process");
         killed
     }
 

@@ -206,6 +206,27 @@ impl Ledger {
         self.rest.load(Relaxed) && self.is_idle() && !self.write_wanted.load(Relaxed)
     }
 
+    /// Nothing of what has come so far waits for an answer, and no answer for the client: another process may go on with the connection.
+    /// (A head that has begun to come waits in the guard and can go along.)
+    #[must_use]
+    pub fn may_move(&self) -> bool {
+        self.in_flight.load(Relaxed) == 0
+            && self.taken.load(Relaxed) == self.passed.load(Relaxed)
+            && matches!(self.phase(), Phase::FirstByte | Phase::Head | Phase::Between)
+            && !self.write_wanted.load(Relaxed)
+            && self.violation.get().is_none()
+            && self.expired().is_none()
+    }
+
+    /// The connection has brought so many requests already, in another process.
+    pub fn go_on_after(&self, requests: u64) {
+        self.passed.store(requests, Relaxed);
+        self.taken.store(requests, Relaxed);
+        if requests > 0 {
+            self.enter(Phase::Between);
+        }
+    }
+
     /// The rest is over.
     pub fn resume(&self) {
         self.rest.store(false, Relaxed);

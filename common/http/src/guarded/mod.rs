@@ -95,6 +95,16 @@ impl<S> Guarded<S> {
         Self::build(io, limits, ledger, Mode::Http)
     }
 
+    /// Guards an HTTP/1 connection of which `ahead` was read already, by another process: judged here as if it came now.
+    pub fn go_on(io: S, limits: Limits, ledger: Arc<Ledger>, ahead: Vec<u8>) -> Self {
+        let mut guarded = Self::new(io, limits, ledger);
+        if !ahead.is_empty() {
+            guarded.side = ahead;
+            guarded.walk_side();
+        }
+        guarded
+    }
+
     /// Guards an HTTP/2 connection: its bytes pass as they are while [`crate::h2_guard`] counts them; idle and write deadlines are kept.
     /// Only requests and data count as activity.
     pub fn h2(io: S, budgets: Arc<Budgets>, ledger: Arc<Ledger>) -> Self {
@@ -129,7 +139,7 @@ impl<S> Guarded<S> {
         &self.io
     }
 
-    /// After a protocol switch: the stream, and the bytes that were read from it and not passed on yet.
+    /// After a protocol switch, or when [`Ledger::may_move`]: the stream, and the bytes that were read from it and not passed on yet.
     /// The connection is no longer watched.
     pub fn into_parts(self) -> (S, Vec<u8>) {
         (self.io, self.side)

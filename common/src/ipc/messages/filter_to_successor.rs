@@ -3,6 +3,9 @@
 use super::Ends;
 use super::terminator_to_filter::{ClientIdentity, Kind};
 
+/// Bytes that may go along: with the rest of a message they fit into a frame.
+pub const MAX_AHEAD: usize = 24 * 1024;
+
 /// A connection that has been served for a while. Carries one descriptor: the client's socket, or one end of a socketpair.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct HandedOn {
@@ -12,6 +15,8 @@ pub struct HandedOn {
     pub tls: Option<Box<Tls>>,
     /// Requests that it has brought so far.
     pub requests: u64,
+    /// Bytes of the client, in plain, that were read and not understood yet: the beginning of a request. At most [`MAX_AHEAD`].
+    pub ahead: Box<[u8]>,
 }
 
 /// A connection with TLS, as it is now.
