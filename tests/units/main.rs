@@ -3,7 +3,7 @@
 //!
 //! What needs no PID 1 runs everywhere: [`drift`] (units, code and documents agree) and [`exposure`]. The rest needs root:
 //! [`machine`] boots, [`world`] installs the units and a configuration; [`serving`], [`figures`], [`controls`], [`lifecycle`] and
-//! [`scaling`] (with [`load`]) look at what came of it.
+//! [`scaling`] look at what came of it.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
@@ -12,7 +12,6 @@ mod drift;
 mod exposure;
 mod figures;
 mod lifecycle;
-mod load;
 mod machine;
 mod scaling;
 mod serving;

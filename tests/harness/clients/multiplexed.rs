@@ -80,6 +80,16 @@ impl Client {
         whole(response.await?).await
     }
 
+    /// The same where the server may have ended the connection.
+    ///
+    /// # Errors
+    /// How the stream, or the connection before it, was broken off.
+    pub async fn try_get(&self, path: &str) -> Result<Whole, h2::Error> {
+        let mut sender = self.sender.clone().ready().await?;
+        let (response, _) = sender.send_request(self.request("GET", path), true)?;
+        whole(response.await?).await
+    }
+
     /// Whether the server takes extended CONNECT (RFC 8441), asked for at most two seconds.
     pub async fn takes_extended_connect(&self) -> bool {
         for _ in 0..200 {
@@ -90,6 +100,13 @@ impl Client {
         }
         false
     }
+}
+
+/// Whether the server has said GOAWAY without a fault, or refused the stream before it began with it: then it may be asked again
+/// (RFC 9113 §8.7).
+pub fn was_told_to_go(error: &h2::Error) -> bool {
+    let gone = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    gone || error.reason() == Some(h2::Reason::REFUSED_STREAM)
 }
 
 /// Reads to the end.
