@@ -3,11 +3,33 @@
 # Where cargo builds to, if it was told.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: build demo test tls-check check fmt
+.PHONY: build dist install uninstall deb reproducible demo test tls-check check fmt
+
+# Where `make install` puts things, and from where; DESTDIR= is a folder that stands for the root of the machine.
+PREFIX ?= /usr
+BUILT ?= $(TARGET)/dist
+# The six programs that packages hold.
+DIST = cargo build --locked --profile dist --package bulkhead --package sni-router --package tls-terminator \
+	--package http-filter --package forward-proxy --bins
 
 # All binaries, in release mode, beside one another.
 build:
 	cargo build --release --workspace --bins
+
+# What packages hold: the slow build, without symbols.
+dist:
+	$(DIST)
+
+# Programs, units, users, manual, completions, documents, and a configuration that refuses everything (docs/installing.md).
+# Nothing is built here as root: `make dist` first.
+install:
+	@test -x $(BUILT)/bulkhead || { echo 'make install: nothing is built in $(BUILT); make dist' >&2; exit 1; }
+	packaging/install.sh install '$(BUILT)' '$(PREFIX)' '$(DESTDIR)'
+	@echo 'Next, on the machine itself, as root: $(PREFIX)/lib/bulkhead/after-install first'
+	@echo 'and in the place of an older release: $(PREFIX)/lib/bulkhead/after-install; $(PREFIX)/lib/bulkhead/after-upgrade'
+
+uninstall:
+	packaging/install.sh uninstall '$(BUILT)' '$(PREFIX)' '$(DESTDIR)'
 
 # Five processes, two example backends, curl lines to paste; ARGS=--check sends the requests itself.
 demo: build

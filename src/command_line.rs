@@ -9,44 +9,10 @@ use common::process::Process;
 
 use crate::explain;
 use crate::explain::words::{RequestOrder, is_request};
+use crate::usage::FORMS;
 
 /// Where the packages put the configuration.
 pub const DEFAULT_CONFIG: &str = "/etc/bulkhead/bulkhead.toml";
-
-/// Shown for `help` and under every complaint.
-pub const USAGE: &str = "\
-bulkhead: a reverse and forward proxy in five separate processes
-
-  bulkhead demo [--check]         try it: five processes, two backends, curl lines to paste; all in a temporary folder
-  bulkhead check CONFIG           judge a configuration with everything it names; opens no port
-  bulkhead up CONFIG              start and supervise the processes (where systemd does not), until Ctrl-C or SIGTERM
-  bulkhead reload [CONFIG]        give the running processes the configuration as it is now: all of them take it, or none
-  bulkhead reload --certificates [CONFIG]
-                                  give tls-terminator the files of its certificates as they are now, and nothing else
-  bulkhead status [WHERE] [--figures] [--json]
-                                  ask every running process how it is
-  bulkhead metrics [WHERE] [--listen ADDRESS]
-                                  the figures of every process as Prometheus reads them, once or on a port
-  bulkhead drain POOL SERVER [WHERE] | undrain POOL SERVER [WHERE]
-                                  give a server (HOST:PORT as configured) nothing new, or take that back
-  bulkhead scale PROCESS N [WHERE]
-                                  have N instances of a process (http-filter, ...) until the next start; nothing is lost
-  bulkhead upgrade [PROCESS] [WHERE]
-                                  put the programs that are on the disk now in the place of those that run; back if they do not serve
-  bulkhead ticket-keys rotate FILE [--keep N]
-                                  make the file of `tls-terminator.ticket_keys`, or rotate it; `reload` puts it to work
-  bulkhead sandbox [WHERE]        which walls hold, and what happened when each process tried what it must not do
-  bulkhead explain KEY            what a key of the configuration means: bulkhead explain sni-router.listen
-  bulkhead explain URL [--from ADDRESS] [--method M] [--header \"NAME: VALUE\"]... [--listener NAME]
-                   [--server-name NAME] [--tls-version 1.2|1.3] [--ja4 JA4] [--client-cert FILE.pem] [--json] [WHERE]
-                                  what the running processes would do with this request, and which line says so
-  bulkhead explain --proxy [METHOD] TARGET [--user NAME] [--from ADDRESS] [--json] [--config FILE | --runtime-dir DIR]
-                                  the same for a client of the forward proxy: CONNECT example.org:443
-  bulkhead help | version
-
-  WHERE is CONFIG (or --config CONFIG) or --runtime-dir DIR; without it, /etc/bulkhead/bulkhead.toml.
-  Exit codes: 0 all well; 1 something is wrong, standard error says what; 64 the command line was not understood.
-";
 
 /// Which processes are meant: those of a configuration, or those found in a runtime directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +80,7 @@ pub struct UpgradeOrder {
 
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)] // the usage text says it
+#[allow(missing_docs)] // src/usage/forms.rs says it
 pub enum Verb {
     Up { config: PathBuf },
     Check { config: PathBuf },
@@ -130,7 +96,7 @@ pub enum Verb {
     Demo { words: Vec<OsString> },
     Explain { key: String },
     ExplainRequest(Box<RequestOrder>),
-    Help,
+    Help { about: Option<String> },
     Version,
 }
 
@@ -141,7 +107,9 @@ pub enum Verb {
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
     let mut words = words.into_iter();
     let verb = words.next().ok_or("what shall be done? A verb is missing")?;
-    match verb.to_str() {
+    // What the table of forms does not know does not exist: so help, manual and completions know every verb.
+    let named = verb.to_str().filter(|name| name.starts_with('-') || FORMS.iter().any(|form| form.verb == *name));
+    match named {
         Some("up") => Ok(Verb::Up { config: only_config("up", words)? }),
         Some("check") => Ok(Verb::Check { config: only_config("check", words)? }),
         Some("reload") => reload(words),
@@ -186,7 +154,11 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
             nothing_more(words)?;
             Ok(Verb::Explain { key: key.to_string_lossy().into_owned() })
         }
-        Some("help" | "--help" | "-h") => Ok(Verb::Help),
+        Some("help" | "--help" | "-h") => {
+            let about = words.next().map(|word| word.to_string_lossy().into_owned());
+            nothing_more(words)?;
+            Ok(Verb::Help { about })
+        }
         Some("version" | "--version" | "-V") => Ok(Verb::Version),
         _ => Err(format!("there is no verb `{}`", verb.to_string_lossy())),
     }
@@ -366,8 +338,9 @@ mod tests {
         assert_eq!(order("demo --check x"), Ok(Verb::Demo { words: vec!["--check".into(), "x".into()] }));
         assert_eq!(order("explain log.level"), Ok(Verb::Explain { key: "log.level".into() }));
         for word in ["help", "--help", "-h"] {
-            assert_eq!(order(word), Ok(Verb::Help));
+            assert_eq!(order(word), Ok(Verb::Help { about: None }));
         }
+        assert_eq!(order("help status"), Ok(Verb::Help { about: Some("status".into()) }));
         for word in ["version", "--version", "-V"] {
             assert_eq!(order(word), Ok(Verb::Version));
         }
@@ -425,6 +398,7 @@ mod tests {
             ("drain shop a:1 b c", "`c`"),
             ("explain", "needs a key"),
             ("explain a b", "`b`"),
+            ("help a b", "`b`"),
         ] {
             let complaint = order(line).unwrap_err();
             assert!(complaint.contains(part), "{line}: {complaint}");

@@ -10,6 +10,8 @@ mod demo;
 mod drain;
 mod explain;
 mod instances;
+#[cfg(test)]
+mod manual;
 mod metrics;
 mod plan;
 mod reload;
@@ -22,6 +24,7 @@ mod status;
 mod ticket_keys;
 mod up;
 mod upgrade;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
     let verb = match command_line::read(std::env::args_os().skip(1)) {
         Ok(verb) => verb,
         Err(complaint) => {
-            complain(format_args!("bulkhead: {complaint}\n\n{}", command_line::USAGE));
+            complain(format_args!("bulkhead: {complaint}\n\n{}", usage::text()));
             return ExitCode::from(MISUSED);
         }
     };
@@ -55,7 +58,11 @@ fn main() -> ExitCode {
         Verb::Demo { words } => demo::run(words),
         Verb::Explain { key } => explain::key(&key),
         Verb::ExplainRequest(order) => explain::request(*order),
-        Verb::Help => answer(command_line::USAGE),
+        Verb::Help { about: None } => answer(&usage::text()),
+        Verb::Help { about: Some(verb) } => match usage::about(&verb) {
+            Some(text) => answer(&text),
+            None => Err(format!("error: there is no verb `{verb}`; `bulkhead help` lists them")),
+        },
         Verb::Version => answer(concat!("bulkhead ", env!("CARGO_PKG_VERSION"))),
     };
     match outcome {

@@ -14,7 +14,8 @@ use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use self::arguments::{Arguments, Order, USAGE, print};
+pub use self::arguments::USAGE;
+use self::arguments::{Arguments, Order, print};
 use crate::certificate_desk::CertificateDesk;
 use crate::complain::complain;
 use crate::config::{self, Config, Files, SandboxMode};

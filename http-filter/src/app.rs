@@ -18,7 +18,6 @@ use common_http::framing::Limits;
 use common_http::guarded::{Clock, Deadlines, Watch};
 use common_http::h2_guard::{Budgets, Counts};
 use common_http::headers::{Style, Underscores};
-use tokio::sync::Notify;
 
 use super::certified::Certified;
 use super::identity_headers::IdentityHeaders;
@@ -32,6 +31,7 @@ use super::route::{Routes, pool_names};
 use super::stages::access_list;
 use super::stages::rate_limit::Limits as RequestLimits;
 use super::streams::{StreamDeadlines, StreamWatch};
+use super::succession::Leaving;
 use super::unsent::Addresses;
 use super::upstream::ServerPool;
 use super::upstream::dialer::RelayDialer;
@@ -59,9 +59,8 @@ pub struct Instance {
     current: RefCell<Rc<App>>,
     /// Replaced ones with requests under way: their pools' deadlines hold to the end.
     retired: RefCell<Vec<Weak<App>>>,
-    draining: Cell<bool>,
-    drain: Notify,
-    successor: RefCell<Option<Successor<HandedOn>>>,
+    /// The way out.
+    pub leaving: Rc<Leaving>,
 }
 
 impl Instance {
@@ -79,14 +78,12 @@ impl Instance {
             watch_h2: Watch::new(clock.clone(), deadlines(filter, filter.idle_deadline)),
             streams: Rc::new(StreamWatch::new(clock.clone(), stream_deadlines(filter), metrics.timeouts.clone())),
             unsent: Addresses::new(filter.max_unsent_per_address, metrics.unsent.clone(), metrics.held_back.clone()),
+            leaving: Leaving::new(metrics.handed_on.clone()),
             metrics,
             clock,
             relay,
             current: RefCell::new(Rc::new(app)),
             retired: RefCell::default(),
-            draining: Cell::new(false),
-            drain: Notify::new(),
-            successor: RefCell::default(),
         })
     }
 
@@ -121,27 +118,13 @@ impl Instance {
         retired.push(Rc::downgrade(&old));
     }
 
-    /// Waits until the process is told to stop.
-    pub async fn draining(&self) {
-        while !self.draining.get() {
-            self.drain.notified().await;
-        }
-    }
-
     /// Nothing new is taken. With a successor connections go to it as soon as they have no request under way; without one idle
     /// connections end now, busy ones with their present request.
-    pub fn begin_drain(&self, successor: Option<Successor<HandedOn>>) {
-        self.draining.set(true);
+    pub fn leave(&self, successor: Option<Successor<HandedOn>>) {
         if successor.is_none() {
             self.watch_h1.expire_idle();
         }
-        *self.successor.borrow_mut() = successor;
-        self.drain.notify_waiters();
-    }
-
-    /// Where living connections go.
-    pub fn successor(&self) -> Option<Successor<HandedOn>> {
-        self.successor.borrow().clone()
+        self.leaving.open(successor);
     }
 
     /// Moves the coarse clock on and enforces every deadline; called a few times a second.

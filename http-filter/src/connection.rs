@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::app::{App, Instance};
 use super::receive::Client;
 use super::streams::Executor;
-use super::succession::{self, Stream};
+use super::succession::{self, Leaving, Stream};
 use super::unsent::Unsent;
 use super::{cork, pipeline, rest, tls_stream};
 
@@ -39,6 +39,8 @@ pub struct Connection {
     pub h2: bool,
     /// HTTP/2: what waits for the client to take it.
     pub unsent: Option<Rc<Unsent>>,
+    /// The way out of this process.
+    pub leaving: Rc<Leaving>,
     /// It has brought as many requests as it may: the present ones are its last.
     enough: Notify,
     /// Its place among the connections: as long as anything of it lives, a WebSocket that it became included.
@@ -48,7 +50,7 @@ pub struct Connection {
 
 impl Connection {
     /// Nothing of the present configuration is kept but what holds for the whole connection.
-    fn new(instance: &Instance, client: Client, place: Place) -> Self {
+    pub fn new(instance: &Instance, client: Client, place: Place) -> Self {
         let app = instance.app();
         let h2 = client.tls.as_ref().is_some_and(|tls| tls.h2);
         let watch = if h2 { &instance.watch_h2 } else { &instance.watch_h1 };
@@ -59,6 +61,7 @@ impl Connection {
             unsent: h2.then(|| instance.unsent.connection(client.ends.client.ip())),
             client,
             h2,
+            leaving: Rc::clone(&instance.leaving),
             enough: Notify::new(),
             _place: place,
             _open: instance.metrics.connections.hold(),
@@ -153,8 +156,8 @@ async fn serve_h1<S: Stream>(
         tokio::select! {
             biased;
             ended = until_rest => if let Some(result) = ended { return result },
-            () = instance.draining() => {
-                if instance.successor().is_none() {
+            () = connection.leaving.told() => {
+                if connection.leaving.successor().is_none() {
                     serving.as_mut().graceful_shutdown();
                     return serving.await;
                 }
@@ -169,7 +172,7 @@ async fn serve_h1<S: Stream>(
         let Some(mut resting) = lender.recall(serving) else { return Ok(()) };
         ahead = tokio::select! {
             biased;
-            () = instance.draining() => return leave(instance, connection, resting).await,
+            () = connection.leaving.told() => return leave(connection, resting).await,
             first = rest::first_bytes(&mut resting) => first.unwrap_or_default(),
         };
         if ahead.is_empty() {
@@ -181,8 +184,8 @@ async fn serve_h1<S: Stream>(
 }
 
 /// A connection with nothing under way leaves this process, or ends if it cannot.
-async fn leave<S: Stream>(instance: &Instance, connection: &Connection, stream: Guarded<S>) -> hyper::Result<()> {
-    if let Err(Some(mut stream)) = succession::hand_on(instance, connection, stream) {
+async fn leave<S: Stream>(connection: &Connection, stream: Guarded<S>) -> hyper::Result<()> {
+    if let Err(mut stream) = succession::hand_on(connection, stream) {
         let _ = stream.shutdown().await;
     }
     Ok(())
@@ -211,7 +214,7 @@ where
     tokio::select! {
         biased;
         result = turns(serving.as_mut(), &handle) => return result,
-        () = instance.draining() => serving.as_mut().graceful_shutdown(),
+        () = connection.leaving.told() => serving.as_mut().graceful_shutdown(),
         () = connection.enough.notified() => serving.as_mut().graceful_shutdown(),
     }
     turns(serving.as_mut(), &handle).await

@@ -71,6 +71,13 @@ pub async fn first_bytes<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Vec
     .await
 }
 
+impl<S> Lent<S> {
+    /// The borrower keeps the stream for good; with it comes what was read from it and not asked for yet.
+    pub fn keep(mut self) -> Option<(S, Vec<u8>)> {
+        Some((self.stream.take()?, std::mem::take(&mut self.ahead)))
+    }
+}
+
 impl<S: Unpin> Lent<S> {
     fn stream(&mut self) -> io::Result<Pin<&mut S>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())

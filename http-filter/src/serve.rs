@@ -117,7 +117,7 @@ pub async fn serve(opened: Opened, context: Context) {
         move |parcel| succession::let_go(&instance, parcel)
     });
     let successor = successor.await;
-    instance.begin_drain(successor.clone());
+    instance.leave(successor.clone());
     let finished = async {
         while instance.metrics.connections.get() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use harness::backends::Backend;
+use harness::backends::{Backend, application, websocket};
+use harness::clients::websocket::WebSocket;
 use harness::clients::{http, raw, tls};
 use harness::{World, within};
 
@@ -132,4 +133,42 @@ fn not_a_request_is_lost_when_the_only_filter_is_restarted_under_load() {
 #[test]
 fn nor_when_one_of_three_is() {
     within(120, || restarts_under_load("succession-siblings", "3"));
+}
+
+#[test]
+fn websockets_go_on_with_every_byte_in_its_place() {
+    within(120, || {
+        let backend = Backend::talking(websocket::talk);
+        let world = world("succession-websocket", &backend, "1");
+        let over = Arc::new(AtomicBool::new(false));
+        let busy: Vec<JoinHandle<u32>> = every_kind(&world)
+            .into_iter()
+            .map(|(kind, stream)| {
+                let mut socket = WebSocket::open(stream, "www.test", "/chat").map_err(|answer| answer.text()).unwrap();
+                let over = Arc::clone(&over);
+                thread::spawn(move || {
+                    let mut rounds = 0;
+                    while !over.load(Ordering::SeqCst) {
+                        let message = application::pattern_of(usize::try_from(rounds * 1777 % 60_000).unwrap());
+                        socket.send(&message).unwrap_or_else(|error| panic!("{kind}, round {rounds}: {error}"));
+                        let echo = socket.receive();
+                        let echo = echo.unwrap_or_else(|error| panic!("{kind}, round {rounds}: {error}"));
+                        assert_eq!(echo, message, "{kind}, round {rounds}");
+                        rounds += 1;
+                    }
+                    socket.close().unwrap_or_else(|error| panic!("{kind}, the last word: {error}"));
+                    rounds
+                })
+            })
+            .collect();
+        for _ in 0..RESTARTS {
+            thread::sleep(Duration::from_millis(150));
+            let old = world.terminate("http-filter");
+            world.wait_for_restart(&old);
+        }
+        thread::sleep(Duration::from_millis(300));
+        over.store(true, Ordering::SeqCst);
+        let rounds: Vec<u32> = busy.into_iter().map(|busy| busy.join().unwrap()).collect();
+        assert!(rounds.iter().all(|rounds| *rounds > 20), "{rounds:?}");
+    });
 }

@@ -38,7 +38,7 @@ fn own(package: &Package) -> Vec<&str> {
 fn common_imports_no_component_and_components_import_common_only() {
     for package in packages().values() {
         let allowed: &[&str] = match package.name.as_str() {
-            "common" | "demo" | "tls-record" => &[],
+            "common" | "demo" | "seclang" | "tls-record" => &[],
             "common-access" | "bulkhead" | "tests" | "tls-terminator" => &["common"],
             "common-http" | "sni-router" => &["common", "common-access"],
             "http-filter" => &["common", "common-access", "common-http", "tls-record"],

@@ -2,7 +2,7 @@
 # Becomes PID 1 of a machine of its own: the host's root as the lower layer of an overlay, everything else private.
 # machine.rs calls it inside `unshare` (own mount, network, IPC, host name, cgroup and PID namespaces).
 #
-# $1 a folder on the host for this machine alone; $2 the folder with the programs, which becomes /usr/lib/bulkhead.
+# $1 a folder on the host for this machine alone; $2 the folder with the programs, which becomes /usr/lib/bulkhead (empty: none).
 set -eu
 work=$1 programs=$2
 # The upper layer of an overlay must lie on another file system than the lower one.
@@ -12,8 +12,10 @@ mount -t overlay overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work"
 root=$work/root
 : >"$root/etc/machine-id"
 rm -rf "$root/etc/bulkhead"
-mkdir -p "$root/usr/lib/bulkhead"
-mount --bind "$programs" "$root/usr/lib/bulkhead"
+if [ -n "$programs" ]; then
+    mkdir -p "$root/usr/lib/bulkhead"
+    mount --bind "$programs" "$root/usr/lib/bulkhead"
+fi
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 umount -l "$root/sys/fs/cgroup" 2>/dev/null || true

@@ -3,6 +3,7 @@
 //! A test's thread joins the machine's network ([`Machine::enter`]); clients and backends of the harness that it starts from
 //! then on live there, so every machine has its own port 443.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -41,8 +42,13 @@ pub struct Came {
 }
 
 impl Machine {
-    /// Boots. `None`: not on this machine, and the reason has been said.
+    /// Boots with our programs in /usr/lib/bulkhead. `None`: not on this machine, and the reason has been said.
     pub fn boot(test: &str) -> Option<Self> {
+        Self::boot_with(test, binaries::folder().as_os_str())
+    }
+
+    /// Boots with these programs; an empty path: with nothing of ours.
+    pub fn boot_with(test: &str, programs: &OsStr) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             note(test, "a systemd of one's own needs root");
             return None;
@@ -70,7 +76,7 @@ impl Machine {
             note(test, &format!("no cgroup of one's own: {error}"));
             return None;
         }
-        let outside = start(&cgroup, folder.path());
+        let outside = start(&cgroup, folder.path(), programs);
         let pid = eventually(30, "PID 1 starts", || first_child(outside.id()));
         let machine = Self { outside, pid, cgroup, folder };
         eventually(60, "systemd is up", || {
@@ -182,7 +188,7 @@ fn may_mount() -> bool {
 }
 
 /// Its own cgroup first: the cgroup namespace is cut at it. If this thread ends without dropping the machine, so does the machine.
-fn start(cgroup: &Path, work: &Path) -> Child {
+fn start(cgroup: &Path, work: &Path, programs: &OsStr) -> Child {
     let script = "echo $$ >\"$1/cgroup.procs\" && exec setpriv --pdeathsig KILL unshare --mount --net --ipc --uts --cgroup --pid --fork \
                   --propagation private --kill-child bash \"$2\" \"$3\" \"$4\"";
     Command::new("bash")
@@ -190,7 +196,7 @@ fn start(cgroup: &Path, work: &Path) -> Child {
         .arg(cgroup)
         .arg(binaries::workspace().join("tests/units/boot.sh"))
         .arg(work)
-        .arg(binaries::folder())
+        .arg(programs)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(File::create(work.join("boot.log")).expect("our own folder"))

@@ -3,7 +3,8 @@
 //!
 //! What needs no PID 1 runs everywhere: [`drift`] (units, code and documents agree) and [`exposure`]. The rest needs root:
 //! [`machine`] boots, [`world`] installs the units and a configuration; [`serving`], [`figures`], [`controls`], [`lifecycle`] and
-//! [`scaling`] look at what came of it.
+//! [`scaling`] look at what came of it. [`packages`] looks at what is installed, [`package`] makes a .deb of it,
+//! [`installed`] leads one through its life: installed, edited, started, upgraded, removed, purged.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
@@ -11,8 +12,11 @@ mod controls;
 mod drift;
 mod exposure;
 mod figures;
+mod installed;
 mod lifecycle;
 mod machine;
+mod package;
+mod packages;
 mod scaling;
 mod serving;
 mod unit_file;

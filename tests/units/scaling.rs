@@ -5,11 +5,11 @@
 //! for each client and stop.
 
 use common::process::Process;
+use harness::load::{Load, Manner};
 use harness::needs::note;
 use harness::{eventually, within};
 
-use crate::load::{Load, Manner};
-use crate::world::{World, instance, unit};
+use crate::world::{World, doors, instance, unit};
 
 /// Every way through the proxy that a restart of the process must not cut.
 const ALL: [Manner; 5] = [Manner::NewPlain, Manner::KeptPlain, Manner::NewTls, Manner::KeptTls, Manner::NewPassthrough];
@@ -18,7 +18,7 @@ const ALL: [Manner; 5] = [Manner::NewPlain, Manner::KeptPlain, Manner::NewTls, M
 fn http_filter_grows_to_four_and_shrinks_to_one() {
     within(240, || {
         let Some(world) = World::start("http_filter_grows") else { return };
-        let load = Load::start(&ALL);
+        let load = Load::start(&doors(world.web.address()), &ALL);
         load.go_on(50);
         let others: Vec<String> = (2..=4).map(|number| instance(Process::HttpFilter, number)).collect();
         let others: Vec<&str> = others.iter().map(String::as_str).collect();
@@ -29,10 +29,10 @@ fn http_filter_grows_to_four_and_shrinks_to_one() {
         for number in 1..=4 {
             assert!(took_requests(&figures, number), "http-filter@{number} got nothing to do: {status}");
         }
-        let (answered, lost) = load.end();
-        assert!(lost.is_empty(), "growing: {} of {answered} lost: {lost:#?}", lost.len());
+        let came = load.end();
+        assert_eq!(came.count(), 0, "growing: {came:#?}");
 
-        let load = Load::start(&ALL);
+        let load = Load::start(&doors(world.web.address()), &ALL);
         load.go_on(50);
         world.machine.systemctl(&[&["stop"], &others[..]].concat());
         load.go_on(100);
@@ -56,7 +56,7 @@ fn http_filter_grows_to_four_and_shrinks_to_one() {
 fn one_generation_follows_another() {
     within(300, || {
         let Some(world) = World::start("one_generation_follows_another") else { return };
-        let load = Load::start(&ALL);
+        let load = Load::start(&doors(world.web.address()), &ALL);
         // passthrough-relay and forward-proxy hold connections that cannot be handed on yet.
         for process in [Process::HttpFilter, Process::TlsTerminator, Process::SniRouter] {
             load.go_on(30);
@@ -74,9 +74,9 @@ fn one_generation_follows_another() {
 
 /// What was lost is what stopping instances held at that instant, and it is said.
 fn bounded(what: &str, load: Load, stops: usize) {
-    let (answered, lost) = load.end();
-    note(what, &format!("{} of {answered} requests lost in {stops} stops: {lost:?}", lost.len()));
-    assert!(lost.len() <= ALL.len() * stops, "{what}: {} of {answered} lost: {lost:#?}", lost.len());
+    let came = load.end();
+    note(what, &format!("{} of {} requests lost in {stops} stops: {}", came.count(), came.answered, came.summary()));
+    assert!(came.count() <= ALL.len() * stops, "{what}: {came:#?}");
 }
 
 /// Whether that instance of http-filter has counted requests.

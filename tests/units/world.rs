@@ -8,6 +8,7 @@ use common::process::Process;
 use harness::backends::Backend;
 use harness::certificates::{self, Signed};
 use harness::clients::{http, raw, tls, tunnel};
+use harness::load::Doors;
 
 use crate::machine::Machine;
 use crate::unit_file;
@@ -22,6 +23,11 @@ pub const HTTPS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOC
 pub const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 80);
 /// Where clients going out connect.
 pub const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 3128);
+
+/// Clients' doors, for a load.
+pub fn doors(server: SocketAddr) -> Doors {
+    Doors { https: HTTPS, http: HTTP, proxy: PROXY, www: WWW, secure: SECURE, server }
+}
 
 /// A machine, and what stands behind its proxy.
 #[derive(Debug)]

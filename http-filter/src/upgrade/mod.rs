@@ -13,15 +13,16 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 
 pub use handshake::Asked;
 use handshake::{Handshake, Verdict};
+pub use join::Tunnel;
 
 use super::app::App;
 use super::connection::Connection;
 use super::journey::Journey;
 use super::response::Refusal;
+use super::succession;
 use super::upstream::pool::{Answer, Streamed};
 
 /// A switch that a client has asked for.
@@ -106,7 +107,12 @@ pub fn switch(
     tokio::task::spawn_local(async move {
         let _living = (&connection, &held); // they count until both halves are done
         match client.await {
-            Ok(client) => join::join(TokioIo::new(client), server, connection.ledger.clock().clone(), idle).await,
+            Ok(client) => {
+                if let Some((client, ahead)) = join::client_end(client) {
+                    let tunnel = Tunnel::new(client, Box::new(server), ahead, Vec::new());
+                    succession::join(&connection, tunnel, idle).await;
+                }
+            }
             Err(error) => tracing::debug!("protocol switch failed: {error}"),
         }
         drop(pick);

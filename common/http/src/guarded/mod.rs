@@ -113,6 +113,12 @@ impl<S> Guarded<S> {
         Guarded { h2: guard, ..Self::build(io, Limits::DEFAULT, ledger, Mode::Opaque) }
     }
 
+    /// Watches a connection that has switched protocols already, in another process: every byte passes.
+    pub fn tunnel(io: S, ledger: Arc<Ledger>) -> Self {
+        ledger.enter(Phase::Opaque);
+        Self::build(io, Limits::DEFAULT, ledger, Mode::Opaque)
+    }
+
     fn build(io: S, limits: Limits, ledger: Arc<Ledger>, mode: Mode) -> Self {
         Guarded {
             io,

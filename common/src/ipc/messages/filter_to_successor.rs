@@ -1,12 +1,13 @@
-//! http-filter → its successor: a client's connection between two requests.
+//! http-filter → its successor: a client's connection between two requests, or a WebSocket.
 
 use super::Ends;
 use super::terminator_to_filter::{ClientIdentity, Kind};
 
-/// Bytes that may go along: with the rest of a message they fit into a frame.
-pub const MAX_AHEAD: usize = 24 * 1024;
+/// Bytes that may go along in one direction: both, and the rest of a message, fit into a frame.
+pub const MAX_AHEAD: usize = 16 * 1024;
 
-/// A connection that has been served for a while. Carries one descriptor: the client's socket, or one end of a socketpair.
+/// A connection that has been served for a while. Carries one descriptor (the client's socket, or one end of a socketpair); a WebSocket
+/// a second one (the server's socket).
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct HandedOn {
     /// Whose connection it is.
@@ -15,8 +16,11 @@ pub struct HandedOn {
     pub tls: Option<Box<Tls>>,
     /// Requests that it has brought so far.
     pub requests: u64,
-    /// Bytes of the client, in plain, that were read and not understood yet: the beginning of a request. At most [`MAX_AHEAD`].
+    /// Bytes of the client, in plain, that were read and not understood or passed on yet. At most [`MAX_AHEAD`].
     pub ahead: Box<[u8]>,
+    /// It has become a WebSocket: bytes for the client that were read from the server and not sent yet, at most [`MAX_AHEAD`]. (`ahead`
+    /// is what the server has not got yet.)
+    pub websocket: Option<Box<[u8]>>,
 }
 
 /// A connection with TLS, as it is now.
@@ -36,6 +40,6 @@ pub struct Tls {
 
 impl crate::ipc::Message for HandedOn {
     fn descriptors(&self) -> usize {
-        1
+        1 + usize::from(self.websocket.is_some())
     }
 }

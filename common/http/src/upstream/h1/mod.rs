@@ -11,6 +11,7 @@ mod encode;
 mod head;
 mod upload;
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -38,8 +39,8 @@ const MOST_READ: usize = 64 * 1024;
 const MAX_INTERIM: usize = 16;
 
 /// What a connection runs over.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send {}
-impl<T: AsyncRead + AsyncWrite + Send> Stream for T {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Any {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Any> Stream for T {}
 
 /// A request that failed, and whether it may be sent elsewhere whatever it is.
 pub(super) struct Failed<B> {
@@ -77,7 +78,7 @@ where
 {
     pub(super) fn new<Io>(io: Io, limits: &PoolLimits, watched: Rc<Watched>, open: Open, now: u64) -> Self
     where
-        Io: AsyncRead + AsyncWrite + Send + 'static,
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         Self {
             io: Box::pin(io),
@@ -317,6 +318,22 @@ pub struct Upgraded {
 impl std::fmt::Debug for Upgraded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Upgraded").finish_non_exhaustive()
+    }
+}
+
+impl Upgraded {
+    /// The stream itself, and bytes of the server that were read from it already. `None`: it is another kind of stream.
+    pub fn into_io<Io: 'static>(self) -> Option<(Io, Vec<u8>)> {
+        let io: Box<dyn Stream> = Pin::into_inner(self.io);
+        let io: Box<dyn Any> = io;
+        Some((*io.downcast().ok()?, self.input.into()))
+    }
+
+    /// Whether [`Self::into_io`] would say so.
+    pub fn is_over<Io: 'static>(&self) -> Option<&Io> {
+        let io: &dyn Stream = &*self.io;
+        let io: &dyn Any = io;
+        io.downcast_ref()
     }
 }
 
