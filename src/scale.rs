@@ -22,11 +22,13 @@ pub fn run(order: &ScaleOrder) -> Result<(), String> {
     if before.is_empty() {
         return Err(format!("error: no {process} runs here: the configuration does not need it, or it is stopped"));
     }
-    event_loop()?.block_on(change(&instances, *process, *count, &before))?;
-    let now = instances.of(*process);
-    say(&format!("{process}: {}, after {}", serve(&now), span(begun.elapsed())));
-    say(&instances.how_to_keep(*process, &now, &before));
-    Ok(())
+    event_loop()?.block_on(async {
+        change(&instances, *process, *count, &before).await?;
+        let now = instances.of(*process);
+        say(&format!("{process}: {}, after {}", serve(&now), span(begun.elapsed())));
+        say(&instances.how_to_keep(*process, &now, &before).await);
+        Ok(())
+    })
 }
 
 async fn change(instances: &Instances, process: Process, count: usize, before: &[u32]) -> Result<(), String> {

@@ -76,9 +76,12 @@ async fn replace(instances: &Instances, process: Process) -> Result<String, Stri
         old = later.to_vec();
     }
     if instances.numbers_are_names() {
+        // The second half: back to the numbers that are enabled, and have settings of their own.
         let bridge = instances.of(process);
-        start(instances, process, &before, &bridge).await?;
-        stop(instances, process, &bridge).await;
+        let missing: Vec<u32> = before.iter().filter(|number| !bridge.contains(number)).copied().collect();
+        let spare: Vec<u32> = bridge.iter().filter(|number| !before.contains(number)).copied().collect();
+        start(instances, process, &missing, &bridge).await?;
+        stop(instances, process, &spare).await;
     }
     let after = instances.of(process);
     let is = version(instances, process, &after).await;

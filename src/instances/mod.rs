@@ -105,7 +105,7 @@ impl Instances {
     }
 
     /// How to have so many after the next start, too.
-    pub fn how_to_keep(&self, process: Process, now: &[u32], before: &[u32]) -> String {
+    pub async fn how_to_keep(&self, process: Process, now: &[u32], before: &[u32]) -> String {
         match &self.world {
             World::Launcher(_) if self.configured(process) == u32::try_from(now.len()).ok() => {
                 "a start brings as many".to_owned()
@@ -115,7 +115,7 @@ impl Instances {
                     self.file().map_or_else(|| "the configuration".to_owned(), |file| file.display().to_string());
                 format!("until the next start; to keep it: `instances = {}` in [{process}] of {file}", now.len())
             }
-            World::Units(units) => units.how_to_keep(process, now, before),
+            World::Units(units) => units.how_to_keep(process, now, before).await,
         }
     }
 
