@@ -8,8 +8,14 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where `make install` puts things, and from where; DESTDIR= is a folder that stands for the root of the machine.
 PREFIX ?= /usr
 BUILT ?= $(TARGET)/dist
+# Nothing of where and when it is built gets into what packages hold: the folders of the source and of cargo have other names in it,
+# and the date is that of the last commit.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+HOME_OF_CARGO := $(or $(CARGO_HOME),$(HOME)/.cargo)
+ANYWHERE = RUSTFLAGS='$(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=/usr/src/bulkhead --remap-path-prefix=$(HOME_OF_CARGO)=/usr/src/cargo' \
+	CFLAGS='$(CFLAGS) -ffile-prefix-map=$(CURDIR)=/usr/src/bulkhead -ffile-prefix-map=$(HOME_OF_CARGO)=/usr/src/cargo'
 # The six programs that packages hold.
-DIST = cargo build --locked --profile dist --package bulkhead --package sni-router --package tls-terminator \
+DIST = $(ANYWHERE) cargo build --locked --profile dist --package bulkhead --package sni-router --package tls-terminator \
 	--package http-filter --package forward-proxy --bins
 
 # All binaries, in release mode, beside one another.
@@ -27,6 +33,14 @@ install:
 	packaging/install.sh install '$(BUILT)' '$(PREFIX)' '$(DESTDIR)'
 	@echo 'Next, on the machine itself, as root: $(PREFIX)/lib/bulkhead/after-install first'
 	@echo 'and in the place of an older release: $(PREFIX)/lib/bulkhead/after-install; $(PREFIX)/lib/bulkhead/after-upgrade'
+
+# target/debian/bulkhead_*.deb. `cargo install --locked cargo-deb` first.
+deb: dist
+	cargo deb --no-build --no-strip --locked
+
+# Builds everything twice, in two folders, and compares every byte; twenty minutes and more. CHEAP=1: without optimization.
+reproducible:
+	packaging/reproducible.sh '$(abspath $(TARGET))/reproducible'
 
 uninstall:
 	packaging/install.sh uninstall '$(BUILT)' '$(PREFIX)' '$(DESTDIR)'

@@ -24,8 +24,10 @@ use super::explain::explain;
 use super::metrics::Metrics;
 use super::{receive, succession};
 
-/// How long requests under way may take when the process is told to stop.
-const DRAIN: Duration = Duration::from_secs(5);
+/// A living successor answers sooner than this.
+const SHORTLY: Duration = Duration::from_millis(100);
+/// How long the last lines and spans may take to leave.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Everything that was opened before the sandbox closed.
 #[derive(Debug)]
@@ -118,22 +120,25 @@ pub async fn serve(opened: Opened, context: Context) {
     });
     let successor = successor.await;
     instance.leave(successor.clone());
+    let patience = async {
+        tokio::time::sleep(SHORTLY).await; // whoever lives has said so by then
+        let patience = Successor::patience(successor.as_ref(), &context.config().bulkhead);
+        tokio::time::sleep(patience.saturating_sub(SHORTLY)).await;
+    };
     let finished = async {
         while instance.metrics.connections.get() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let finished = async {
-        finished.await;
-        if let Some(successor) = successor {
-            successor.settled().await;
-            tracing::info!("{} connections handed on", instance.metrics.handed_on.get());
-        }
-        instance.app().observe.finish().await;
-    };
-    if tokio::time::timeout(DRAIN, finished).await.is_err() {
-        tracing::warn!("stopping with {} connections open", instance.metrics.connections.get());
+    tokio::select! {
+        () = finished => {}
+        () = patience => tracing::warn!("stopping with {} connections open", instance.metrics.connections.get()),
     }
+    if let Some(successor) = &successor {
+        successor.settled().await;
+        tracing::info!("{} connections handed on", instance.metrics.handed_on.get());
+    }
+    let _ = tokio::time::timeout(LAST_WORDS, instance.app().observe.finish()).await;
 }
 
 /// The one timer.

@@ -85,10 +85,10 @@ fn expanded(pattern: &str) -> Vec<String> {
     files
 }
 
-/// Makes the package of this version in `folder`, and says where it is.
-pub fn make(folder: &Path, version: &str) -> PathBuf {
+/// Makes packages of these versions in `folder`, all with the programs of this build, and says where they are.
+pub fn make<const N: usize>(folder: &Path, versions: [&str; N]) -> [PathBuf; N] {
     let deb = metadata();
-    let root = folder.join(format!("root-{version}"));
+    let root = folder.join("root");
     for (place, (mode, content)) in assets(&deb) {
         let place = root.join(&place[1..]);
         fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -102,16 +102,17 @@ pub fn make(folder: &Path, version: &str) -> PathBuf {
             fs::set_permissions(&place, fs::Permissions::from_mode(mode)).unwrap();
         }
     }
-    control(&deb, &root.join("DEBIAN"), version);
-    let file = folder.join(format!("bulkhead_{version}.deb"));
-    let output = Command::new("dpkg-deb")
-        .args(["--root-owner-group", "-Zgzip", "-z1", "--build"])
-        .args([&root, &file])
-        .output()
-        .expect("dpkg-deb was there a moment ago");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    fs::remove_dir_all(root).unwrap();
-    file
+    versions.map(|version| {
+        control(&deb, &root.join("DEBIAN"), version);
+        let file = folder.join(format!("bulkhead_{version}.deb"));
+        let output = Command::new("dpkg-deb")
+            .args(["--root-owner-group", "-Znone", "--build"])
+            .args([&root, &file])
+            .output()
+            .expect("dpkg-deb was there a moment ago");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        file
+    })
 }
 
 fn strip(program: &Path, to: &Path) {

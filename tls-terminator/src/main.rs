@@ -35,6 +35,10 @@ fn main() -> ExitCode {
             let world = Rc::clone(&world);
             move |config, files| Ok(Box::new(serve::prepare(&world, config, files)?))
         });
-        serve::serve(world, from_router, context.peers(&ROUTER_TO_TERMINATOR), context.stopping()).await;
+        let stopping = async {
+            context.stopping().await;
+            context.config().bulkhead.stop_deadline
+        };
+        serve::serve(world, from_router, context.peers(&ROUTER_TO_TERMINATOR), stopping).await;
     })
 }

@@ -27,9 +27,7 @@ use crate::settings::Settings;
 use crate::tls_config::{Sites, provider};
 use crate::turn_away::Complaints;
 
-/// How long connections may go on after the order to stop.
-pub const DRAIN: Duration = Duration::from_secs(5);
-/// After that, how long their last words may take.
+/// After the deadline, how long their last words may take.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// The same complaint at most so often.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
@@ -193,20 +191,26 @@ fn sender_limits(terminator: &Terminator) -> SenderLimits {
     SenderLimits { max_unacknowledged: terminator.max_unacknowledged, ..SenderLimits::default() }
 }
 
-/// Serves until `stopping` is done, then lets connections finish for [`DRAIN`].
-pub async fn serve(world: Rc<World>, from_router: OwnedFd, routers: PeerCheck, stopping: impl Future<Output = ()>) {
+/// Serves until `stopping` is done, which says how long connections may go on then.
+pub async fn serve(
+    world: Rc<World>,
+    from_router: OwnedFd,
+    routers: PeerCheck,
+    stopping: impl Future<Output = Duration>,
+) {
     let receiving = Rc::clone(&world);
     let receiver = Receiver::new(ROUTER_TO_TERMINATOR.name, routers, move |arrival| receiving.receive(arrival));
     let accepting = tokio::task::spawn_local(Rc::clone(&receiver).serve(from_router));
 
-    tokio::select! {
-        () = stopping => {}
+    let patience = tokio::select! {
+        patience = stopping => patience,
         ended = accepting => {
             tracing::error!("cannot accept from sni-router any more: {ended:?}");
+            LAST_WORDS
         }
-    }
+    };
     receiver.drain();
-    if tokio::time::timeout(DRAIN, world.admission.empty()).await.is_err() {
+    if tokio::time::timeout(patience, world.admission.empty()).await.is_err() {
         world.clock.stop_all();
         let _ = tokio::time::timeout(LAST_WORDS, world.admission.empty()).await;
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::directory::Directory;
 use super::sender::{Parcel, Sender, SenderLimits};
 use super::{Message, Nothing};
+use crate::config::Shared;
 use crate::wiring::Edge;
 
 /// How long a connection may look for a place.
@@ -61,6 +62,11 @@ impl<M: Message> Successor<M> {
     /// Whether there is still somebody to give to.
     pub fn is_there(&self) -> bool {
         self.0.is_connected()
+    }
+
+    /// How long to wait for what cannot be given away: long while somebody serves in our place, not so long while new clients wait for us.
+    pub fn patience(successor: Option<&Self>, config: &Shared) -> Duration {
+        if successor.is_some_and(|it| it.0.is_heard()) { config.drain_deadline } else { config.stop_deadline }
     }
 
     /// Gives one connection away. Nothing of it may be used from here on.

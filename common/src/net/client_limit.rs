@@ -77,6 +77,17 @@ impl ClientLimit {
         Ok(Place { counts: Rc::clone(&self.counts), client: Some(client) })
     }
 
+    /// Takes a place for somebody who was let in before and now comes from another process: it counts, but the client's share does not
+    /// keep it out. `None`: all are taken.
+    pub fn enter_again(&self, client: ClientKey) -> Option<Place> {
+        if self.counts.total.get() >= self.max.get() {
+            return None;
+        }
+        *self.counts.by_client.borrow_mut().entry(client).or_default() += 1;
+        self.counts.total.set(self.counts.total.get() + 1);
+        Some(Place { counts: Rc::clone(&self.counts), client: Some(client) })
+    }
+
     /// Takes a place for somebody who speaks for many clients, such as a trusted load balancer that has not yet said for whom:
     /// counts in all, but for no client.
     pub fn enter_unattributed(&self) -> Result<Place, NoPlace> {
@@ -131,6 +142,18 @@ mod tests {
         assert_eq!(limit.enter(key("192.0.2.1")).unwrap_err(), NoPlace::Full);
         drop(held);
         assert_eq!(limit.taken(), 0);
+    }
+
+    #[test]
+    fn who_was_let_in_before_counts_and_is_not_kept_out_by_the_share() {
+        let (limit, one) = (ClientLimit::new(3, 1), key("192.0.2.1"));
+        let held: Vec<_> = (0..3).map(|_| limit.enter_again(one).unwrap()).collect();
+        assert!(limit.enter_again(one).is_none(), "there is an end to it");
+        drop(held);
+        let again = limit.enter_again(one).unwrap();
+        assert_eq!(limit.enter(one).unwrap_err(), NoPlace::ClientFull);
+        drop(again);
+        assert!(limit.enter(one).is_ok() && limit.counts.by_client.borrow().is_empty());
     }
 
     #[test]

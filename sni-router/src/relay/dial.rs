@@ -69,6 +69,11 @@ impl DialService {
         Rc::new(Self { known: RefCell::new(Generations::new(known)), resolver, under_way, metrics })
     }
 
+    /// Connects that somebody waits for now.
+    pub fn under_way(&self) -> u64 {
+        self.under_way.get()
+    }
+
     /// Dials that come from now on find this.
     pub fn take_over(&self, known: Rc<Known>) {
         self.known.borrow_mut().replace(known, std::time::Instant::now());

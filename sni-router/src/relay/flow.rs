@@ -6,6 +6,8 @@
 //!
 //! It must never reorder or lose a byte, never hold a pipe that is empty, and never turn a reset into a clean end of stream.
 
+mod stand_still;
+
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;

@@ -5,6 +5,7 @@
 //! → [`connect`] with [`socket_options`] → [`tunnel`] (both directions, deadlines) made of two [`flow`]s, which borrow [`pipes`] for bulk.
 //!
 //! On top of these stand the three services: [`passthrough`], [`dial`] and [`splice`] (both tunnels count in [`tunnels`]); [`serve`] wires them up, [`generations`] is what a reload replaces, [`explain`] says what would be connected to.
+//! A process that finishes is [`leaving`]: its tunnels go on in the [`succession`].
 //!
 //! [`literal`], [`generations`] and [`address_guard`] are pure: no socket, no file, the clock is an argument.
 
@@ -15,6 +16,7 @@ pub mod explain;
 pub mod flow;
 pub mod generations;
 pub mod health;
+pub mod leaving;
 pub mod literal;
 pub mod metrics;
 pub mod passthrough;
@@ -24,6 +26,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod socket_options;
 pub mod splice;
+pub mod succession;
 pub mod tunnel;
 pub mod tunnels;
 

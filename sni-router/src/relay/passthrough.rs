@@ -11,6 +11,7 @@ use std::time::Duration;
 use common::config::{self, HealthCheck, SendProxy};
 use common::ipc::messages::Ends;
 use common::ipc::messages::control::PoolState;
+use common::ipc::messages::relay_to_successor::{HandedOn, Service};
 use common::ipc::messages::router_to_relay::Passthrough;
 use common::ipc::receiver::Verdict;
 use common::ipc::sender::Parcel;
@@ -26,6 +27,7 @@ use super::health::{self, Checks};
 use super::literal::Host;
 use super::resolve::{Purpose, Resolver};
 use super::socket_options::SocketOptions;
+use super::tunnel::Tunnel;
 use super::tunnels::{Parties, Tunnels};
 use common::net::balance::{Ask, Balancer, Choice, Pick, ServerStatus, hash};
 
@@ -213,33 +215,54 @@ impl PassthroughService {
         };
         self.tunnels.metrics.passthrough.up();
         if let Some(socket) = parcel.descriptors.into_iter().next() {
-            tokio::task::spawn_local(Rc::clone(self).serve(parcel.body, socket, place));
+            tokio::task::spawn_local(Rc::clone(self).serve(parcel.body, socket, Some(place), true));
         }
         Verdict::Taken
     }
 
-    async fn serve(self: Rc<Self>, message: Passthrough, socket: OwnedFd, place: Place) {
+    /// Connects a client and moves its bytes. If it `may_leave`, all of that can go on with a successor.
+    pub(super) async fn serve(
+        self: Rc<Self>,
+        message: Passthrough,
+        socket: OwnedFd,
+        place: Option<Place>,
+        may_leave: bool,
+    ) {
         let _place = place;
         let Ok(client) = TcpStream::from_std(socket.into()) else { return };
         let Some(pool) = self.pool(&message.pool) else {
             return tracing::error!(pool = &*message.pool, "sni-router names a pool that this process does not know");
         };
-        let Some((connected, server, pick)) = self.reach(&pool, message.ends).await else {
+        let reached = tokio::select! {
+            biased;
+            reached = self.reach(&pool, message.ends) => reached,
+            () = self.tunnels.leaving.impatient(), if may_leave => return self.give_client(message, client),
+        };
+        let Some((connected, server, pick)) = reached else {
             self.tunnels.metrics.no_server.up();
             return tracing::warn!(client = %message.ends.client, pool = &*pool.name, "no server could be reached");
         };
         let greeting = announcement(pool.proxy, &message);
         let parties = Parties {
             ends: message.ends,
-            service: "passthrough",
+            service: Service::Passthrough,
             name: message.server_name.as_deref(),
             server: &server.label,
             pool: Some(&pool.name),
             user: None,
         };
         let Ok(stream) = connected.stream.into_registered() else { return };
-        self.tunnels.join(client, stream, greeting, Vec::new(), parties).await;
+        let tunnel = Tunnel::new(client, stream, greeting, Vec::new());
+        self.tunnels.carry(tunnel, parties, may_leave).await;
         drop(pick); // the connection counts for the balancer until here
+    }
+
+    /// As it came: not a byte of it was touched.
+    fn give_client(&self, message: Passthrough, client: TcpStream) {
+        if let Ok(client) = client.into_std() {
+            self.tunnels.metrics.handed_on.up();
+            self.tunnels.leaving.give(HandedOn::Client(message), vec![client.into()]);
+        }
     }
 
     /// A connected server: the balancer's choice, and after each failure its next one.

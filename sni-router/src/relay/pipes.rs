@@ -104,7 +104,21 @@ impl PipePool {
             },
         };
         state.in_use += 1;
-        Some(HeldPipe { pipe: Some(pipe), bytes: 0, pool: self.inner.clone() })
+        Some(HeldPipe { pipe: Some(pipe), bytes: 0, guest: false, pool: self.inner.clone() })
+    }
+
+    /// Takes a pipe that another process has filled. It counts while it holds bytes, even above the limit, and is closed then.
+    ///
+    /// # Errors
+    /// These are not the two ends of a pipe.
+    pub(crate) fn adopt(&self, read: OwnedFd, write: OwnedFd) -> io::Result<HeldPipe> {
+        let size = fcntl_getpipe_size(&read)?;
+        if fcntl_getpipe_size(&write)? != size {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let bytes = usize::try_from(rustix::io::ioctl_fionread(&read)?).unwrap_or(usize::MAX);
+        self.inner.lock().in_use += 1;
+        Ok(HeldPipe { pipe: Some(Pipe { read, write, size }), bytes, guest: true, pool: self.inner.clone() })
     }
 
     fn make(&self, state: &mut State) -> Option<Pipe> {
@@ -171,10 +185,27 @@ pub(crate) struct HeldPipe {
     /// `None` only while dropping.
     pipe: Option<Pipe>,
     bytes: usize,
+    /// Not made by this pool.
+    guest: bool,
     pool: Arc<Inner>,
 }
 
+/// A pipe with the end of `bytes` inside, as much as fits at once, and how many bytes of the beginning are left outside. `None`: the kernel
+/// gives no pipe now.
+pub(crate) fn filled(bytes: &[u8]) -> Option<(OwnedFd, OwnedFd, usize)> {
+    let (read, write) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
+    let outside = bytes.len().saturating_sub(fcntl_getpipe_size(&write).ok()?);
+    let inside = bytes.get(outside..)?;
+    // An empty pipe takes its whole size in one write, or the pipe is dropped with what it took.
+    (rustix::io::write(&write, inside).ok()? == inside.len()).then_some((read, write, outside))
+}
+
 impl HeldPipe {
+    /// Both ends, with whatever is inside.
+    pub(crate) fn into_ends(mut self) -> Option<(OwnedFd, OwnedFd)> {
+        self.pipe.take().map(|pipe| (pipe.read, pipe.write))
+    }
+
     /// Bytes inside.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -214,9 +245,9 @@ impl Drop for HeldPipe {
         let mut state = self.pool.lock();
         state.in_use = state.in_use.saturating_sub(1);
         match self.pipe.take() {
-            Some(pipe) if self.bytes == 0 => state.idle.push(pipe),
-            Some(_) => state.closed_with_bytes += 1,
-            None => {}
+            Some(pipe) if self.bytes == 0 && !self.guest => state.idle.push(pipe),
+            Some(_) if self.bytes > 0 => state.closed_with_bytes += 1,
+            _ => {}
         }
     }
 }

@@ -7,24 +7,31 @@ use std::time::Duration;
 
 use common::config::{self, Config, Relay};
 use common::ipc::Nothing;
+use common::ipc::directory::Directory;
 use common::ipc::messages::filter_to_relay::{Dial, Dialed};
 use common::ipc::messages::forward_to_relay::Outward;
+use common::ipc::messages::relay_to_successor::HandedOn;
 use common::ipc::messages::router_to_relay::Passthrough;
 use common::ipc::receiver::{Arrival, Receiver, Verdict};
+use common::ipc::succession::Successor;
 use common::net::client_limit::ClientLimit;
 use common::pool_desk::PoolDesk;
 use common::startup::{Context, HasFigures, Opening, StartError};
-use common::wiring::{FILTER_TO_RELAY, FORWARD_TO_RELAY, ROUTER_TO_RELAY};
+use common::wiring::{FILTER_TO_RELAY, FORWARD_TO_RELAY, RELAY_TO_SUCCESSOR, ROUTER_TO_RELAY};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::address_guard::Guard;
 use super::dial::{DialService, Known};
 use super::explain::explain;
+use super::leaving::Leaving;
 use super::metrics::Metrics;
 use super::passthrough::PassthroughService;
 use super::pipes::{PIPE_SIZE, PipePool};
 use super::resolve::Resolver;
 use super::socket_options::SocketOptions;
 use super::splice::{self, Splice};
+use super::succession;
 use super::tunnel::TunnelOptions;
 use super::tunnels::Tunnels;
 
@@ -39,6 +46,8 @@ pub struct Opened {
     router: Option<OwnedFd>,
     filter: Option<OwnedFd>,
     forward: Option<OwnedFd>,
+    predecessor: OwnedFd,
+    successor: Directory,
     metrics: Metrics,
 }
 
@@ -48,7 +57,7 @@ impl HasFigures<Metrics> for Opened {
     }
 }
 
-/// Takes the receiving ends of the edges, reads the resolver's files.
+/// Takes the receiving ends of the edges and the letter box, reads the resolver's files.
 pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     let config = opening.config.clone();
     let resolver = Resolver::from_system();
@@ -59,15 +68,17 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
         router: ROUTER_TO_RELAY.is_used(&config).then(|| opening.edge_from(&ROUTER_TO_RELAY)).transpose()?,
         filter: FILTER_TO_RELAY.is_used(&config).then(|| opening.edge_from(&FILTER_TO_RELAY)).transpose()?,
         forward: FORWARD_TO_RELAY.is_used(&config).then(|| opening.edge_from(&FORWARD_TO_RELAY)).transpose()?,
+        predecessor: opening.edge_from(&RELAY_TO_SUCCESSOR)?,
+        successor: opening.edge_to(&RELAY_TO_SUCCESSOR)?,
         resolver,
         config,
         metrics: Metrics::default(),
     })
 }
 
-/// Serves until told to stop, then lets tunnels finish.
+/// Serves until told to stop, then gives tunnels to a successor, or lets them finish.
 pub async fn serve(opened: Opened, context: Context) {
-    let Opened { config, resolver, router, filter, forward, metrics } = opened;
+    let Opened { config, resolver, router, filter, forward, predecessor, successor, metrics } = opened;
     let resolver = Rc::new(resolver);
     let relay = &config.passthrough_relay;
     let tunnels = Rc::new(Tunnels {
@@ -75,6 +86,7 @@ pub async fn serve(opened: Opened, context: Context) {
         pipes: PipePool::new(relay.splice_pipes, PIPE_SIZE),
         limit: ClientLimit::new(relay.max_connections, relay.max_connections_per_address),
         log: Cell::new(config.log.writes_access()),
+        leaving: Leaving::default(),
         metrics: metrics.clone(),
     });
     let dials = DialService::new(known(&config), Rc::clone(&resolver), metrics.clone());
@@ -91,6 +103,7 @@ pub async fn serve(opened: Opened, context: Context) {
     });
 
     let from_router = Receiver::new(ROUTER_TO_RELAY.name, context.peers(&ROUTER_TO_RELAY), {
+        let passthrough = Rc::clone(&passthrough);
         move |arrival: Arrival<Passthrough, Nothing>| passthrough.take(arrival.parcel)
     });
     let from_filter = Receiver::new(FILTER_TO_RELAY.name, context.peers(&FILTER_TO_RELAY), {
@@ -98,23 +111,59 @@ pub async fn serve(opened: Opened, context: Context) {
         move |arrival: Arrival<Dial, Dialed>| dials.configured(arrival.parcel, arrival.replier)
     });
     let from_forward = Receiver::new(FORWARD_TO_RELAY.name, context.peers(&FORWARD_TO_RELAY), {
+        let (dials, tunnels) = (Rc::clone(&dials), Rc::clone(&tunnels));
         move |arrival: Arrival<Outward, Dialed>| outward(&dials, &tunnels, arrival)
+    });
+    let from_predecessor = Receiver::heir(RELAY_TO_SUCCESSOR.name, context.peers(&RELAY_TO_SUCCESSOR), {
+        let passthrough = Rc::clone(&passthrough);
+        move |arrival: Arrival<HandedOn, Nothing>| succession::take(&passthrough, arrival.parcel)
     });
     start(&context, &from_router, router);
     start(&context, &from_filter, filter);
     start(&context, &from_forward, forward);
+    let letter_box = start(&context, &from_predecessor, Some(predecessor));
 
     context.stopping().await;
     from_router.drain();
     from_filter.drain();
     from_forward.drain();
+    from_predecessor.drain();
+    if let Some(letter_box) = letter_box {
+        let _ = letter_box.await; // our end is closed: who is to find a successor must not find itself
+    }
+    leave(&passthrough, &dials, successor).await;
+}
+
+/// Gives everything that lives to a successor, and waits for what stays, [`DRAIN`] at most.
+async fn leave(passthrough: &Rc<PassthroughService>, dials: &DialService, directory: Directory) {
+    let tunnels = &passthrough.tunnels;
+    let back = Rc::clone(passthrough);
+    let back = move |parcel| succession::came_back(&back, parcel);
+    let end = Instant::now() + DRAIN;
+    let successor = Successor::find(&RELAY_TO_SUCCESSOR, directory, back).await;
+    if let Some(successor) = &successor {
+        tunnels.leaving.begin(successor.clone());
+    }
+    let busy = || tunnels.metrics.connections.get() > 0 || tunnels.limit.taken() > 0 || dials.under_way() > 0;
     let finished = async {
-        while metrics.connections.get() > 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        loop {
+            while busy() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            tokio::task::yield_now().await; // the last answers leave behind the tasks that gave them
+            let Some(successor) = &successor else { return };
+            successor.settled().await;
+            if !busy() {
+                return;
+            }
         }
     };
-    if tokio::time::timeout(DRAIN, finished).await.is_err() {
-        tracing::warn!("stopping with {} tunnels open", metrics.connections.get());
+    if tokio::time::timeout_at(end, finished).await.is_err() {
+        tracing::warn!("stopping with {} tunnels open", tunnels.metrics.connections.get());
+    }
+    if successor.is_some() {
+        let (given, back) = (tunnels.metrics.handed_on.get(), tunnels.metrics.came_back.get());
+        tracing::info!("{given} tunnels were handed on, {back} of them came back");
     }
 }
 
@@ -161,11 +210,10 @@ fn start<M: common::ipc::Message, R: common::ipc::Message>(
     context: &Context,
     receiver: &Rc<Receiver<M, R>>,
     socket: Option<OwnedFd>,
-) {
-    if let Some(socket) = socket {
-        let task = tokio::task::spawn_local(Rc::clone(receiver).serve(socket));
-        context.vital("receiving on an edge", task.abort_handle());
-    }
+) -> Option<JoinHandle<std::io::Result<()>>> {
+    let task = tokio::task::spawn_local(Rc::clone(receiver).serve(socket?));
+    context.vital("receiving on an edge", task.abort_handle());
+    Some(task)
 }
 
 fn outward(dials: &Rc<DialService>, tunnels: &Rc<Tunnels>, arrival: Arrival<Outward, Dialed>) -> Verdict {

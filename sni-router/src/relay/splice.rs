@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use common::ipc::messages::Ends;
+use common::ipc::messages::relay_to_successor::Service;
 use common::ipc::receiver::Verdict;
 use common::net::client_limit::NoPlace;
 use tokio::net::TcpStream;
@@ -41,7 +42,7 @@ pub fn take(tunnels: &Rc<Tunnels>, splice: Splice) -> Verdict {
         let (Some(Ok(client)), Some(Ok(server))) = (sockets.next(), sockets.next()) else { return };
         let parties = Parties {
             ends: splice.ends,
-            service: "connect",
+            service: Service::Connect,
             name: Some(&splice.label),
             server: &splice.label,
             pool: None,

@@ -7,9 +7,12 @@
 //! - when one side stops reading but has still something to say, that is delivered first; and if it had said its last word already, nothing of it
 //!   is lost because the other side goes on talking.
 //!
-//! One task drives both directions, and an idle tunnel holds no buffer and no pipe.
+//! One task drives both directions, and an idle tunnel holds no buffer and no pipe. Between two turns it can be stopped and go on in
+//! another process (`stand_still.rs`).
 
-use std::future::{Future, poll_fn};
+mod stand_still;
+
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -77,10 +80,21 @@ pub struct TunnelEnd {
     pub b_to_a: u64,
     /// How many of both were moved inside the kernel, never entering this process.
     pub spliced: u64,
+    /// From its beginning, in whatever process.
+    pub lasted: Duration,
     /// Who was the first to say that it had finished, if anybody did.
     pub finished_first: Option<Side>,
     /// Why it ended.
     pub reason: EndReason,
+}
+
+/// Why [`Tunnel::run`] returns.
+#[derive(Debug)]
+pub enum Stop {
+    /// The conversation is over; [`Tunnel::close`] is next.
+    Over(EndReason),
+    /// It was asked to stop while it lives; [`Tunnel::stand_still`] is next.
+    Asked,
 }
 
 /// Moves bytes between two connected sockets until the connection is over, and closes both.
@@ -96,17 +110,14 @@ pub async fn run(
     pipes: &PipePool,
 ) -> TunnelEnd {
     let mut tunnel = Tunnel::new(a, b, a_to_b, b_to_a);
-    let reason = match tunnel.begin() {
-        Some(reason) => reason,
-        None => {
-            let mut alarm = pin!(sleep_until(later(tunnel.last_activity, options.idle)));
-            poll_fn(|cx| tunnel.poll(cx, alarm.as_mut(), options, pipes)).await
-        }
-    };
-    tunnel.close(reason)
+    match tunnel.run(options, pipes, pending()).await {
+        Stop::Over(reason) => tunnel.close(reason),
+        Stop::Asked => tunnel.close(EndReason::Idle), // nobody asks
+    }
 }
 
-struct Tunnel {
+/// Two sockets and what is between them.
+pub struct Tunnel {
     a: TcpStream,
     b: TcpStream,
     a_to_b: Flow,
@@ -114,12 +125,15 @@ struct Tunnel {
     a_to_b_over: Option<Over>,
     b_to_a_over: Option<Over>,
     finished_first: Option<Side>,
+    began: Instant,
     last_activity: Instant,
     /// When a byte last went to B, and to A.
     last_a_to_b: Option<Instant>,
     last_b_to_a: Option<Instant>,
     /// How many bytes of last words may still be thrown away.
     last_words: usize,
+    /// Nothing was tried yet.
+    fresh: bool,
     /// The alarm is set for the half-closed deadline.
     half_closed: bool,
     /// Close with a reset. False only after an end that both sides could see coming.
@@ -137,7 +151,9 @@ enum Over {
 }
 
 impl Tunnel {
-    fn new(a: TcpStream, b: TcpStream, a_to_b: Vec<u8>, b_to_a: Vec<u8>) -> Self {
+    /// Of two sockets, with bytes that were read from each already; see [`run`].
+    pub fn new(a: TcpStream, b: TcpStream, a_to_b: Vec<u8>, b_to_a: Vec<u8>) -> Self {
+        let now = Instant::now();
         Self {
             a,
             b,
@@ -146,13 +162,37 @@ impl Tunnel {
             a_to_b_over: None,
             b_to_a_over: None,
             finished_first: None,
-            last_activity: Instant::now(),
+            began: now,
+            last_activity: now,
             last_a_to_b: None,
             last_b_to_a: None,
             last_words: LAST_WORDS,
+            fresh: true,
             half_closed: false,
             abort: true,
         }
+    }
+
+    /// Moves bytes until the conversation is over or, between two turns, until `asked` is ready.
+    pub async fn run(&mut self, options: &TunnelOptions, pipes: &PipePool, asked: impl Future<Output = ()>) -> Stop {
+        if std::mem::take(&mut self.fresh)
+            && let Some(reason) = self.begin()
+        {
+            return Stop::Over(reason);
+        }
+        let mut alarm = pin!(sleep_until(later(self.last_activity, options.idle)));
+        let mut asked = pin!(asked);
+        poll_fn(|cx| match asked.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Stop::Asked),
+            Poll::Pending => self.poll(cx, alarm.as_mut(), options, pipes).map(Stop::Over),
+        })
+        .await
+    }
+
+    /// Bytes so far: from A to B, from B to A, and how many of both were spliced.
+    pub fn moved(&self) -> [u64; 3] {
+        let spliced = self.a_to_b.spliced().saturating_add(self.b_to_a.spliced());
+        [self.a_to_b.moved(), self.b_to_a.moved(), spliced]
     }
 
     /// The client's first bytes are usually there when a tunnel starts, unless it waits for an answer of ours (to CONNECT); the
@@ -289,11 +329,13 @@ impl Tunnel {
     /// Closes both sockets: quietly after a clean end, with a reset after anything else.
     ///
     /// A reset discards what the kernel has not sent yet. That is the price of not telling a lie, and what a direct connection does, too.
-    fn close(mut self, reason: EndReason) -> TunnelEnd {
+    pub fn close(mut self, reason: EndReason) -> TunnelEnd {
+        let [a_to_b, b_to_a, spliced] = self.moved();
         let end = TunnelEnd {
-            a_to_b: self.a_to_b.moved(),
-            b_to_a: self.b_to_a.moved(),
-            spliced: self.a_to_b.spliced().saturating_add(self.b_to_a.spliced()),
+            a_to_b,
+            b_to_a,
+            spliced,
+            lasted: self.began.elapsed(),
             finished_first: self.finished_first,
             reason,
         };

@@ -3,16 +3,17 @@
 
 use std::cell::Cell;
 use std::net::IpAddr;
-use std::time::Instant;
 
 use common::ipc::messages::Ends;
+use common::ipc::messages::relay_to_successor::{self as message, HandedOn, Service};
 use common::net::client_limit::{ClientKey, ClientLimit, NoPlace, Place};
 use common::observe::output;
 use tokio::net::TcpStream;
 
+use super::leaving::Leaving;
 use super::metrics::Metrics;
 use super::pipes::PipePool;
-use super::tunnel::{self, EndReason, TunnelEnd, TunnelOptions};
+use super::tunnel::{self, EndReason, Stop, Tunnel, TunnelEnd, TunnelOptions};
 
 /// Moves bytes and counts them.
 #[derive(Debug)]
@@ -25,17 +26,19 @@ pub struct Tunnels {
     pub limit: ClientLimit,
     /// Whether each end is logged.
     pub log: Cell<bool>,
+    /// Whether tunnels go to a successor.
+    pub leaving: Leaving,
     /// Figures.
     pub metrics: Metrics,
 }
 
-/// Who is connected to whom, for the log.
-#[derive(Debug)]
+/// Who is connected to whom, for the log and for a successor.
+#[derive(Debug, Clone, Copy)]
 pub struct Parties<'a> {
     /// The client's side.
     pub ends: Ends,
-    /// `passthrough` or `connect`.
-    pub service: &'static str,
+    /// How it came about.
+    pub service: Service,
     /// The name in the ClientHello, or the destination of a CONNECT.
     pub name: Option<&'a str>,
     /// Where it is connected to, as configured or asked for.
@@ -61,43 +64,103 @@ impl Tunnels {
         place
     }
 
-    /// Joins two sockets until their conversation is over.
-    pub async fn join(
+    /// A place for a tunnel that has lived in another process: it counts for its client, but was let in long ago. `None`: full.
+    pub fn enter_again(&self, client: IpAddr) -> Option<Place> {
+        self.limit.enter_again(ClientKey::from(client))
+    }
+
+    /// Joins two sockets until their conversation is over, or goes on elsewhere.
+    pub fn join(
         &self,
         client: TcpStream,
         server: TcpStream,
         to_server: Vec<u8>,
         to_client: Vec<u8>,
         parties: Parties<'_>,
-    ) {
-        let began = Instant::now();
+    ) -> impl Future<Output = ()> {
+        self.carry(Tunnel::new(client, server, to_server, to_client), parties, true)
+    }
+
+    /// Cares for a tunnel until its conversation is over or, if it may leave, until it goes on elsewhere.
+    pub async fn carry(&self, mut tunnel: Tunnel, parties: Parties<'_>, may_leave: bool) {
         let _open = self.metrics.connections.hold();
-        let end = tunnel::run(client, server, to_server, to_client, &self.options.get(), &self.pipes).await;
-        self.account(&end);
+        let before = tunnel.moved();
+        let options = self.options.get();
+        let leave = async {
+            match may_leave {
+                true => self.leaving.begun().await,
+                false => std::future::pending().await,
+            }
+        };
+        let stop = tunnel.run(&options, &self.pipes, leave).await;
+        self.count(before, tunnel.moved());
+        match stop {
+            Stop::Over(reason) => self.ended(&tunnel.close(reason), &parties),
+            Stop::Asked => self.hand_on(tunnel, parties),
+        }
+    }
+
+    fn hand_on(&self, tunnel: Tunnel, parties: Parties<'_>) {
+        match tunnel.stand_still(parties.told()) {
+            Ok((message, descriptors)) => {
+                self.metrics.handed_on.up();
+                self.leaving.give(HandedOn::Tunnel(Box::new(message)), descriptors);
+            }
+            Err(error) => tracing::error!("a tunnel cannot be handed on and is cut: {error}"),
+        }
+    }
+
+    /// What moved here; what moved in another process was counted there.
+    fn count(&self, [in_before, out_before, spliced_before]: [u64; 3], [bytes_in, bytes_out, spliced]: [u64; 3]) {
+        self.metrics.bytes_in.add(bytes_in.saturating_sub(in_before));
+        self.metrics.bytes_out.add(bytes_out.saturating_sub(out_before));
+        self.metrics.bytes_spliced.add(spliced.saturating_sub(spliced_before));
+    }
+
+    fn ended(&self, end: &TunnelEnd, parties: &Parties<'_>) {
         if self.log.get() {
             output::access("tunnel ended", |line| {
                 line.display("client", parties.ends.client);
-                line.text("service", parties.service);
+                line.text("service", parties.service.name());
                 line.maybe("name", parties.name);
                 line.maybe("user", parties.user);
                 line.maybe("pool", parties.pool);
                 line.text("server", parties.server);
                 line.number("bytes_in", end.a_to_b);
                 line.number("bytes_out", end.b_to_a);
-                line.number("total_us", u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+                line.number("total_us", u64::try_from(end.lasted.as_micros()).unwrap_or(u64::MAX));
                 line.display("end", Ended(&end.reason));
             });
         }
-    }
-
-    fn account(&self, end: &TunnelEnd) {
-        self.metrics.bytes_in.add(end.a_to_b);
-        self.metrics.bytes_out.add(end.b_to_a);
-        self.metrics.bytes_spliced.add(end.spliced);
         match end.reason {
             EndReason::Finished => {}
             EndReason::Idle | EndReason::HalfClosedIdle => self.metrics.ended_idle.up(),
             EndReason::Read(..) | EndReason::Write(..) => self.metrics.ended_by_error.up(),
+        }
+    }
+}
+
+impl<'a> Parties<'a> {
+    fn told(self) -> message::Parties {
+        message::Parties {
+            ends: self.ends,
+            service: self.service,
+            name: self.name.map(Into::into),
+            server: self.server.into(),
+            pool: self.pool.map(Into::into),
+            user: self.user.map(Into::into),
+        }
+    }
+
+    /// As a predecessor told them.
+    pub fn heard(parties: &'a message::Parties) -> Self {
+        Self {
+            ends: parties.ends,
+            service: parties.service,
+            name: parties.name.as_deref(),
+            server: &parties.server,
+            pool: parties.pool.as_deref(),
+            user: parties.user.as_deref(),
         }
     }
 }

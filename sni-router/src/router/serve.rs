@@ -20,9 +20,6 @@ use super::hand_over::{Directories, HandOver};
 use super::metrics::Metrics;
 use super::route::Routes;
 
-/// How long hand-overs under way may take when the process is told to stop.
-const DRAIN: Duration = Duration::from_secs(5);
-
 /// What one listener does with its connections.
 #[derive(Debug)]
 pub struct Gate {
@@ -207,7 +204,7 @@ pub async fn serve(opened: Opened, context: Context) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    if tokio::time::timeout(DRAIN, finished).await.is_err() {
+    if tokio::time::timeout(context.config().bulkhead.stop_deadline, finished).await.is_err() {
         tracing::warn!("stopping with {} connections not handed on", router.hand_over.pending());
     }
 }

@@ -39,6 +39,7 @@ pub use tls_policy::{AllowedNames, HandshakeRate, IdentityHeaders, Revocation, T
 pub use super::files::FileReference;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,10 @@ pub struct Shared {
     pub runtime_dir: PathBuf,
     /// What happens when a layer of the sandbox does not hold.
     pub sandbox: SandboxMode,
+    /// How long a process whose successor serves waits for what it cannot hand on.
+    pub drain_deadline: Duration,
+    /// The same while nobody else serves.
+    pub stop_deadline: Duration,
     /// Which user the processes become when they were started as root.
     pub users: Users,
 }

@@ -22,6 +22,8 @@ pub(in crate::config) fn shared(section: &Section<'_>) -> Shared {
     Shared {
         runtime_dir: runtime_dir.map(|placed| placed.value).unwrap_or_default(),
         sandbox: section.choice("sandbox", &sandbox).map_or(SandboxMode::Strict, |placed| placed.value),
+        drain_deadline: section.duration("drain_deadline"),
+        stop_deadline: section.duration("stop_deadline"),
         users: section.choice("users", &[("per-process", Users::PerProcess)]).map_or(Users::PerProcess, |p| p.value),
     }
 }

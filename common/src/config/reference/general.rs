@@ -20,6 +20,22 @@ pub(super) const KEYS: &[Key] = &[
          serve unless all of them hold.",
     ),
     key(
+        "bulkhead.drain_deadline",
+        duration(SECOND, HOUR),
+        value("\"60s\""),
+        "How long a process whose successor serves already waits for what it cannot hand on: requests under way, HTTP/2 streams.",
+        "So it is when a process is scaled down or upgraded. Connections that can go on in the successor go there at once. Under systemd, \
+         `TimeoutStopSec=` of the units (75 s) must be longer.",
+    ),
+    key(
+        "bulkhead.stop_deadline",
+        duration(SECOND, HOUR),
+        value("\"5s\""),
+        "The same while nobody else serves, as in a restart of the only instance: new clients wait meanwhile.",
+        "Keep it shorter than `sni-router.hand_over_deadline`, which is how long they wait. `bulkhead up` gives each process 5 s \
+         when everything stops.",
+    ),
+    key(
         "bulkhead.users",
         Kind::Choice(&["per-process"]),
         value("\"per-process\""),

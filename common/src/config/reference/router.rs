@@ -50,7 +50,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "sni-router.hand_over_deadline",
         duration(10, 5 * MINUTE),
-        value("\"5s\""),
+        value("\"10s\""),
         "How long a connection may wait for a process that takes it.",
         "",
     ),

@@ -229,6 +229,11 @@ impl<M: Message, R: Message> Sender<M, R> {
         self.0.links.borrow().iter().any(|link| link.is_open())
     }
 
+    /// Whether somebody has opened one of our channels.
+    pub fn is_heard(&self) -> bool {
+        self.0.links.borrow().iter().any(|link| link.has_answered())
+    }
+
     /// Parcels that wait for an instance with room, or for whose acknowledgement an instance that lives must be waited for. What lies
     /// in a letter box that nobody has opened yet is not among them.
     pub fn unsettled(&self) -> usize {

@@ -204,6 +204,11 @@ impl Balancer {
         self.take(chosen, now)
     }
 
+    /// Counts a connection that was made elsewhere, whatever the limits and the server's health. `None`: there is no such server.
+    pub fn count(&self, label: &str, now: Instant) -> Option<Pick> {
+        self.take(self.servers.iter().position(|server| &*server.label == label), now).server()
+    }
+
     fn take(&self, chosen: Option<usize>, now: Instant) -> Choice {
         let Some((index, server)) = chosen.and_then(|index| Some((index, self.servers.get(index)?))) else {
             return Choice::Nobody;
