@@ -9,8 +9,8 @@ use common::wiring::launcher_socket;
 
 use crate::ask::{Silence, Target};
 
-/// The launcher has deadlines of its own, which are shorter.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// The launcher has deadlines of its own, which are shorter: `drain_deadline` may be an hour.
+const PATIENCE: Duration = Duration::from_secs(2 * 3600);
 
 /// The way to it.
 #[derive(Debug, Clone)]

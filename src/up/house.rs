@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use common::config::Config;
 use common::ipc::directory::MAX_INSTANCES;
 use common::process::Process;
 use common::wiring::launcher_socket;
@@ -20,8 +21,8 @@ use crate::say::span;
 
 /// How long one more instance may take until it serves. A thousand certificates take seconds.
 const TRIAL: Duration = Duration::from_secs(30);
-/// How long one that is let go may take to finish what it has begun; it bounds that itself to less.
-const DRAIN: Duration = Duration::from_secs(15);
+/// How much longer than `drain_deadline` one that is let go may take to finish: it bounds that itself.
+const BEYOND_DRAIN: Duration = Duration::from_secs(15);
 /// SIGKILL cannot be refused, but a process can hang inside the kernel.
 const AFTER_KILL: Duration = Duration::from_secs(2);
 
@@ -34,6 +35,8 @@ pub struct House {
     page: RefCell<Option<(Rc<MetricsPage>, Running)>>,
     changed: Changed,
     closing: Cell<bool>,
+    /// By the configuration of the start.
+    drain_deadline: Duration,
     /// Last: it takes the names of the sockets with it.
     home: RefCell<RuntimeDir>,
 }
@@ -43,7 +46,7 @@ impl House {
     ///
     /// # Errors
     /// Which socket cannot be had.
-    pub fn new(plan: &Plan, file: &Path, mut home: RuntimeDir) -> Result<Rc<Self>, String> {
+    pub fn new(plan: &Plan, file: &Path, config: &Config, mut home: RuntimeDir) -> Result<Rc<Self>, String> {
         let sockets = Sockets::open(plan, &mut home)?;
         Ok(Rc::new(Self {
             file: file.to_owned(),
@@ -52,6 +55,7 @@ impl House {
             page: RefCell::default(),
             changed: Changed::default(),
             closing: Cell::new(false),
+            drain_deadline: config.bulkhead.drain_deadline,
             home: RefCell::new(home),
         }))
     }
@@ -183,7 +187,8 @@ impl House {
         let keeper = self.may_end(process, instance)?;
         // First its edges, so that nobody connects to it again; then it says itself that it takes no more.
         self.sockets.borrow_mut().close_edges(process, instance, &mut self.home.borrow_mut());
-        let finished = self.send_away(&keeper, DRAIN).await;
+        let patience = self.drain_deadline().saturating_add(BEYOND_DRAIN);
+        let finished = self.send_away(&keeper, patience).await;
         self.forget(process, instance);
         if finished {
             return Ok(());
@@ -191,8 +196,14 @@ impl House {
         Err(format!(
             "{} did not finish within {} and was killed: what it still held is cut",
             keeper.name(),
-            span(DRAIN)
+            span(patience)
         ))
+    }
+
+    /// A reload may have changed it, which nobody tells the launcher. The processes keep to it; this is only for one that hangs.
+    fn drain_deadline(&self) -> Duration {
+        let config = Config::load(&self.file).map(|(config, _)| config.bulkhead.drain_deadline);
+        config.unwrap_or(self.drain_deadline)
     }
 
     /// Whether it went by itself, within this time.

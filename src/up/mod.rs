@@ -53,7 +53,7 @@ pub fn run(file: &Path) -> Result<(), String> {
     rustix::process::umask(Mode::from_raw_mode(0o077)); // what we make is for its owner alone; the processes inherit it
     raise_open_files();
     let home = RuntimeDir::claim(&config.bulkhead.runtime_dir)?;
-    let house = House::new(&plan, &file, home)?; // outlives the runtime, and takes the names of the sockets with it
+    let house = House::new(&plan, &file, &config, home)?; // outlives the runtime, and takes the names of the sockets with it
     let page = config.metrics.listen.map(|address| MetricsPage::new(address, &file)).transpose()?;
     let recipes = plan.instances().map(|(process, instance)| house.recipe(process, instance));
     let recipes = recipes.collect::<Result<Vec<Recipe>, String>>()?;
