@@ -363,7 +363,7 @@ async fn terminate(
     up.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
     let stopping = async {
         let _ = stopped.await;
-        STOP_DEADLINE
+        Duration::from_secs(5)
     };
     let (world, from_router) = start(opened);
     serve(world, from_router, peers(), stopping).await;
