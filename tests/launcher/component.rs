@@ -17,7 +17,7 @@ use common::ipc::directory::Directory;
 use common::process::Process;
 use common::sandbox::Policy;
 use common::startup::{Component, Context, HasFigures, Opening, StartError};
-use common::wiring::{EDGES, Edge};
+use common::wiring::EDGES;
 use tokio::io::AsyncWriteExt;
 
 common::figures! {
@@ -25,7 +25,7 @@ common::figures! {
     struct Figures {
         accepted: "connections accepted",
         edges_reached: "receivers that could be connected to",
-        sockets_received: "edge sockets that were inherited, letter boxes left out",
+        sockets_received: "edge sockets that were inherited",
     }
 }
 
@@ -76,14 +76,10 @@ fn open(process: Process, opening: &mut Opening) -> Result<Opened, StartError> {
     let figures = Figures::default();
     let names: Vec<String> = listener_names(process, &opening.config);
     let listeners = names.iter().map(|name| opening.listeners(name)).collect::<Result<Vec<_>, _>>()?;
-    let others = |edge: &&Edge| !edge.is_succession();
-    let sends = |edge: &&Edge| edge.sender == process;
-    let senders = EDGES.iter().filter(others).filter(sends).flat_map(|edge| opening.edge_to(edge)).collect();
+    let senders = EDGES.iter().filter(|edge| edge.sender == process).flat_map(|edge| opening.edge_to(edge)).collect();
     for edge in EDGES.iter().filter(|edge| edge.receiver == process) {
         if let Ok(socket) = opening.edge_from(edge) {
-            if others(&edge) {
-                figures.sockets_received.up();
-            }
+            figures.sockets_received.up();
             std::mem::forget(socket); // stays open for as long as the process lives
         }
     }
