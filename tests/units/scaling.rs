@@ -24,7 +24,7 @@ const ALL: [Manner; 10] = [
     Manner::KeptAbsolute,
 ];
 /// What the processes do not hand on yet.
-const NOT_YET: [Manner; 3] = [Manner::KeptPassthrough, Manner::KeptTunnel, Manner::KeptAbsolute];
+const NOT_YET: [Manner; 1] = [Manner::KeptAbsolute];
 
 impl World {
     fn load(&self) -> Load {
