@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use common::config::Config;
+use common::config::{Config, NamedFiles, Text};
 use common::process::Process;
 
 use crate::plan::Plan;
@@ -15,7 +15,7 @@ use crate::siblings;
 /// # Errors
 /// What is wrong with the file.
 pub fn run(file: &Path) -> Result<(), String> {
-    let (_, plan) = judge(file, Why::Check)?;
+    let Judged { plan, .. } = judge(file, Why::Check)?;
     say(&format!("ok: {}: {}: {plan}", file.display(), count(plan.size(), "process", "processes")));
     Ok(())
 }
@@ -25,23 +25,42 @@ pub fn run(file: &Path) -> Result<(), String> {
 pub enum Why {
     /// To tell everything that is wrong with it.
     Check,
-    /// To start with it: somebody waits.
-    Start,
     /// To give it to processes that run. They judge it themselves before anybody takes it, and tls-terminator alone knows which
     /// certificates it can keep where new ones are broken: it is not asked here.
     Reload,
+}
+
+/// A file that is right as far as the front door can tell.
+#[derive(Debug)]
+pub struct Judged {
+    /// What was judged.
+    pub text: Text,
+    /// What it means.
+    pub config: Config,
+    /// What it asks for.
+    pub plan: Plan,
+    warnings: Vec<String>,
 }
 
 /// Loads the file and asks every component that it needs. Warnings go to standard error.
 ///
 /// # Errors
 /// What is wrong with the file, in full, or which program is missing.
-pub fn judge(file: &Path, why: Why) -> Result<(Config, Plan), String> {
-    let loaded = match why {
-        Why::Check | Why::Start => Config::load_and_check_files(file),
-        Why::Reload => Config::load_and_check_files_to_reload(file),
-    };
-    let (config, warnings) = loaded.map_err(|errors| errors.to_string())?;
+pub fn judge(file: &Path, why: Why) -> Result<Judged, String> {
+    let named = if why == Why::Check { NamedFiles::Required } else { NamedFiles::Kept };
+    let judged = look(file, named)?;
+    ask_components(&judged.plan, file, &judged.warnings, why)?;
+    Ok(judged)
+}
+
+/// The front door's own part of it: the processes themselves say the rest when they are started ([`crate::up`]).
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn look(file: &Path, named: NamedFiles) -> Result<Judged, String> {
+    let read =
+        Text::read(file).and_then(|text| text.parse_with(named).map(|(config, warnings)| (text, config, warnings)));
+    let (text, config, warnings) = read.map_err(|errors| errors.to_string())?;
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     warnings.iter().for_each(common::complain::complain);
     let plan = Plan::of(&config);
@@ -51,8 +70,12 @@ pub fn judge(file: &Path, why: Why) -> Result<(Config, Plan), String> {
             file.display()
         ));
     }
-    ask_components(&plan, file, &warnings, why)?;
-    Ok((config, plan))
+    Ok(Judged { text, config, plan, warnings })
+}
+
+/// What a component has against a configuration, as it is shown.
+pub fn complaint_of(process: Process, text: &str) -> String {
+    format!("{process}:\n{text}")
 }
 
 fn ask_components(plan: &Plan, file: &Path, warnings: &[String], why: Why) -> Result<(), String> {
@@ -68,7 +91,7 @@ fn ask_components(plan: &Plan, file: &Path, warnings: &[String], why: Why) -> Re
     for (process, answer) in answers {
         match answer {
             Ok(Ok(None)) => {}
-            Ok(Ok(Some(text))) => complaints.push(format!("{process}:\n{}", without(&text, warnings))),
+            Ok(Ok(Some(text))) => complaints.push(complaint_of(process, without(&text, warnings))),
             Ok(Err(error)) => complaints.push(error.to_string()),
             Err(_) => complaints.push(format!("error: asking {process} failed inside bulkhead; please report this")),
         }

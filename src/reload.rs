@@ -18,7 +18,7 @@ use common::ipc::sealed;
 use common::process::Process;
 
 use crate::ask::{Crew, Silence, Target, event_loop, one, one_with};
-use crate::check::{self, Why};
+use crate::check::{self, Judged, Why};
 use crate::renew;
 use crate::say::{count, say, span};
 
@@ -38,9 +38,8 @@ pub const ORDER: [Process; 5] =
 pub fn run(file: &Path) -> Result<(), String> {
     let begun = Instant::now();
     let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
-    let text = common::config::read_text(&file).map_err(|what| format!("error: {}: {what}", file.display()))?;
-    let (config, plan) = check::judge(&file, Why::Reload)?;
-    if common::config::read_text(&file).as_ref() != Ok(&text) {
+    let Judged { text, config, plan, .. } = check::judge(&file, Why::Reload)?;
+    if common::config::read_text(&file).as_deref() != Ok(&*text.text) {
         return Err(format!(
             "error: {} was changed while it was judged; nothing was reloaded: try again",
             file.display()
@@ -62,7 +61,7 @@ pub fn run(file: &Path) -> Result<(), String> {
             left_over.join(", ")
         ));
     }
-    let parcels = parcels(&crew, &Contents { file: &file, text: &text, config: &config, files_only: false })?;
+    let parcels = parcels(&crew, &Contents { file: &file, text: &text.text, config: &config, files_only: false })?;
     let generation = generation();
     event_loop()?.block_on(async {
         prepare(&mut crew, &parcels, generation).await?;

@@ -3,6 +3,7 @@
 //! Layers, lowest first; nothing imports upwards, and `common` imports no component:
 //! [`sys`], [`process`], [`credentials`], [`notify`] ← [`net`], [`client_hello`], [`ipc`], [`sandbox`], [`observe`] ← [`config`], [`wiring`] ← [`startup`].
 
+pub mod agreement;
 pub mod certificate_desk;
 pub mod client_hello;
 pub mod complain;

@@ -12,9 +12,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::config::archive::{Archive, MAX_ARCHIVE};
-use crate::config::{self, Config, Files, restart};
+use crate::config::restart::Fixed;
+use crate::config::{Config, ConfigErrors, Files, Shared, Text};
 use crate::ipc::sealed;
 use crate::process::Process;
+use crate::sys::memory;
 
 /// Puts what was prepared in the place of the old. Cannot fail.
 pub type Commit = Box<dyn FnOnce()>;
@@ -29,20 +31,23 @@ const MAX_COMPLAINT: usize = 8 * 1024;
 /// What a process works with, and what it may work with next.
 pub struct Reloader {
     process: Process,
-    current: RefCell<Rc<Config>>,
-    file_name: RefCell<String>,
-    digest: RefCell<String>,
+    at_work: RefCell<Rc<AtWork>>,
     component: RefCell<Option<Box<Prepare>>>,
     prepared: RefCell<Option<Prepared>>,
     reloads: Cell<u64>,
 }
 
+/// What is kept of a configuration: the component has taken its part.
+struct AtWork {
+    text: Text,
+    digest: String,
+    fixed: Fixed,
+}
+
 struct Prepared {
     generation: u64,
-    file_name: String,
-    digest: String,
     /// `None`: the one at work stays, with other files.
-    config: Option<Rc<Config>>,
+    next: Option<AtWork>,
     commit: Commit,
 }
 
@@ -53,13 +58,11 @@ impl std::fmt::Debug for Reloader {
 }
 
 impl Reloader {
-    /// Of a process that began with this configuration, of a file and a text with this [`config::digest`].
-    pub fn new(process: Process, config: Config, file_name: String, digest: String) -> Rc<Self> {
+    /// Of a process that began with this text, which means this.
+    pub fn new(process: Process, text: Text, config: &Config) -> Rc<Self> {
         Rc::new(Self {
             process,
-            current: RefCell::new(Rc::new(config)),
-            file_name: RefCell::new(file_name),
-            digest: RefCell::new(digest),
+            at_work: RefCell::new(Rc::new(AtWork::new(text, config))),
             component: RefCell::default(),
             prepared: RefCell::default(),
             reloads: Cell::new(0),
@@ -71,22 +74,31 @@ impl Reloader {
         *self.component.borrow_mut() = Some(Box::new(prepare));
     }
 
-    /// The configuration at work.
+    /// The configuration at work, read once more from its text: milliseconds, where there are thousands of sites.
+    ///
+    /// # Errors
+    /// A mistake of ours: the same text was good before.
+    pub fn config(&self) -> Result<Rc<Config>, ConfigErrors> {
+        let at_work = Rc::clone(&self.at_work.borrow());
+        at_work.text.parse().map(|(config, _)| Rc::new(config))
+    }
+
+    /// What all processes share, of the configuration at work.
     #[must_use]
-    pub fn config(&self) -> Rc<Config> {
-        Rc::clone(&self.current.borrow())
+    pub fn shared(&self) -> Shared {
+        self.at_work.borrow().fixed.shared().clone()
     }
 
     /// The file that it came from, as it was named.
     #[must_use]
     pub fn file_name(&self) -> String {
-        self.file_name.borrow().clone()
+        self.at_work.borrow().text.file_name.clone()
     }
 
     /// The digest of its text.
     #[must_use]
     pub fn digest(&self) -> String {
-        self.digest.borrow().clone()
+        self.at_work.borrow().digest.clone()
     }
 
     /// How often it was replaced.
@@ -122,26 +134,27 @@ impl Reloader {
         let bytes = sealed::read(memory, MAX_ARCHIVE).map_err(|error| one(&error))?;
         let archive = Archive::decode(&bytes).map_err(|error| one(&error))?;
         drop(bytes);
-        let digest = config::digest(&archive.text);
-        if archive.files_only {
-            if digest != *self.digest.borrow() {
+        let Archive { file_name, base, text, files_only, files } = archive;
+        let text = Text { file_name, base, text: text.into() };
+        if files_only {
+            if text.digest() != self.digest() {
                 return Err(one(
                     &"it works with another configuration than these files are for: reload the configuration",
                 ));
             }
-            let commit = component(&self.current.borrow(), &archive.files)?;
-            return Ok(Prepared { generation, digest, file_name: archive.file_name, config: None, commit });
+            let config = self.config().map_err(|errors| one(&errors))?;
+            return Ok(Prepared { generation, next: None, commit: component(&config, &files)? });
         }
-        let (config, _) = archive.parse().map_err(|errors| one(&errors))?;
-        let fixed = restart::needs_restart(&self.current.borrow(), &config);
+        let (config, _) = text.parse().map_err(|errors| one(&errors))?;
+        let next = AtWork::new(text, &config);
+        let fixed = self.at_work.borrow().fixed.needs_restart(&next.fixed);
         if !fixed.is_empty() {
             return Err(vec![format!(
                 "a reload cannot change {}: restart Bulkhead for that, or take it back and reload the rest",
                 fixed.join(", ")
             )]);
         }
-        let commit = component(&config, &archive.files)?;
-        Ok(Prepared { generation, digest, file_name: archive.file_name, config: Some(Rc::new(config)), commit })
+        Ok(Prepared { generation, next: Some(next), commit: component(&config, &files)? })
     }
 
     /// The second step.
@@ -153,15 +166,15 @@ impl Reloader {
         let Some(prepared) = ours else {
             return Err(vec!["nothing is prepared: another reload came between, or too much time has passed".into()]);
         };
-        let Some(config) = prepared.config else {
+        let Some(next) = prepared.next else {
             (prepared.commit)();
+            memory::give_back_heap();
             tracing::info!("files of the configuration taken anew");
             return Ok(());
         };
-        *self.current.borrow_mut() = config;
-        *self.file_name.borrow_mut() = prepared.file_name;
-        *self.digest.borrow_mut() = prepared.digest;
+        *self.at_work.borrow_mut() = Rc::new(next);
         (prepared.commit)();
+        memory::give_back_heap();
         self.reloads.set(self.reloads.get() + 1);
         tracing::info!(reloads = self.reloads.get(), "configuration reloaded");
         Ok(())
@@ -170,6 +183,12 @@ impl Reloader {
     /// Drops what was prepared, if it is this.
     pub fn abort(&self, generation: u64) {
         self.prepared.borrow_mut().take_if(|prepared| prepared.generation == generation);
+    }
+}
+
+impl AtWork {
+    fn new(text: Text, config: &Config) -> Self {
+        Self { digest: text.digest(), fixed: Fixed::of(config), text }
     }
 }
 
@@ -195,7 +214,6 @@ fn shorten(complaints: Vec<String>) -> Vec<Box<str>> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
     use super::*;
-    use std::path::Path;
 
     const REST: &str = "[[forward-proxy.listen]]\nname = \"out\"\naddress = \"127.0.0.1:3128\"\n";
 
@@ -211,8 +229,9 @@ mod tests {
     }
 
     fn reloader() -> (Rc<Reloader>, Rc<Cell<u32>>) {
-        let config = Config::parse(REST, "b.toml", Path::new("/")).unwrap().0;
-        let reloader = Reloader::new(Process::HttpFilter, config, String::new(), String::new());
+        let text = Text { file_name: "b.toml".into(), base: "/".into(), text: REST.into() };
+        let config = text.parse().unwrap().0;
+        let reloader = Reloader::new(Process::HttpFilter, text, &config);
         let committed = Rc::new(Cell::new(0));
         let count = Rc::clone(&committed);
         reloader.answer_with(move |config, _| {
@@ -234,7 +253,7 @@ mod tests {
             reloader.commit(1).unwrap();
             assert!(reloader.commit(1).is_err());
             assert_eq!((committed.get(), reloader.reloads()), (1, 1));
-            assert!(!reloader.config().log.access);
+            assert!(!reloader.config().unwrap().log.access);
             reloader.prepare(3, archive("[log]\naccess = false\n")).unwrap();
             reloader.prepare(4, archive("[log]\naccess = false\n")).unwrap();
             assert!(reloader.commit(3).is_err(), "a later one has taken its place");
@@ -260,7 +279,7 @@ mod tests {
             assert_eq!((committed.get(), reloader.reloads()), (2, 1));
             let refused = reloader.prepare(3, only("[log]\naccess = true\n")).unwrap_err();
             assert!(refused[0].contains("another configuration"), "{refused:?}");
-            assert!(reloader.commit(3).is_err() && !reloader.config().log.access);
+            assert!(reloader.commit(3).is_err() && !reloader.config().unwrap().log.access);
         });
     }
 
@@ -268,7 +287,7 @@ mod tests {
     fn whatever_is_wrong_changes_nothing() {
         in_runtime(async {
             let (reloader, committed) = reloader();
-            let unfinished = Reloader::new(Process::HttpFilter, Config::default(), String::new(), String::new());
+            let unfinished = Reloader::new(Process::HttpFilter, Text::default(), &Config::default());
             assert!(unfinished.prepare(1, archive("")).unwrap_err()[0].contains("still starting"));
             for (text, part) in [
                 ("[log]\nacess = false\n", "acess"),

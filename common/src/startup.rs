@@ -6,6 +6,7 @@ mod arguments;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -16,9 +17,10 @@ use tokio::task::AbortHandle;
 
 pub use self::arguments::USAGE;
 use self::arguments::{Arguments, Order, print};
+use crate::agreement::{Agreement, Judgement};
 use crate::certificate_desk::CertificateDesk;
 use crate::complain::complain;
-use crate::config::{self, Config, Files, SandboxMode};
+use crate::config::{Config, ConfigErrors, Files, SandboxMode, Shared, Text};
 use crate::ipc::directory::Directory;
 use crate::ipc::messages::control::{Control, ControlReply, Status};
 use crate::ipc::messages::explain::{Explain, Explained};
@@ -53,8 +55,10 @@ pub struct Component {
 pub enum Depth {
     /// Everything (`--check FILE`).
     Whole,
-    /// What can be found without arithmetic, because somebody waits for a start (`--check FILE --quick`).
+    /// What can be found without arithmetic, because somebody waits (`--check FILE --quick`).
     Quick,
+    /// What the component does not find by itself when it opens its files, which it will do next.
+    Start,
 }
 
 /// Why a process could not start. The text says who can help.
@@ -72,18 +76,27 @@ pub enum StartError {
     /// A file or directory.
     #[error("{0}")]
     File(#[from] std::io::Error),
+    /// What the component has against the configuration or its files, a complaint each.
+    #[error("{}", .0.join("; "))]
+    Refused(Vec<String>),
     /// The component's own reason.
     #[error("{0}")]
     Other(String),
+    /// The starter has heard it already.
+    #[error("it was refused")]
+    Told,
 }
 
 /// Step 3 and 4: what a component may take and open before the sandbox closes.
 #[derive(Debug)]
 pub struct Opening {
-    /// The whole configuration; each component copies its part.
-    pub config: Config,
+    /// The whole configuration; each component copies its part, or lets go of this when it serves.
+    pub config: Rc<Config>,
     /// Which instance this is, from 1.
     pub instance: u32,
+    /// Somebody waits for a verdict on the configuration: what `--check` refuses is to be refused. Otherwise nobody is there,
+    /// and as much as possible should be served.
+    pub strict: bool,
     inherited: Inherited,
     edges: Vec<OwnedFd>,
 }
@@ -105,7 +118,7 @@ impl Opening {
 
     /// Reads the files that the configuration names for `process`.
     pub fn files(&self, process: Process) -> Result<Files, StartError> {
-        Files::read(&self.config.files, process).map_err(|errors| StartError::Other(errors.join("; ")))
+        Files::read(&self.config.files, process).map_err(StartError::Refused)
     }
 
     /// Takes all listening sockets of one name.
@@ -182,9 +195,14 @@ impl Context {
         *self.inner.certificates.borrow_mut() = Some(certificates);
     }
 
-    /// The configuration at work.
-    pub fn config(&self) -> Rc<Config> {
+    /// The configuration at work, read once more.
+    fn config(&self) -> Result<Rc<Config>, ConfigErrors> {
         self.inner.reloader.config()
+    }
+
+    /// What all processes share, of the configuration at work.
+    pub fn shared(&self) -> Shared {
+        self.inner.reloader.shared()
     }
 
     /// Waits until the process is told to finish (SIGTERM, SIGINT or `drain`).
@@ -296,10 +314,17 @@ impl Context {
     }
 
     fn explain(&self, question: Explain, replier: Replier<ControlReply>) {
-        let explaining = self.inner.explainer.borrow().as_ref().map(|explain| explain(question, self.config()));
-        let Some(explaining) = explaining else {
-            return replier.send(ControlReply::Refused(vec!["it is still starting: try again".into()]), Vec::new());
+        let explainer = self.inner.explainer.borrow();
+        let explaining = match (&*explainer, self.config()) {
+            (Some(explain), Ok(config)) => explain(question, config),
+            (None, _) => {
+                return replier.send(ControlReply::Refused(vec!["it is still starting: try again".into()]), Vec::new());
+            }
+            (_, Err(errors)) => {
+                return replier.send(ControlReply::Refused(vec![errors.to_string().into()]), Vec::new());
+            }
         };
+        drop(explainer);
         let file = self.inner.reloader.file_name().into();
         tokio::task::spawn_local(async move {
             replier.send(ControlReply::Explained(file, Box::new(explaining.await)), Vec::new());
@@ -334,33 +359,23 @@ where
             return ExitCode::from(64);
         }
     };
-    let config = match Config::load(&arguments.config) {
-        Ok((config, warnings)) => {
-            // The launcher has said them already, once for all processes.
-            if std::env::var_os(sandbox::LAUNCHER_VARIABLE).is_none() {
-                warnings.iter().for_each(complain);
-            }
-            config
-        }
-        Err(errors) => {
-            complain(&errors);
-            return ExitCode::FAILURE;
-        }
+    // Taken first: who starts all processes together hears what is wrong from here on.
+    let mut inherited = arguments.check_only.is_none().then(Inherited::from_environment);
+    let agreement = inherited.as_mut().and_then(|them| them.as_mut().ok()).map(Agreement::of).unwrap_or_default();
+    let (text, config) = match load(&arguments.config) {
+        Ok(loaded) => loaded,
+        Err(errors) => return refuse(&agreement, &[errors.to_string()]),
     };
-    if let Some(depth) = arguments.check_only {
-        return match (component.check)(&config, depth) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(problems) => {
-                // What was drawn under its source line begins so already.
-                let label = |problem: &str| if problem.starts_with("error") { "" } else { "error: " };
-                problems.iter().for_each(|problem| complain(format_args!("{}{problem}", label(problem))));
-                ExitCode::FAILURE
-            }
-        };
+    let depth = arguments.check_only.or(agreement.is_awaited().then_some(Depth::Start));
+    if let Some(Err(complaints)) = depth.map(|depth| (component.check)(&config, depth)) {
+        return refuse(&agreement, &complaints);
     }
+    let Some(inherited) = inherited else { return ExitCode::SUCCESS };
     crate::observe::log::start(&format!("{process}@{}", arguments.instance), &config.log);
-    let code = match begin(component, config, &arguments, open).and_then(|begun| live(begun, serve)) {
+    let start = Start { text, config, instance: arguments.instance, inherited, agreement };
+    let code = match begin(component, start, open).and_then(|begun| live(begun, serve)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(StartError::Told) => ExitCode::FAILURE,
         Err(error) => {
             tracing::error!("cannot serve: {error}");
             ExitCode::FAILURE
@@ -368,6 +383,40 @@ where
     };
     output::finish();
     code
+}
+
+fn load(file: &Path) -> Result<(Text, Config), ConfigErrors> {
+    let text = Text::read(file)?;
+    let (config, warnings) = text.parse()?;
+    // The launcher has said them already, once for all processes.
+    if std::env::var_os(sandbox::LAUNCHER_VARIABLE).is_none() {
+        warnings.iter().for_each(complain);
+    }
+    Ok((text, config))
+}
+
+/// To whoever waits for it; otherwise to standard error.
+fn refuse(agreement: &Agreement, complaints: &[String]) -> ExitCode {
+    // What was drawn under its source line begins so already.
+    let label = |problem: &String| {
+        let label = if problem.starts_with("error") { "" } else { "error: " };
+        format!("{label}{problem}")
+    };
+    let lines = complaints.iter().map(label).collect::<Vec<_>>().join("\n");
+    match agreement.is_awaited() {
+        true => agreement.say(&Judgement::Refused(lines)),
+        false => complain(lines),
+    }
+    ExitCode::FAILURE
+}
+
+/// What steps 3 to 5 begin with.
+struct Start {
+    text: Text,
+    config: Config,
+    instance: u32,
+    inherited: Result<Inherited, InheritError>,
+    agreement: Agreement,
 }
 
 /// The figures that `open` made, for the status answer.
@@ -383,26 +432,34 @@ struct Begun<O> {
     control_peers: PeerCheck,
     /// For questions that change nothing; only units make it.
     observe: Option<OwnedFd>,
+    agreement: Agreement,
 }
 
 /// Steps 3 to 5.
 fn begin<O>(
     component: &Component,
-    config: Config,
-    arguments: &Arguments,
+    start: Start,
     open: impl FnOnce(&mut Opening) -> Result<O, StartError>,
 ) -> Result<Begun<O>, StartError> {
-    let instance = arguments.instance;
+    let Start { text, config, instance, inherited, agreement } = start;
     let mode = match config.bulkhead.sandbox {
         SandboxMode::BestEffort => Mode::BestEffort,
         SandboxMode::Strict => Mode::Strict,
     };
-    let inherited = Inherited::from_environment()?;
     output::open();
-    let mut opening = Opening { config, instance, inherited, edges: Vec::new() };
+    let reloader = Reloader::new(component.process, text, &config);
+    let (config, strict) = (Rc::new(config), agreement.is_awaited());
+    let mut opening = Opening { config, instance, strict, inherited: inherited?, edges: Vec::new() };
     let control = opening.listeners(CONTROL)?.into_iter().next().ok_or(StartError::Missing(CONTROL.to_owned()))?;
     let observe = opening.inherited.take_all(OBSERVE).into_iter().next();
-    let opened = open(&mut opening)?;
+    let opened = match open(&mut opening) {
+        Err(StartError::Refused(complaints)) if strict => {
+            refuse(&agreement, &complaints);
+            return Err(StartError::Told);
+        }
+        opened => opened?,
+    };
+    agreement.say(&Judgement::Agreed(reloader.digest()));
     // The units open every edge there is; the launcher only those in use.
     for name in opening.inherited.left().into_iter().filter(|name| !name.starts_with("edge-")) {
         tracing::warn!("the socket '{name}' was passed but the configuration has no use for it");
@@ -410,10 +467,6 @@ fn begin<O>(
     let starter = nix::unistd::getuid().as_raw();
     let identity = nix::unistd::Uid::effective().is_root().then(|| Identity::of(component.process));
     let peers = expected_peers(component.process, starter);
-    // Read once more, for its digest only: whoever changes the file between two reads is told that it has changed.
-    let digest = config::read_text(&arguments.config).map(|text| config::digest(&text)).unwrap_or_default();
-    let file_name = arguments.config.display().to_string();
-    let reloader = Reloader::new(component.process, opening.config.clone(), file_name, digest);
     let notifier = Notifier::from_environment();
     let report = close_sandbox(component, mode, identity, opening)?;
     let context = Context {
@@ -434,7 +487,7 @@ fn begin<O>(
             certificates: RefCell::default(),
         }),
     };
-    Ok(Begun { opened, context, control, control_peers: control_peers(starter), observe })
+    Ok(Begun { opened, context, control, control_peers: control_peers(starter), observe, agreement })
 }
 
 /// Who sends on each edge: root's choice for each process; otherwise the starter's own user (`bulkhead up`), or the
@@ -475,13 +528,7 @@ fn close_sandbox(
         let options = Options { mode, identity, keep, edges: &edges, ..Options::default() };
         sandbox::close(component.policy, &options)
     });
-    let report = report.map_err(|error| StartError::Other(error.to_string()))?;
-    if report.holds() {
-        tracing::info!("sandbox closed: every layer holds");
-    } else {
-        tracing::warn!("sandbox closed with gaps: {}", report.summary());
-    }
-    Ok(report)
+    report.map_err(|error| StartError::Other(error.to_string()))
 }
 
 /// Step 6.
@@ -491,11 +538,16 @@ where
     S: Future<Output = ()>,
     O: HasFigures<F>,
 {
+    let Begun { opened, context, control, control_peers, observe, agreement } = begun;
+    agreement.word().map_err(|error| StartError::Other(error.to_string()))?;
+    match &context.inner.report {
+        report if report.holds() => tracing::info!("sandbox closed: every layer holds"),
+        report => tracing::warn!("sandbox closed with gaps: {}", report.summary()),
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
     runtime.block_on(async {
-        let Begun { opened, context, control, control_peers, observe } = begun;
         stop_on_signals(&context)?;
         tokio::task::spawn_local(output::tend());
         let figures: Rc<dyn Figures> = Rc::new(opened.figures());
@@ -504,7 +556,6 @@ where
             context.answer(OBSERVE, observe, figures, PeerCheck::anybody());
         }
         tokio::task::spawn_local(look_after(context.clone())); // first runs when `serve` first waits: then it serves
-        memory::give_back(); // what reading the configuration has left behind
         tracing::info!("serving");
         serve(opened, context.clone()).await;
         tracing::info!("finished");
@@ -516,6 +567,7 @@ where
 /// turns, and every task without which nothing is served lives. When one has ended the process ends, to be started again.
 async fn look_after(context: Context) {
     let inner = &context.inner;
+    memory::give_back(); // what the start has left behind
     inner.notifier.ready(&inner.report.summary());
     let mut ticks = tokio::time::interval(inner.notifier.pace());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -561,7 +613,7 @@ mod tests {
                 stopping: Cell::new(false),
                 stop: Notify::new(),
                 peers: Vec::new(),
-                reloader: Reloader::new(process, Config::default(), String::new(), String::new()),
+                reloader: Reloader::new(process, Text::default(), &Config::default()),
                 explainer: RefCell::default(),
                 pools: RefCell::default(),
                 certificates: RefCell::default(),

@@ -244,7 +244,7 @@ async fn sweep(proxy: Rc<Proxy>, clock: Clock) {
 /// Everything that was opened before the sandbox closed.
 #[derive(Debug)]
 pub struct Opened {
-    config: Config,
+    config: Rc<Config>,
     policy: Policy,
     listeners: Vec<(Arc<str>, OwnedFd)>,
     directory: Directory,
@@ -285,12 +285,12 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     }
     let directory = opening.edge_to(&FORWARD_TO_RELAY)?;
     let users = config.forward_proxy.users_file.as_deref().map(Users::read).transpose();
-    let users = users.map_err(|errors| StartError::Other(errors.join("\n")))?;
+    let users = users.map_err(StartError::Refused)?;
     if let Some(users) = &users {
         warn_of_strangers(&config.forward_proxy, users);
     }
     let policy = Policy::open(&config, &opening.files(Process::ForwardProxy)?);
-    let policy = policy.map_err(|errors| StartError::Other(errors.join("\n")))?;
+    let policy = policy.map_err(StartError::Refused)?;
     let metrics = Metrics::default();
     let authenticator = Authenticator::new(users, metrics.clone());
     let authenticator = authenticator.map_err(|error| StartError::Other(format!("no random bytes: {error}")))?;
@@ -337,6 +337,7 @@ pub async fn serve(opened: Opened, context: Context) {
         context.vital("accepting on a listener", task.abort_handle());
         accepting.push(task);
     }
+    drop(config);
     context.stopping().await;
     accepting.iter().for_each(tokio::task::JoinHandle::abort);
     proxy.drain().await;

@@ -32,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Everything that was opened before the sandbox closed.
 #[derive(Debug)]
 pub struct Opened {
-    config: Config,
+    config: Rc<Config>,
     files: Files,
     relay: Directory,
     router: Option<OwnedFd>,
@@ -109,6 +109,7 @@ pub async fn serve(opened: Opened, context: Context) {
         context.vital("receiving from tls-terminator", task.abort_handle());
     }
 
+    drop((config, files));
     context.stopping().await;
     from_router.drain();
     from_terminator.drain();
@@ -122,7 +123,7 @@ pub async fn serve(opened: Opened, context: Context) {
     instance.leave(successor.clone());
     let patience = async {
         tokio::time::sleep(SHORTLY).await; // whoever lives has said so by then
-        let patience = Successor::patience(successor.as_ref(), &context.config().bulkhead);
+        let patience = Successor::patience(successor.as_ref(), &context.shared());
         tokio::time::sleep(patience.saturating_sub(SHORTLY)).await;
     };
     let finished = async {

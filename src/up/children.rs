@@ -10,6 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use common::agreement::{AGREEMENT, Judgement, MAX_JUDGEMENT, WORD};
 use common::ipc::messages::control::Control;
 use common::process::Process;
 use common::sandbox::LAUNCHER_VARIABLE;
@@ -17,6 +18,8 @@ use common::sys::socket::pass_descriptors;
 use common::wiring::control_socket;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
@@ -45,6 +48,36 @@ pub struct Recipe {
     sockets: Vec<(String, Rc<OwnedFd>)>,
 }
 
+/// What all keepers share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Told when something has changed with one of them.
+    pub changed: Changed,
+    /// Whether all processes have agreed to serve this configuration ([`common::agreement`]).
+    agreed: Cell<bool>,
+    word: Notify,
+}
+
+impl Shared {
+    /// All have agreed: those that wait begin to serve, and whoever is started from here on is not asked.
+    pub fn give_the_word(&self) {
+        self.agreed.set(true);
+        self.word.notify_waiters();
+    }
+
+    /// Whether that has happened.
+    pub fn was_given_the_word(&self) -> bool {
+        self.agreed.get()
+    }
+
+    async fn word(&self) {
+        let word = self.word.notified();
+        if !self.agreed.get() {
+            word.await;
+        }
+    }
+}
+
 /// Cares for one instance until told to stop.
 #[derive(Debug)]
 pub struct Keeper {
@@ -53,13 +86,15 @@ pub struct Keeper {
     instance: u32,
     control: PathBuf,
     pid: Cell<Option<u32>>,
+    judgement: RefCell<Option<Judgement>>,
     served: Cell<bool>,
     stopping: Cell<bool>,
+    quiet: Cell<bool>,
     gone: Cell<bool>,
     given_up: RefCell<Option<String>>,
     stop: Notify,
-    /// Shared by all keepers; told when one of the cells above has changed.
-    changed: Changed,
+    /// `changed` is told when one of the cells above has changed.
+    shared: Rc<Shared>,
 }
 
 /// How a life ended.
@@ -71,19 +106,21 @@ enum Ending {
 
 impl Keeper {
     /// Begins to care. Call inside the runtime.
-    pub fn start(recipe: Recipe, changed: &Changed) -> Rc<Self> {
+    pub fn start(recipe: Recipe, shared: &Rc<Shared>) -> Rc<Self> {
         let keeper = Rc::new(Self {
             process: recipe.process,
             instance: recipe.instance,
             control: recipe.control.clone(),
             recipe: RefCell::new(recipe),
             pid: Cell::new(None),
+            judgement: RefCell::new(None),
             served: Cell::new(false),
             stopping: Cell::new(false),
+            quiet: Cell::new(false),
             gone: Cell::new(false),
             given_up: RefCell::new(None),
             stop: Notify::new(),
-            changed: changed.clone(),
+            shared: Rc::clone(shared),
         });
         tokio::task::spawn_local(Rc::clone(&keeper).care());
         keeper
@@ -106,7 +143,7 @@ impl Keeper {
 
     /// What one that cannot start says, found by starting it once more. Call it before its sockets are let go.
     pub async fn last_words(&self) -> String {
-        let command = self.recipe.borrow().command();
+        let command = self.recipe.borrow().command(None);
         match command {
             Ok(command) => last_words::of(command).await,
             Err(error) => error.to_string(),
@@ -116,6 +153,11 @@ impl Keeper {
     /// `sni-router@1`, as in the log lines of the process itself.
     pub fn name(&self) -> String {
         format!("{}@{}", self.process, self.instance)
+    }
+
+    /// What the process that lives now says of the configuration.
+    pub fn judgement(&self) -> Option<Judgement> {
+        self.judgement.borrow().clone()
     }
 
     /// Whether it has answered at least once.
@@ -139,6 +181,13 @@ impl Keeper {
         self.stopping.set(true);
         self.stop.notify_one();
         self.recipe.borrow_mut().sockets.clear();
+    }
+
+    /// Ends it without a word in the log: the start was given up, and nothing was served.
+    pub fn dismiss(&self) {
+        self.quiet.set(true);
+        self.let_go();
+        self.kill();
     }
 
     /// Asks it to finish.
@@ -166,8 +215,13 @@ impl Keeper {
             let (pid, ending) = self.one_life().await;
             let lived = begun.elapsed();
             if self.stopping.get() {
-                tracing::info!("{} finished: {ending}", self.name());
+                if !self.quiet.get() {
+                    tracing::info!("{} finished: {ending}", self.name());
+                }
                 break;
+            }
+            if matches!(*self.judgement.borrow(), Some(Judgement::Refused(_))) {
+                break; // as it has said
             }
             let told = matches!(&ending, Ending::Ended(status) if status.success());
             let next = if told && self.served.get() { backoff.ended_in_peace(lived) } else { backoff.ended(lived) };
@@ -182,22 +236,44 @@ impl Keeper {
             }
         }
         self.gone.set(true);
-        self.changed.tell();
+        self.shared.changed.tell();
     }
 
     async fn one_life(&self) -> (u32, Ending) {
-        let mut child = match self.recipe.borrow().start() {
-            Ok(child) => child,
+        let asked = !self.shared.agreed.get();
+        self.judgement.borrow_mut().take();
+        let started = asked.then(ours_and_its).transpose().and_then(|pair| {
+            let (ours, its) = pair.unzip();
+            Ok((ours, self.recipe.borrow().start(its)?))
+        });
+        let (ours, mut child) = match started {
+            Ok(started) => started,
             Err(error) => return (0, Ending::NotStarted(error)),
         };
         let pid = child.id().unwrap_or_default();
         self.pid.set(child.id());
         let ended = tokio::select! {
+            biased; // who refuses says so and ends: what it said is heard first
+            ended = async { self.follow(ours).await; std::future::pending().await } => ended,
             ended = child.wait() => ended,
-            ended = async { self.wait_until_it_serves().await; std::future::pending().await } => ended,
         };
         self.pid.set(None);
         (pid, ended.map_or_else(Ending::Lost, Ending::Ended))
+    }
+
+    /// A life as it should be: it judges, waits for the others, and serves.
+    async fn follow(&self, agreement: Option<UnixStream>) {
+        if let Some(mut agreement) = agreement {
+            let mut said = Vec::new();
+            let most = u64::try_from(MAX_JUDGEMENT).unwrap_or(u64::MAX);
+            let _ = (&mut agreement).take(most).read_to_end(&mut said).await;
+            let Some(judgement) = Judgement::decode(&said) else { return }; // it ends, and says why itself
+            *self.judgement.borrow_mut() = Some(judgement);
+            self.shared.changed.tell();
+            self.shared.word().await;
+            let _ = agreement.write_all(WORD).await; // who cannot hear it has ended
+        }
+        self.wait_until_it_serves().await;
     }
 
     async fn wait_until_it_serves(&self) {
@@ -208,7 +284,7 @@ impl Keeper {
         if self.served.replace(true) {
             tracing::info!("{} serves again after {}", self.name(), span(begun.elapsed()));
         }
-        self.changed.tell();
+        self.shared.changed.tell();
     }
 
     fn give_up(&self, ending: &Ending) {
@@ -254,24 +330,32 @@ impl Recipe {
         })
     }
 
-    fn start(&self) -> io::Result<Child> {
-        Command::from(self.command()?).spawn()
+    fn start(&self, agreement: Option<OwnedFd>) -> io::Result<Child> {
+        Command::from(self.command(agreement)?).spawn()
     }
 
     /// With duplicates of its sockets, in a process group of its own, so that Ctrl-C reaches the launcher alone and the order
-    /// of stopping is kept.
-    fn command(&self) -> io::Result<std::process::Command> {
-        let names: Vec<&str> = self.sockets.iter().map(|(name, _)| name.as_str()).collect();
+    /// of stopping is kept. `agreement`: it is asked before it serves.
+    fn command(&self, agreement: Option<OwnedFd>) -> io::Result<std::process::Command> {
+        let names: Vec<&str> =
+            self.sockets.iter().map(|(name, _)| name.as_str()).chain(agreement.as_ref().map(|_| AGREEMENT)).collect();
         let mut command = std::process::Command::new(&self.program);
         command.arg("--config").arg(&self.config).arg("--instance").arg(self.instance.to_string());
         command.env_clear().envs(siblings::passed_environment());
         command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
         command.env(LAUNCHER_VARIABLE, std::process::id().to_string());
         command.stdin(Stdio::null()).process_group(0);
-        let duplicates: io::Result<Vec<OwnedFd>> = self.sockets.iter().map(|(_, socket)| socket.try_clone()).collect();
-        pass_descriptors(&mut command, duplicates?);
+        let duplicates = self.sockets.iter().map(|(_, socket)| socket.try_clone()).chain(agreement.map(Ok));
+        pass_descriptors(&mut command, duplicates.collect::<io::Result<Vec<OwnedFd>>>()?);
         Ok(command)
     }
+}
+
+/// The two ends over which a process agrees.
+fn ours_and_its() -> io::Result<(UnixStream, OwnedFd)> {
+    let (ours, its) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((UnixStream::from_std(ours)?, its.into()))
 }
 
 impl fmt::Display for Ending {

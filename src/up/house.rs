@@ -12,7 +12,7 @@ use common::wiring::launcher_socket;
 use tokio::time::timeout;
 
 use super::changed::Changed;
-use super::children::{Keeper, Recipe};
+use super::children::{Keeper, Recipe, Shared};
 use super::metrics_page::{MetricsPage, Running};
 use super::runtime_dir::RuntimeDir;
 use super::sockets::{Sockets, open_channel};
@@ -33,7 +33,7 @@ pub struct House {
     sockets: RefCell<Sockets>,
     keepers: RefCell<Vec<Rc<Keeper>>>,
     page: RefCell<Option<(Rc<MetricsPage>, Running)>>,
-    changed: Changed,
+    shared: Rc<Shared>,
     closing: Cell<bool>,
     /// By the configuration of the start.
     drain_deadline: Duration,
@@ -53,16 +53,26 @@ impl House {
             sockets: RefCell::new(sockets),
             keepers: RefCell::default(),
             page: RefCell::default(),
-            changed: Changed::default(),
+            shared: Rc::default(),
             closing: Cell::new(false),
             drain_deadline: config.bulkhead.drain_deadline,
             home: RefCell::new(home),
         }))
     }
 
-    /// `name address` of every listener.
-    pub fn listening(&self) -> String {
-        self.sockets.borrow().listening().join(", ")
+    /// Lets clients in, and those that wait for each other serve. Says where clients get in.
+    ///
+    /// # Errors
+    /// Which listener cannot listen.
+    pub fn let_clients_in(&self) -> Result<String, String> {
+        self.sockets.borrow().listen()?;
+        self.shared.give_the_word();
+        Ok(self.sockets.borrow().listening().join(", "))
+    }
+
+    /// Whether clients were let in.
+    pub fn was_given_the_word(&self) -> bool {
+        self.shared.was_given_the_word()
     }
 
     /// What is needed to start an instance whose sockets are open.
@@ -76,7 +86,7 @@ impl House {
 
     /// Starts an instance and cares for it. Call inside the runtime.
     pub fn keep(&self, recipe: Recipe) -> Rc<Keeper> {
-        let keeper = Keeper::start(recipe, &self.changed);
+        let keeper = Keeper::start(recipe, &self.shared);
         self.keepers.borrow_mut().push(Rc::clone(&keeper));
         keeper
     }
@@ -88,7 +98,7 @@ impl House {
 
     /// Rings when somebody has changed.
     pub fn changed(&self) -> &Changed {
-        &self.changed
+        &self.shared.changed
     }
 
     /// Starts the page of figures, in the place of the one that runs. Call inside the runtime.
@@ -120,7 +130,7 @@ impl House {
         self.sockets.borrow_mut().let_go();
         self.keepers().iter().for_each(|keeper| keeper.let_go());
         self.page.borrow_mut().take();
-        self.changed.tell();
+        self.shared.changed.tell();
     }
 
     /// Starts one more and waits until it serves. If it does not, nothing of it is left.
@@ -132,7 +142,7 @@ impl House {
         self.sockets.borrow_mut().open_instance(process, instance, &mut self.home.borrow_mut())?;
         let recipe = self.recipe(process, instance).inspect_err(|_| self.forget(process, instance))?;
         let keeper = self.keep(recipe);
-        let judged = self.changed.until(|| self.judge(&keeper));
+        let judged = self.shared.changed.until(|| self.judge(&keeper));
         let outcome = timeout(TRIAL, judged).await;
         let outcome =
             outcome.unwrap_or_else(|_| Err(format!("{} does not answer within {}", keeper.name(), span(TRIAL))));
@@ -210,7 +220,7 @@ impl House {
     async fn send_away(&self, keeper: &Keeper, time: Duration) -> bool {
         keeper.let_go();
         keeper.terminate();
-        let gone = |time| timeout(time, self.changed.until(|| keeper.gone().then_some(())));
+        let gone = |time| timeout(time, self.shared.changed.until(|| keeper.gone().then_some(())));
         let finished = gone(time).await.is_ok();
         if !finished {
             keeper.kill();

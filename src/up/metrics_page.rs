@@ -1,7 +1,7 @@
 //! Keeps `bulkhead metrics --serve` alive where the configuration asks for a port (`[metrics] listen`). The port is opened
 //! here, as every other one, so that an address in use is told before anything starts.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,17 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use super::backoff::Backoff;
+use super::sockets::bind_listener;
 use crate::siblings;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 128;
 
 /// What is needed to start it.
 #[derive(Debug)]
 pub struct MetricsPage {
     config: PathBuf,
+    address: SocketAddr,
     listener: OwnedFd,
 }
 
@@ -35,14 +40,21 @@ impl Drop for Running {
 }
 
 impl MetricsPage {
-    /// Opens the port.
+    /// Takes the address; [`Self::listen`] opens it.
     ///
     /// # Errors
-    /// Why it cannot be opened.
+    /// Why it cannot be had.
     pub fn new(address: SocketAddr, config: &Path) -> Result<Self, String> {
-        let listener = TcpListener::bind(address)
-            .map_err(|error| format!("error: [metrics] listen {address} cannot be opened: {error}"))?;
-        Ok(Self { config: config.to_owned(), listener: listener.into() })
+        let listener = bind_listener(address, false).map_err(|error| explain(address, error))?;
+        Ok(Self { config: config.to_owned(), address, listener })
+    }
+
+    /// From here on somebody can connect.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn listen(&self) -> Result<(), String> {
+        rustix::net::listen(&self.listener, BACKLOG).map_err(|error| explain(self.address, error))
     }
 
     /// Starts it, and again whenever it ends. Call inside the runtime.
@@ -77,4 +89,8 @@ impl MetricsPage {
         command.kill_on_drop(true);
         command.spawn()
     }
+}
+
+fn explain(address: SocketAddr, error: rustix::io::Errno) -> String {
+    format!("error: [metrics] listen {address} cannot be opened: {}", std::io::Error::from(error))
 }

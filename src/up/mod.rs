@@ -6,6 +6,7 @@
 //! reads a client's connection itself, and while there are children it has one thread, because the kernel ties "be killed
 //! with your parent" to the thread that started you.
 
+mod agreement;
 mod backoff;
 mod changed;
 mod children;
@@ -22,15 +23,16 @@ mod stop;
 mod watch;
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use common::config::NamedFiles;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::fs::Mode;
 use tokio::sync::Notify;
 
-use crate::check::{self, Why};
+use crate::check::{self, Judged};
 use crate::say::{count, say, span};
 use children::Recipe;
 use house::House;
@@ -48,7 +50,7 @@ const READY_DEADLINE: Duration = Duration::from_secs(60);
 /// Why nothing was started, or why what was started had to be stopped again. Nothing is left behind in either case.
 pub fn run(file: &Path) -> Result<(), String> {
     let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
-    let (config, plan) = check::judge(&file, Why::Start)?;
+    let Judged { text, config, plan, .. } = check::look(&file, NamedFiles::Required)?;
     common::observe::log::start("bulkhead", &config.log);
     rustix::process::umask(Mode::from_raw_mode(0o077)); // what we make is for its owner alone; the processes inherit it
     raise_open_files();
@@ -61,54 +63,74 @@ pub fn run(file: &Path) -> Result<(), String> {
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
-    let at_work = RefCell::new(AtWork::with(&file, &config));
+    let digest = text.digest();
+    let at_work = RefCell::new(Some(Rc::new(AtWork::new(text, &config))));
     let watched = Rc::new(Watched { at_work, replaced: Notify::new() });
     drop((config, plan));
-    common::sys::memory::give_back();
-    runtime.block_on(supervise(&house, recipes, page, &file, watched))
+    runtime.block_on(supervise(&house, Launch { recipes, page, file, digest, watched }))
 }
 
-async fn supervise(
-    house: &Rc<House>,
+/// Everything that is ready when the first process is started.
+struct Launch {
     recipes: Vec<Recipe>,
     page: Option<MetricsPage>,
-    file: &Path,
+    file: PathBuf,
+    digest: String,
     watched: Rc<Watched>,
-) -> Result<(), String> {
+}
+
+async fn supervise(house: &Rc<House>, launch: Launch) -> Result<(), String> {
+    let Launch { recipes, page, file, digest, watched } = launch;
     let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
     let begun = Instant::now();
     let door = house.open_door()?;
     recipes.into_iter().for_each(|recipe| drop(house.keep(recipe)));
+    let start = async {
+        agreement::reach(&house.keepers(), house.changed(), &file, &digest).await?;
+        page.as_ref().map_or(Ok(()), MetricsPage::listen)?;
+        let listening = house.let_clients_in()?;
+        common::sys::memory::give_back();
+        everybody_serves(house).await.map(|()| listening)
+    };
     let outcome = tokio::select! {
-        outcome = everybody_serves(house) => outcome,
+        outcome = start => outcome,
         signal = signals.end() => {
             tracing::info!("{signal}: stopping before everybody served");
             stop::in_order(house, &mut signals).await;
             return Ok(());
         }
     };
-    if outcome.is_ok() {
+    if outcome.is_err() && !house.was_given_the_word() {
+        stop::at_once(house).await;
+        return outcome.map(drop);
+    }
+    if let Ok(listening) = &outcome {
         page.into_iter().for_each(|page| house.start_page(Rc::new(page)));
-        let hearing = orders::hear(Rc::clone(house), door);
         let many = count(house.keepers().len(), "process serves", "processes serve");
-        say(&format!("ready: {many} after {}; listening: {}", span(begun.elapsed()), house.listening()));
-        let told = Rc::new(Notify::new());
-        let reloading = reload::whenever(Rc::clone(&told), file.to_owned(), Rc::clone(&watched));
-        let reloading = tokio::task::spawn_local(reloading);
-        let watching = tokio::task::spawn_local(watch::watch(file.to_owned(), watched));
-        let signal = loop {
-            match signals.next().await {
-                Wish::Reload => told.notify_one(),
-                Wish::End(signal) => break signal,
-            }
-        };
-        tracing::info!("{signal}: stopping");
-        reloading.abort();
-        watching.abort();
+        say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
+        let hearing = orders::hear(Rc::clone(house), door);
+        serve(&file, watched, &mut signals).await;
         hearing.abort();
     }
     stop::in_order(house, &mut signals).await;
-    outcome
+    outcome.map(drop)
+}
+
+/// Until told to end: reloads when told, renews certificates.
+async fn serve(file: &Path, watched: Rc<Watched>, signals: &mut Signals) {
+    let told = Rc::new(Notify::new());
+    let reloading = reload::whenever(Rc::clone(&told), file.to_owned(), Rc::clone(&watched));
+    let reloading = tokio::task::spawn_local(reloading);
+    let watching = tokio::task::spawn_local(watch::watch(file.to_owned(), watched));
+    let signal = loop {
+        match signals.next().await {
+            Wish::Reload => told.notify_one(),
+            Wish::End(signal) => break signal,
+        }
+    };
+    tracing::info!("{signal}: stopping");
+    reloading.abort();
+    watching.abort();
 }
 
 /// Waits until every process has answered once, or until one of them has proved unable to start.

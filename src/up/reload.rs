@@ -23,7 +23,7 @@ pub async fn whenever(told: Rc<Notify>, file: std::path::PathBuf, watched: Rc<Wa
             Ok(false) => {}
             Ok(true) => {
                 let next = next.filter(|next| next.is_text_of(&file)).or_else(|| AtWork::of(&file));
-                *watched.at_work.borrow_mut() = next;
+                *watched.at_work.borrow_mut() = next.map(Rc::new);
                 watched.replaced.notify_one();
             }
             Err(error) => tracing::error!("reload: {error}"),

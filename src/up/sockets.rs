@@ -32,6 +32,7 @@ const UNFINISHED: &str = "new.sock";
 /// Every open socket, with whose it is.
 #[derive(Debug)]
 pub struct Sockets {
+    /// Bound, and not listening before [`Self::listen`].
     listeners: Vec<(Listening, Rc<OwnedFd>)>,
     edges: Vec<Edge>,
     letter_boxes: Vec<(Edge, Rc<OwnedFd>)>,
@@ -46,12 +47,12 @@ struct Own {
 }
 
 impl Sockets {
-    /// Opens all of them; ports first, because they are what most often cannot be had.
+    /// Opens all of them and lets no client in; ports first, because they are what most often cannot be had.
     ///
     /// # Errors
     /// Every listener that cannot be opened and why; or the first directory or socket that cannot be made.
     pub fn open(plan: &Plan, home: &mut RuntimeDir) -> Result<Self, String> {
-        let listeners = open_listeners(&plan.listeners)?;
+        let listeners = bind_listeners(&plan.listeners)?;
         let (instances, letter_boxes) = (BTreeMap::new(), Vec::new());
         let mut sockets = Self { listeners, edges: plan.edges.clone(), letter_boxes, instances };
         let path = home.path().to_owned();
@@ -76,6 +77,22 @@ impl Sockets {
             }
             None => Ok(sockets),
         }
+    }
+
+    /// From here on clients get in.
+    ///
+    /// # Errors
+    /// Every listener that cannot listen and why: somebody else does since we asked for the address.
+    pub fn listen(&self) -> Result<(), String> {
+        let mut errors = Vec::new();
+        for (listener, socket) in &self.listeners {
+            if let Err(error) = listen(socket, i32::try_from(listener.backlog).unwrap_or(i32::MAX)) {
+                errors.push(explain(listener, error));
+            } else if let Err(error) = defer_accept(socket, listener.defer_accept) {
+                tracing::warn!(listener = listener.name, "TCP_DEFER_ACCEPT is not available: {error}");
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
     }
 
     /// Opens what one more instance needs for itself.
@@ -157,11 +174,11 @@ fn sender_of(edge: &Edge) -> Option<Owner> {
     Some(Owner { uid: identity.uid, gid: identity.gid })
 }
 
-fn open_listeners(wanted: &[Listening]) -> Result<Vec<(Listening, Rc<OwnedFd>)>, String> {
+fn bind_listeners(wanted: &[Listening]) -> Result<Vec<(Listening, Rc<OwnedFd>)>, String> {
     let mut open = Vec::new();
     let mut errors = Vec::new();
     for listener in wanted {
-        match open_listener(listener) {
+        match bind_listener(listener.address, true) {
             Ok(socket) => open.push((listener.clone(), Rc::new(socket))),
             Err(error) => errors.push(explain(listener, error)),
         }
@@ -169,22 +186,17 @@ fn open_listeners(wanted: &[Listening]) -> Result<Vec<(Listening, Rc<OwnedFd>)>,
     if errors.is_empty() { Ok(open) } else { Err(errors.join("\n")) }
 }
 
-/// What is set on a listener is what its accepted sockets begin with: `TCP_NODELAY` among it.
-fn open_listener(listener: &Listening) -> rustix::io::Result<OwnedFd> {
-    let address = listener.address;
+/// A socket with this address that does not listen yet; with `only_v6` an IPv6 one leaves IPv4 alone. What is set on a listener is what its accepted sockets begin with: `TCP_NODELAY` among it.
+pub fn bind_listener(address: SocketAddr, only_v6: bool) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
     if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, true)?;
+        sockopt::set_ipv6_v6only(&socket, only_v6)?;
     }
     bind(&socket, &address)?;
-    listen(&socket, i32::try_from(listener.backlog).unwrap_or(i32::MAX))?;
-    if let Err(error) = defer_accept(&socket, listener.defer_accept) {
-        tracing::warn!(listener = listener.name, "TCP_DEFER_ACCEPT is not available: {error}");
-    }
     Ok(socket)
 }
 

@@ -56,6 +56,17 @@ pub async fn in_order(house: &House, signals: &mut Signals) {
     }
 }
 
+/// Ends every process at once: nothing was served, and whoever started us is told why by one line of ours.
+pub async fn at_once(house: &House) {
+    house.close();
+    let (keepers, changed) = (house.keepers(), house.changed());
+    keepers.iter().for_each(|keeper| keeper.dismiss());
+    let members: Vec<&Rc<Keeper>> = keepers.iter().collect();
+    if !all_gone(&members, changed, AFTER_KILL).await {
+        tracing::error!("{} did not end even when killed: they hang inside the kernel", names(&members));
+    }
+}
+
 /// What a stage may use when so much is used up and so many stages come after it.
 fn budget(used: Duration, later: u32) -> Duration {
     PER_STAGE.min(ALL_STAGES.saturating_sub(used).saturating_sub(RESERVED * later))

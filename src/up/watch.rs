@@ -14,7 +14,7 @@ use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::config::{Config, FileReference};
+use common::config::{Config, FileReference, Text};
 use common::ipc::directory::Changes;
 use common::process::Process;
 use rustix::fs::inotify;
@@ -40,38 +40,36 @@ const MAX_LINKS: usize = 8;
 const MOST_FOLDERS: usize = 8192;
 
 /// The configuration that is at work, as far as renewals go.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct AtWork {
-    text: String,
+    text: Text,
     watch: bool,
-    files: BTreeSet<PathBuf>,
-    /// How the files were when the processes read them.
+    /// The files, as they were when the processes read them.
     looks: Looks,
 }
 
 impl AtWork {
     /// Of this file. Call it before its files are read by the processes: a change after that is seen.
     pub fn of(file: &Path) -> Option<Self> {
-        let (config, _) = Config::load(file).ok()?;
-        Self::with(file, &config)
+        let text = Text::read(file).ok()?;
+        let (config, _) = text.parse().ok()?;
+        Some(Self::new(text, &config))
     }
 
     /// The same where somebody has read it already.
-    pub fn with(file: &Path, config: &Config) -> Option<Self> {
-        let text = common::config::read_text(file).ok()?;
+    pub fn new(text: Text, config: &Config) -> Self {
         let ours = |file: &&FileReference| file.is_for(Process::TlsTerminator);
-        let files: BTreeSet<PathBuf> = config.files.iter().filter(ours).map(|file| file.path.clone()).collect();
-        let looks = Looks::of(&files);
-        Some(Self { text, watch: config.tls_terminator.watch, files, looks })
+        let looks = Looks::of(config.files.iter().filter(ours).map(|file| &*file.path));
+        Self { text, watch: config.tls_terminator.watch, looks }
     }
 
     /// Whether this is what the file says.
     pub fn is_text_of(&self, file: &Path) -> bool {
-        common::config::read_text(file).as_ref() == Ok(&self.text)
+        common::config::read_text(file).as_deref() == Ok(&*self.text.text)
     }
 
     fn is_watched(&self) -> bool {
-        self.watch && !self.files.is_empty()
+        self.watch && !self.looks.0.is_empty()
     }
 }
 
@@ -79,7 +77,7 @@ impl AtWork {
 #[derive(Debug)]
 pub struct Watched {
     /// Replaced after a reload.
-    pub at_work: RefCell<Option<AtWork>>,
+    pub at_work: RefCell<Option<Rc<AtWork>>>,
     /// Told then.
     pub replaced: Notify,
 }
@@ -88,7 +86,7 @@ pub struct Watched {
 pub async fn watch(file: PathBuf, watched: Rc<Watched>) {
     loop {
         let at_work = watched.at_work.borrow().clone();
-        match at_work.filter(AtWork::is_watched) {
+        match at_work.filter(|at_work| at_work.is_watched()) {
             None => watched.replaced.notified().await,
             Some(at_work) => tokio::select! {
                 () = renew_whenever(&file, &at_work) => {}
@@ -100,22 +98,23 @@ pub async fn watch(file: PathBuf, watched: Rc<Watched>) {
 
 /// Renews whenever one of the files is another one than before.
 async fn renew_whenever(file: &Path, at_work: &AtWork) {
-    let mut known = at_work.looks.clone();
-    let mut folders = Folders::watch(&at_work.files);
+    let mut newest: Option<Looks> = None;
+    let mut folders = Folders::watch(&at_work.looks);
     let mut pause = Duration::ZERO; // something may have changed while processes started
     let mut retry = RETRY;
     loop {
         let _ = timeout(pause, folders.settled()).await;
-        let looks = Looks::of(&at_work.files);
+        let known = newest.as_ref().unwrap_or(&at_work.looks);
+        let looks = Looks::of(known.files());
         pause = POLL;
-        if looks == known {
+        if looks == *known {
             continue;
         }
-        folders = Folders::watch(&at_work.files); // a swapped link leads elsewhere
-        let changed = looks.differences(&known);
+        folders = Folders::watch(known); // a swapped link leads elsewhere
+        let changed = looks.differences(known);
         tracing::info!("renewing: {changed}");
-        match renew(file, &at_work.text).await {
-            Ok(true) => (known, retry) = (looks, RETRY),
+        match renew(file, &at_work.text.text).await {
+            Ok(true) => (newest, retry) = (Some(looks), RETRY),
             Ok(false) => (pause, retry) = (retry, (2 * retry).min(POLL)), // it has said why
             Err(error) => {
                 tracing::error!("renewing: {error}");
@@ -143,17 +142,22 @@ async fn renew(file: &Path, text: &str) -> io::Result<bool> {
 
 /// How files look from outside: enough to see that one is another one, or has been written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Looks(Vec<(PathBuf, Option<Look>)>);
+struct Looks(Vec<(Box<Path>, Option<Look>)>);
 
 type Look = (u64, u64, u64, i64, i64, i64, i64);
 
 impl Looks {
-    fn of(files: &BTreeSet<PathBuf>) -> Self {
-        let look = |path: &PathBuf| {
+    fn of<'a>(files: impl Iterator<Item = &'a Path>) -> Self {
+        let look = |path: &Path| {
             let it = fs::metadata(path).ok()?;
             Some((it.dev(), it.ino(), it.size(), it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec()))
         };
-        Self(files.iter().map(|path| (path.clone(), look(path))).collect())
+        let files: BTreeSet<&Path> = files.collect();
+        Self(files.into_iter().map(|path| (path.into(), look(path))).collect())
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|(path, _)| &**path)
     }
 
     /// The first few that differ, in words.
@@ -172,8 +176,8 @@ impl Looks {
 struct Folders(Option<Changes>);
 
 impl Folders {
-    fn watch(files: &BTreeSet<PathBuf>) -> Self {
-        let folders = folders_of(files);
+    fn watch(looks: &Looks) -> Self {
+        let folders = folders_of(looks.files());
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
         let events = inotify::WatchFlags::CREATE
             | inotify::WatchFlags::CLOSE_WRITE
@@ -218,7 +222,7 @@ impl Folders {
 }
 
 /// The folders of files, of the links that lead to them, and of what these lead to.
-fn folders_of(files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+fn folders_of<'a>(files: impl Iterator<Item = &'a Path>) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::new();
     let mut seen = BTreeSet::new();
     for file in files {
@@ -251,7 +255,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn folders(file: &Path) -> BTreeSet<PathBuf> {
-        folders_of(&[file.to_owned()].into())
+        folders_of([file].into_iter())
     }
 
     #[test]
@@ -282,10 +286,10 @@ mod tests {
     fn a_file_that_is_written_swapped_or_gone_looks_different() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("a.crt");
-        let files: BTreeSet<PathBuf> = [file.clone(), home.path().join("b.crt")].into();
-        let mut before = Looks::of(&files);
+        let files = [file.clone(), home.path().join("b.crt")];
+        let mut before = Looks::of(files.iter().map(PathBuf::as_path));
         let mut differs = || {
-            let now = Looks::of(&files);
+            let now = Looks::of(files.iter().map(PathBuf::as_path));
             let differs = (now != before).then(|| now.differences(&before));
             before = now;
             differs
@@ -307,7 +311,7 @@ mod tests {
         let file = home.path().join("a.crt");
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_all().build_local(tokio::runtime::LocalOptions::default()).unwrap().block_on(async {
-            let folders = Folders::watch(&[file.clone()].into());
+            let folders = Folders::watch(&Looks::of([&*file].into_iter()));
             assert!(timeout(Duration::from_millis(50), folders.settled()).await.is_err());
             fs::write(&file, "one").unwrap();
             timeout(Duration::from_secs(10), folders.settled()).await.unwrap();

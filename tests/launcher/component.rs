@@ -2,7 +2,8 @@
 //!
 //! Which process it is, it learns from its own name. What is to go wrong stands in `<process>.behaviour` beside the
 //! configuration: `refuse TEXT` (its check fails), `exit CODE` (at once), `stop MILLISECONDS` (after so long with code 7),
-//! `stay` (SIGTERM does not end it), `linger MILLISECONDS` (SIGTERM ends it after so long), `mute` (starts and never serves).
+//! `stay` (SIGTERM does not end it), `linger MILLISECONDS` (SIGTERM ends it after so long), `mute` (starts and never serves), `ponder` (judges for as long as that stands there), `edit` (the
+//! file is another one when it reads it).
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -48,11 +49,20 @@ fn main() -> ExitCode {
         process,
         policy: Box::leak(Box::new(Policy::strict(process))),
         figures: Figures::TABLE,
-        check: |_, _| match behaviour().strip_prefix("refuse ") {
-            Some(text) => Err(vec![text.to_owned()]),
-            None => Ok(()),
+        check: |_, _| {
+            while behaviour() == "ponder" {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            match behaviour().strip_prefix("refuse ") {
+                Some(text) => Err(vec![text.to_owned()]),
+                None => Ok(()),
+            }
         },
     };
+    if behaviour() == "edit" {
+        let text = std::fs::read_to_string(config_file()).unwrap();
+        std::fs::write(config_file(), text + "# edited\n").unwrap();
+    }
     common::startup::run(&component, |opening| open(process, opening), serve)
 }
 
@@ -60,10 +70,13 @@ fn own_name() -> String {
     std::env::current_exe().unwrap().file_name().unwrap().to_str().unwrap().to_owned()
 }
 
+fn config_file() -> PathBuf {
+    let mut words = std::env::args_os().map(PathBuf::from);
+    words.find(|word| word.extension().is_some_and(|end| end == "toml")).unwrap()
+}
+
 fn behaviour() -> String {
-    let words: Vec<PathBuf> = std::env::args_os().map(PathBuf::from).collect();
-    let config = words.iter().find(|word| word.extension().is_some_and(|end| end == "toml")).unwrap();
-    let file = config.with_file_name(format!("{}.behaviour", own_name()));
+    let file = config_file().with_file_name(format!("{}.behaviour", own_name()));
     std::fs::read_to_string(file).unwrap_or_default().trim().to_owned()
 }
 
@@ -83,6 +96,7 @@ fn open(process: Process, opening: &mut Opening) -> Result<Opened, StartError> {
             std::mem::forget(socket); // stays open for as long as the process lives
         }
     }
+    std::fs::write(config_file().with_file_name(format!("{process}.opened")), "").unwrap();
     Ok(Opened { listeners: listeners.into_iter().flatten().collect(), senders, behaviour, figures })
 }
 

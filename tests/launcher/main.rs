@@ -266,6 +266,53 @@ fn check_says_what_would_run_and_repeats_what_a_component_has_against_it() {
 }
 
 #[test]
+fn no_port_listens_before_everybody_has_agreed() {
+    let world = World::new();
+    world.behaves("http-filter", "ponder");
+    let mut launcher = world.up();
+    eventually("the others to have agreed", || world.opened() == 3);
+    for port in [world.web, world.out] {
+        let error = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+        assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_ok(), "bound, but it does not listen");
+    }
+    assert!(world.pids().is_empty(), "nobody serves");
+    world.behaves("http-filter", "");
+    launcher.ready();
+    assert!(client(world.web).ends_with("true"));
+    let before = world.pids();
+    world::kill(before["http-filter"]); // whoever comes back has nobody to agree with
+    launcher.expect_line("http-filter@1 serves again after");
+    launcher.terminate();
+    assert_eq!(launcher.wait(Duration::from_secs(10)).code(), Some(0));
+}
+
+#[test]
+fn if_one_refuses_nobody_has_served_and_all_complaints_are_told_once() {
+    let world = World::new();
+    world.behaves("http-filter", "ponder");
+    world.behaves("forward-proxy", "refuse users cannot be read\nerror: and one more");
+    let mut launcher = world.up();
+    eventually("the others to have agreed", || world.opened() == 2);
+    world.behaves("http-filter", "refuse the rule 'x' has no end");
+    assert_eq!(launcher.wait(Duration::from_secs(20)).code(), Some(1));
+    let log = launcher.log();
+    let expected = "http-filter:\nerror: the rule 'x' has no end\nforward-proxy:\nerror: users cannot be read\nerror: and one more\n";
+    assert_eq!(log.trim_end(), expected.trim_end(), "that and nothing else");
+    assert!(!world.runtime_dir.exists());
+}
+
+#[test]
+fn a_file_that_changes_between_two_readers_starts_nothing() {
+    let world = World::new();
+    world.behaves("sni-router", "edit");
+    let mut launcher = world.up();
+    assert_eq!(launcher.wait(Duration::from_secs(20)).code(), Some(1));
+    assert!(launcher.log().contains("was changed while it was judged; nothing was started"), "{}", launcher.log());
+    assert!(!world.runtime_dir.exists());
+}
+
+#[test]
 fn a_missing_program_is_named() {
     let world = World::new();
     let alone = world.folder().join("alone");

@@ -80,6 +80,12 @@ impl World {
         std::fs::write(self.folder.path().join(format!("{process}.behaviour")), behaviour).unwrap();
     }
 
+    /// How many processes have opened what they need and have nothing against it.
+    pub fn opened(&self) -> usize {
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|it| it.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "opened")).count()
+    }
+
     /// Runs a verb to its end.
     pub fn bulkhead(&self, words: &[&str]) -> Output {
         Command::new(self.folder.path().join("bin/bulkhead")).args(words).output().unwrap()

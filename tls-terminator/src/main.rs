@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         });
         let stopping = async {
             context.stopping().await;
-            context.config().bulkhead.stop_deadline
+            context.shared().stop_deadline
         };
         serve::serve(world, from_router, context.peers(&ROUTER_TO_TERMINATOR), stopping).await;
     })

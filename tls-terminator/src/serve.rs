@@ -59,7 +59,7 @@ impl HasFigures<TerminatorFigures> for Opened {
 pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     let settings = Settings::of(&opening.config);
     let figures = TerminatorFigures::default();
-    let sites = load_sites(&settings, &figures)?;
+    let sites = load_sites(&settings, &figures, opening.strict)?;
     Ok(Opened {
         sites,
         from_router: opening.edge_from(&ROUTER_TO_TERMINATOR)?,
@@ -69,26 +69,28 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     })
 }
 
-/// Certificates and keys of all sites. A pair that cannot be served is the trouble of its own clients ([`certificates`]).
+/// Certificates and keys of all sites. A pair that cannot be served is the trouble of its own clients ([`certificates`]); where
+/// somebody waits for a verdict (`strict`) it is refused, as by [`check`].
 ///
 /// # Errors
 /// Everything that is wrong, when something else is or when nothing at all can be served.
-pub fn load_sites(settings: &Settings, figures: &TerminatorFigures) -> Result<Sites, StartError> {
+pub fn load_sites(settings: &Settings, figures: &TerminatorFigures, strict: bool) -> Result<Sites, StartError> {
     let mut loaded = certificates::load(order(settings, None, certificates::NONE), &provider());
     let material = Material::read(settings, &from_disk);
     let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
     loaded.warnings.extend_from_slice(&material.warnings);
     let nothing = (0..settings.sites.len()).all(|site| !loaded.store.serves(site));
-    if !loaded.errors.is_empty() || (nothing && !settings.sites.is_empty()) {
+    let refused = (strict && !loaded.broken.is_empty()) || (nothing && !settings.sites.is_empty());
+    if refused || !loaded.errors.is_empty() {
         let broken = std::mem::take(&mut loaded.broken);
-        return Err(StartError::Other(loaded.errors.into_iter().chain(broken).collect::<Vec<_>>().join("; ")));
+        return Err(StartError::Refused(loaded.errors.into_iter().chain(broken).collect()));
     }
     for text in &loaded.broken {
         tracing::error!("{text}; it is not served, its clients are refused until its files are good");
     }
     tell(&loaded.warnings, figures);
     desk::count(&loaded.store, figures, certificates::now(), certificates::warn_before(&settings.terminator), true);
-    Sites::new(settings, loaded, material).map_err(StartError::Other)
+    Sites::new(settings, loaded, material).map_err(|error| StartError::Refused(vec![error]))
 }
 
 fn order<'a>(settings: &'a Settings, so_far: Option<&'a Store>, parse: u32) -> certificates::Order<'a> {
@@ -102,6 +104,9 @@ fn tell(warnings: &[String], figures: &TerminatorFigures) {
 
 /// `--check`: everything that [`open`] would do without sockets.
 pub fn check(config: &Config, depth: Depth) -> Result<(), Vec<String>> {
+    if depth == Depth::Start {
+        return Ok(()); // `load_sites` judges the same things by the same code
+    }
     let settings = Settings::of(config);
     let parse = if depth == Depth::Whole { certificates::ALL } else { certificates::NONE };
     let mut loaded = certificates::load(order(&settings, None, parse), &provider());
@@ -210,9 +215,17 @@ pub async fn serve(
         }
     };
     receiver.drain();
-    if tokio::time::timeout(patience, world.admission.empty()).await.is_err() {
+    if tokio::time::timeout(patience, finished(&world)).await.is_err() {
         world.clock.stop_all();
-        let _ = tokio::time::timeout(LAST_WORDS, world.admission.empty()).await;
+        let _ = tokio::time::timeout(LAST_WORDS, finished(&world)).await;
+    }
+}
+
+/// Nobody is here any more, and whoever was handed over has been taken: until then he is ours alone.
+async fn finished(world: &World) {
+    world.admission.empty().await;
+    while world.filters.pending() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Files, Loaded, MAX_FILE};
+use super::{Files, MAX_FILE};
 
 /// First bytes; the digit is the version of the format.
 const MAGIC: &[u8; 8] = b"BULKHDR2";
@@ -115,14 +115,6 @@ impl Archive {
         }
         Ok(Self { file_name, base, text, files_only, files: Files::with_faults(files) })
     }
-
-    /// Judges the text, as [`Config::parse`].
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn parse(&self) -> Loaded {
-        Config::parse(&self.text, &self.file_name, &self.base)
-    }
 }
 
 fn length(bytes: &[u8]) -> u64 {
@@ -192,7 +184,8 @@ mod tests {
         assert_eq!(&**back.files.get(Path::new("/etc/b/users")).unwrap(), b"ada:x");
         let gone = back.files.get(Path::new("/etc/b/gone")).unwrap_err();
         assert!(gone.contains("/etc/b/gone") && gone.contains("does not exist"), "{gone}");
-        assert_eq!(back.parse().unwrap().0.log.level, crate::config::LogLevel::Warn);
+        let text = crate::config::Text { file_name: back.file_name, base: back.base, text: back.text.into() };
+        assert_eq!(text.parse().unwrap().0.log.level, crate::config::LogLevel::Warn);
     }
 
     #[test]

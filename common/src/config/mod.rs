@@ -23,6 +23,7 @@ mod scalar;
 pub mod template;
 #[cfg(test)]
 mod tests;
+mod text;
 mod text_pattern;
 mod tree;
 mod value;
@@ -35,6 +36,7 @@ pub use nearest::nearest;
 pub use pattern::{
     HeaderPattern, HeaderValuePattern, Host, NamePattern, NetworkSet, PathPattern, PortSet, ServerAddress,
 };
+pub use text::Text;
 pub use text_pattern::TextPattern;
 
 use cross::Drafts;
@@ -62,24 +64,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with the file, or that it cannot be read.
     pub fn load(path: &Path) -> Loaded {
-        load(path, NamedFiles::Ignored)
-    }
-
-    /// As [`Config::load`], and every file it names must be there and readable. For `bulkhead check` and the launcher.
-    ///
-    /// # Errors
-    /// As [`Config::load`], and every named file that cannot be read.
-    pub fn load_and_check_files(path: &Path) -> Loaded {
-        load(path, NamedFiles::Required)
-    }
-
-    /// The same for a reload: what is wrong with the certificate of a site is a warning, since the process that serves it may
-    /// keep the last good one, and knows whether it has one.
-    ///
-    /// # Errors
-    /// As [`Config::load`], and every other named file that cannot be read.
-    pub fn load_and_check_files_to_reload(path: &Path) -> Loaded {
-        load(path, NamedFiles::Kept)
+        Text::read(path)?.parse()
     }
 
     /// Judges a text. Pure: nothing is read; relative paths are joined to `base`.
@@ -87,9 +72,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with the text.
     pub fn parse(text: &str, file_name: &str, base: &Path) -> Loaded {
-        let ledger = new_ledger(file_name, text.to_owned());
-        let config = judge(&ledger, base);
-        finish(ledger, config)
+        load(text, file_name, base, NamedFiles::Ignored)
     }
 }
 
@@ -101,27 +84,20 @@ impl Default for Config {
 }
 
 /// What to do about the files that the file names.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum NamedFiles {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedFiles {
+    /// They are not looked for: pure.
     Ignored,
+    /// Every one must be there and readable. For `bulkhead check` and the launcher.
     Required,
+    /// The same for a reload: what is wrong with the certificate of a site is a warning, since the process that serves it may
+    /// keep the last good one, and knows whether it has one.
     Kept,
 }
 
-fn load(path: &Path, named: NamedFiles) -> Loaded {
-    let name = path.display().to_string();
-    let text = match read_text(path) {
-        Ok(text) => text,
-        Err(what) => {
-            let ledger = new_ledger(&name, String::new());
-            ledger.report(ledger.error("", what));
-            return finish(ledger, None);
-        }
-    };
-    // Components may run in another directory than the one who named the file.
-    let base = std::path::absolute(path).ok().and_then(|whole| whole.parent().map(Path::to_owned)).unwrap_or_default();
-    let ledger = new_ledger(&name, text);
-    let config = judge(&ledger, &base);
+fn load(text: &str, file_name: &str, base: &Path, named: NamedFiles) -> Loaded {
+    let ledger = new_ledger(file_name, text.to_owned());
+    let config = judge(&ledger, base);
     if named != NamedFiles::Ignored {
         files::check(&ledger, named == NamedFiles::Kept);
     }

@@ -5,59 +5,103 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Config;
-use crate::wiring::EDGES;
+use super::{Config, LogFormat, LogLevel, MetricsPage, Shared};
+use crate::wiring::{EDGES, Edge};
 
-/// The keys that differ and that only a restart can change, each with what is the matter.
-#[must_use]
-pub fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
-    let mut keys = Vec::new();
-    let mut differs = |key: &str, differs: bool| {
-        if differs {
-            keys.push(key.to_owned());
+/// What of a configuration only a restart can change. A process keeps this of the one it works with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    bulkhead: Shared,
+    log: (LogLevel, LogFormat, Duration, usize),
+    metrics: MetricsPage,
+    instances: [(&'static str, usize); 5],
+    splice_pipes: usize,
+    router: Vec<Socket>,
+    forward: Vec<Socket>,
+    needed: BTreeSet<&'static str>,
+    used: Vec<Edge>,
+}
+
+impl Fixed {
+    /// What all processes share.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.bulkhead
+    }
+
+    /// Takes it out.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            bulkhead: config.bulkhead.clone(),
+            log: (config.log.level, config.log.format, config.log.gather, config.log.buffer),
+            metrics: config.metrics,
+            instances: [
+                ("sni-router.instances", config.sni_router.instances),
+                ("passthrough-relay.instances", config.passthrough_relay.instances),
+                ("tls-terminator.instances", config.tls_terminator.instances),
+                ("http-filter.instances", config.http_filter.instances),
+                ("forward-proxy.instances", config.forward_proxy.instances),
+            ],
+            splice_pipes: config.passthrough_relay.splice_pipes,
+            router: router(config),
+            forward: forward(config),
+            needed: config.needed().into_iter().map(|(name, _)| name).collect(),
+            used: EDGES.into_iter().filter(|edge| edge.is_used(config)).collect(),
         }
-    };
-    differs("bulkhead.runtime_dir", old.bulkhead.runtime_dir != new.bulkhead.runtime_dir);
-    differs("bulkhead.sandbox", old.bulkhead.sandbox != new.bulkhead.sandbox);
-    differs("bulkhead.users", old.bulkhead.users != new.bulkhead.users);
-    differs("log.level", old.log.level != new.log.level);
-    differs("log.format", old.log.format != new.log.format);
-    differs("log.gather", old.log.gather != new.log.gather);
-    differs("log.buffer", old.log.buffer != new.log.buffer);
-    differs("metrics", old.metrics != new.metrics);
-    differs("sni-router.instances", old.sni_router.instances != new.sni_router.instances);
-    differs("passthrough-relay.instances", old.passthrough_relay.instances != new.passthrough_relay.instances);
-    differs("passthrough-relay.splice_pipes", old.passthrough_relay.splice_pipes != new.passthrough_relay.splice_pipes);
-    differs("tls-terminator.instances", old.tls_terminator.instances != new.tls_terminator.instances);
-    differs("http-filter.instances", old.http_filter.instances != new.http_filter.instances);
-    differs("forward-proxy.instances", old.forward_proxy.instances != new.forward_proxy.instances);
-    listeners("sni-router.listen", &router(old), &router(new), &mut keys);
-    listeners("forward-proxy.listen", &forward(old), &forward(new), &mut keys);
-    processes(old, new, &mut keys);
-    keys
+    }
+
+    /// The keys that differ, each with what is the matter.
+    #[must_use]
+    pub fn needs_restart(&self, new: &Self) -> Vec<String> {
+        let mut keys = Vec::new();
+        let mut differs = |key: &str, differs: bool| {
+            if differs {
+                keys.push(key.to_owned());
+            }
+        };
+        differs("bulkhead.runtime_dir", self.bulkhead.runtime_dir != new.bulkhead.runtime_dir);
+        differs("bulkhead.sandbox", self.bulkhead.sandbox != new.bulkhead.sandbox);
+        differs("bulkhead.users", self.bulkhead.users != new.bulkhead.users);
+        differs("log.level", self.log.0 != new.log.0);
+        differs("log.format", self.log.1 != new.log.1);
+        differs("log.gather", self.log.2 != new.log.2);
+        differs("log.buffer", self.log.3 != new.log.3);
+        differs("metrics", self.metrics != new.metrics);
+        for ((key, had), (_, has)) in self.instances.iter().zip(&new.instances) {
+            differs(key, had != has);
+        }
+        differs("passthrough-relay.splice_pipes", self.splice_pipes != new.splice_pipes);
+        listeners("sni-router.listen", &self.router, &new.router, &mut keys);
+        listeners("forward-proxy.listen", &self.forward, &new.forward, &mut keys);
+        processes(self, new, &mut keys);
+        keys
+    }
 }
 
 /// What of a listener is the launcher's business.
-type Socket<'a> = (&'a str, Vec<SocketAddr>, u32, Duration);
+type Socket = (Arc<str>, Vec<SocketAddr>, u32, Duration);
 
-fn router(config: &Config) -> Vec<Socket<'_>> {
-    let of = |one: &'_ super::Listener| (one.addresses.clone(), one.backlog, one.defer_accept);
-    config.sni_router.listen.iter().map(|one| (&*one.name, of(one))).map(flat).collect()
+fn router(config: &Config) -> Vec<Socket> {
+    let of = |one: &super::Listener| (one.name.clone(), sorted(&one.addresses), one.backlog, one.defer_accept);
+    config.sni_router.listen.iter().map(of).collect()
 }
 
-fn forward(config: &Config) -> Vec<Socket<'_>> {
-    let of = |one: &'_ super::ForwardListener| (one.addresses.clone(), one.backlog, one.defer_accept);
-    config.forward_proxy.listen.iter().map(|one| (&*one.name, of(one))).map(flat).collect()
+fn forward(config: &Config) -> Vec<Socket> {
+    let of = |one: &super::ForwardListener| (one.name.clone(), sorted(&one.addresses), one.backlog, one.defer_accept);
+    config.forward_proxy.listen.iter().map(of).collect()
 }
 
-fn flat<'a>((name, (mut addresses, backlog, defer)): (&'a str, (Vec<SocketAddr>, u32, Duration))) -> Socket<'a> {
+fn sorted(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let mut addresses = addresses.to_vec();
     addresses.sort();
-    (name, addresses, backlog, defer)
+    addresses
 }
 
-fn listeners(key: &str, old: &[Socket<'_>], new: &[Socket<'_>], keys: &mut Vec<String>) {
+fn listeners(key: &str, old: &[Socket], new: &[Socket], keys: &mut Vec<String>) {
     for (name, addresses, backlog, defer) in new {
         let Some((_, had_addresses, had_backlog, had_defer)) = old.iter().find(|(known, ..)| known == name) else {
             keys.push(format!("{key} (new: {name})"));
@@ -78,12 +122,11 @@ fn listeners(key: &str, old: &[Socket<'_>], new: &[Socket<'_>], keys: &mut Vec<S
 }
 
 /// A process that is needed now and was not before, or the other way round, or two that have never been joined.
-fn processes(old: &Config, new: &Config, keys: &mut Vec<String>) {
-    let names = |config: &Config| config.needed().into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
-    let (had, has) = (names(old), names(new));
-    keys.extend(has.difference(&had).map(|name| format!("{name} (the process is needed now and was not started)")));
-    keys.extend(had.difference(&has).map(|name| format!("{name} (the process runs and is not needed any more)")));
-    for edge in EDGES.iter().filter(|edge| edge.is_used(new) && !edge.is_used(old)) {
+fn processes(old: &Fixed, new: &Fixed, keys: &mut Vec<String>) {
+    let (had, has) = (&old.needed, &new.needed);
+    keys.extend(has.difference(had).map(|name| format!("{name} (the process is needed now and was not started)")));
+    keys.extend(had.difference(has).map(|name| format!("{name} (the process runs and is not needed any more)")));
+    for edge in new.used.iter().filter(|edge| !old.used.contains(edge)) {
         let both_run = [edge.sender, edge.receiver].iter().all(|end| had.contains(end.name()));
         if both_run {
             keys.push(format!("{} (nothing went from {} to {} so far)", edge.name, edge.sender, edge.receiver));
@@ -106,7 +149,7 @@ mod tests {
         let changed = BASE.replace(from, to);
         assert!(from.is_empty() || changed != BASE, "{from}");
         let read = |text: &str| Config::parse(text, "test.toml", Path::new("/")).unwrap().0;
-        needs_restart(&read(BASE), &read(&changed)).join("; ")
+        Fixed::of(&read(BASE)).needs_restart(&Fixed::of(&read(&changed))).join("; ")
     }
 
     #[test]

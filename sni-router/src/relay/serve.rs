@@ -41,7 +41,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Everything that was opened before the sandbox closed.
 #[derive(Debug)]
 pub struct Opened {
-    config: Config,
+    config: Rc<Config>,
     resolver: Resolver,
     router: Option<OwnedFd>,
     filter: Option<OwnedFd>,
@@ -122,6 +122,7 @@ pub async fn serve(opened: Opened, context: Context) {
     start(&context, &from_filter, filter);
     start(&context, &from_forward, forward);
     let letter_box = start(&context, &from_predecessor, Some(predecessor));
+    drop(config);
 
     context.stopping().await;
     from_router.drain();

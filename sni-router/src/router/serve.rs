@@ -72,7 +72,7 @@ pub struct Router {
 /// Everything that was opened before the sandbox closed.
 #[derive(Debug)]
 pub struct Opened {
-    config: Config,
+    config: Rc<Config>,
     listeners: Vec<(Rc<Door>, Vec<OwnedFd>)>,
     directories: Directories,
     metrics: Metrics,
@@ -91,11 +91,11 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     }
     let config = opening.config.clone();
     let access = rules(&config, &opening.files(Process::SniRouter)?);
-    let access = Rc::new(access.map_err(|errors| StartError::Other(errors.join("\n")))?);
+    let access = Rc::new(access.map_err(StartError::Refused)?);
     let mut listeners = Vec::new();
     for listener in &config.sni_router.listen {
         let sockets = opening.listeners(&listener.descriptor_name())?;
-        let gate = gate(&config, listener, Rc::clone(&access)).map_err(StartError::Other)?;
+        let gate = gate(&config, listener, Rc::clone(&access)).map_err(|error| StartError::Refused(vec![error]))?;
         listeners.push((Rc::new(Door(RefCell::new(Rc::new(gate)))), sockets));
     }
     let mut edge = |edge: &Edge| edge.is_used(&config).then(|| opening.edge_to(edge)).transpose();
@@ -171,13 +171,13 @@ fn prepare(
 /// Accepts until told to stop, then finishes what is under way.
 pub async fn serve(opened: Opened, context: Context) {
     let Opened { config, listeners, directories, metrics } = opened;
-    let config = config.sni_router;
+    let section = &config.sni_router;
     let router = Rc::new(Router {
-        hello_limit: Cell::new(config.client_hello_limit),
-        hello_deadline: Cell::new(config.client_hello_deadline),
-        rate: RefCell::new(config.connection_rate.map(RateLimit::new)),
-        in_progress: ClientLimit::new(config.max_hellos, config.max_hellos_per_address),
-        hand_over: HandOver::start(directories, &config, &metrics),
+        hello_limit: Cell::new(section.client_hello_limit),
+        hello_deadline: Cell::new(section.client_hello_deadline),
+        rate: RefCell::new(section.connection_rate.map(RateLimit::new)),
+        in_progress: ClientLimit::new(section.max_hellos, section.max_hellos_per_address),
+        hand_over: HandOver::start(directories, section, &metrics),
         metrics,
     });
     let doors: Vec<Rc<Door>> = listeners.iter().map(|(door, _)| Rc::clone(door)).collect();
@@ -197,6 +197,7 @@ pub async fn serve(opened: Opened, context: Context) {
             accepting.push(task);
         }
     }
+    drop(config);
     context.stopping().await;
     accepting.iter().for_each(tokio::task::JoinHandle::abort);
     let finished = async {
@@ -204,7 +205,7 @@ pub async fn serve(opened: Opened, context: Context) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    if tokio::time::timeout(context.config().bulkhead.stop_deadline, finished).await.is_err() {
+    if tokio::time::timeout(context.shared().stop_deadline, finished).await.is_err() {
         tracing::warn!("stopping with {} connections not handed on", router.hand_over.pending());
     }
 }

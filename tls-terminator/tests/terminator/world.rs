@@ -349,7 +349,7 @@ async fn terminate(
 ) {
     let figures = TerminatorFigures::default();
     let opened = Opened {
-        sites: load_sites(&settings, &figures).unwrap(),
+        sites: load_sites(&settings, &figures, true).unwrap(),
         settings,
         from_router,
         filters: Directory::open(&TERMINATOR_TO_FILTER.directory(&folder)).unwrap(),

@@ -31,7 +31,7 @@ fn the_examples_are_sound_with_their_files() {
     for text in [FULL, MINIMAL].into_iter().chain(TASKS) {
         let path = folder.path().join("bulkhead.toml");
         fs::write(&path, text).unwrap();
-        match Config::load_and_check_files(&path) {
+        match Text::read(&path).and_then(|text| text.parse_with(NamedFiles::Required)) {
             Ok((_, warnings)) => assert!(warnings.is_empty(), "{}", warnings[0]),
             Err(errors) => panic!("{errors}"),
         }

@@ -26,6 +26,10 @@ servers = "127.0.0.1:9000"
 users_file = "users"
 "#;
 
+fn load_and_look(path: &Path) -> Loaded {
+    Text::read(path)?.parse_with(NamedFiles::Required)
+}
+
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("b.toml"), TEXT).unwrap();
@@ -39,7 +43,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn errors(folder: &tempfile::TempDir, mark: &str, words: &[&str]) {
-    let errors = Config::load_and_check_files(&folder.path().join("b.toml")).expect_err("an error");
+    let errors = load_and_look(&folder.path().join("b.toml")).expect_err("an error");
     let line = line_of(TEXT, mark);
     let found = errors.errors().iter().any(|error| {
         let drawn = error.render(false);
@@ -51,7 +55,7 @@ fn errors(folder: &tempfile::TempDir, mark: &str, words: &[&str]) {
 #[test]
 fn all_there() {
     let folder = folder();
-    let (config, warnings) = Config::load_and_check_files(&folder.path().join("b.toml")).unwrap();
+    let (config, warnings) = load_and_look(&folder.path().join("b.toml")).unwrap();
     assert!(warnings.is_empty());
     assert_eq!(config.sites[0].certificates[0].key, folder.path().join("keys/www.key"));
 }
@@ -89,7 +93,7 @@ fn a_file_that_may_not_be_read() {
 fn a_secret_everybody_can_read() {
     let folder = folder();
     fs::set_permissions(folder.path().join("keys/www.key"), fs::Permissions::from_mode(0o644)).unwrap();
-    let (_, warnings) = Config::load_and_check_files(&folder.path().join("b.toml")).unwrap();
+    let (_, warnings) = load_and_look(&folder.path().join("b.toml")).unwrap();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].render(false).contains("everybody on this machine can read this secret"));
     assert_eq!(warnings[0].key(), "site.key");
