@@ -13,6 +13,7 @@ mod instances;
 #[cfg(test)]
 mod manual;
 mod metrics;
+mod notes;
 mod plan;
 mod reload;
 mod renew;

@@ -53,7 +53,7 @@ impl House {
             sockets: RefCell::new(sockets),
             keepers: RefCell::default(),
             page: RefCell::default(),
-            shared: Rc::default(),
+            shared: Rc::new(Shared::new(home.path())),
             closing: Cell::new(false),
             drain_deadline: config.bulkhead.drain_deadline,
             home: RefCell::new(home),
@@ -89,6 +89,11 @@ impl House {
         let keeper = Keeper::start(recipe, &self.shared);
         self.keepers.borrow_mut().push(Rc::clone(&keeper));
         keeper
+    }
+
+    /// Where the sockets are.
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.home.borrow().path().to_owned()
     }
 
     /// Everybody who is cared for now.
@@ -246,6 +251,7 @@ impl House {
     fn forget(&self, process: Process, instance: u32) {
         self.keepers.borrow_mut().retain(|keeper| (keeper.process(), keeper.instance()) != (process, instance));
         self.sockets.borrow_mut().close(process, instance, &mut self.home.borrow_mut());
+        self.shared.out_of_trouble(process, instance);
     }
 }
 

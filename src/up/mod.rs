@@ -22,7 +22,6 @@ mod sockets;
 mod stop;
 mod watch;
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -39,7 +38,7 @@ use house::House;
 use metrics_page::MetricsPage;
 use runtime_dir::RuntimeDir;
 use signals::{Signals, Wish};
-use watch::{AtWork, Watched};
+use watch::AtWork;
 
 /// How long it may take until every process serves.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
@@ -64,10 +63,10 @@ pub fn run(file: &Path) -> Result<(), String> {
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
     let digest = text.digest();
-    let at_work = RefCell::new(Some(Rc::new(AtWork::new(text, &config))));
-    let watched = Rc::new(Watched { at_work, replaced: Notify::new() });
+    let at_work = AtWork::new(text, &config);
     drop((config, plan));
-    runtime.block_on(supervise(&house, Launch { recipes, page, file, digest, watched }))
+    let runtime_dir = house.runtime_dir();
+    runtime.block_on(supervise(&house, Launch { recipes, page, file, runtime_dir, digest, at_work }))
 }
 
 /// Everything that is ready when the first process is started.
@@ -75,12 +74,13 @@ struct Launch {
     recipes: Vec<Recipe>,
     page: Option<MetricsPage>,
     file: PathBuf,
+    runtime_dir: PathBuf,
     digest: String,
-    watched: Rc<Watched>,
+    at_work: AtWork,
 }
 
 async fn supervise(house: &Rc<House>, launch: Launch) -> Result<(), String> {
-    let Launch { recipes, page, file, digest, watched } = launch;
+    let Launch { recipes, page, file, runtime_dir, digest, at_work } = launch;
     let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
     let begun = Instant::now();
     let door = house.open_door()?;
@@ -109,7 +109,7 @@ async fn supervise(house: &Rc<House>, launch: Launch) -> Result<(), String> {
         let many = count(house.keepers().len(), "process serves", "processes serve");
         say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
         let hearing = orders::hear(Rc::clone(house), door);
-        serve(&file, watched, &mut signals).await;
+        serve(file, runtime_dir, at_work, &mut signals).await;
         hearing.abort();
     }
     stop::in_order(house, &mut signals).await;
@@ -117,11 +117,10 @@ async fn supervise(house: &Rc<House>, launch: Launch) -> Result<(), String> {
 }
 
 /// Until told to end: reloads when told, renews certificates.
-async fn serve(file: &Path, watched: Rc<Watched>, signals: &mut Signals) {
+async fn serve(file: PathBuf, runtime_dir: PathBuf, at_work: AtWork, signals: &mut Signals) {
     let told = Rc::new(Notify::new());
-    let reloading = reload::whenever(Rc::clone(&told), file.to_owned(), Rc::clone(&watched));
-    let reloading = tokio::task::spawn_local(reloading);
-    let watching = tokio::task::spawn_local(watch::watch(file.to_owned(), watched));
+    let reloading = tokio::task::spawn_local(reload::whenever(Rc::clone(&told), file.clone()));
+    let watching = tokio::task::spawn_local(watch::watch(file, at_work, runtime_dir));
     let signal = loop {
         match signals.next().await {
             Wish::Reload => told.notify_one(),

@@ -29,7 +29,7 @@ pub struct Doors {
     pub http: SocketAddr,
     /// The forward proxy.
     pub proxy: SocketAddr,
-    /// A name that is terminated and served over HTTP; `/socket` is a WebSocket where one is asked for.
+    /// A name that is terminated and served over HTTP; `/chat` is a WebSocket where one is asked for.
     pub www: &'static str,
     /// A name that is passed through to a TLS server.
     pub secure: &'static str,
@@ -48,23 +48,62 @@ pub enum Manner {
     NewTls,
     /// One TLS 1.3 connection for as long as it may be kept.
     KeptTls,
-    /// One TLS 1.2 connection for as long as it may be kept.
-    KeptTls12,
-    /// One HTTP/2 connection for as long as it may be kept.
-    KeptH2,
-    /// One WebSocket over TLS.
-    WebSocket,
     /// A new connection for every request, passed through to the backend.
     NewPassthrough,
-    /// One connection, passed through to the backend.
-    KeptPassthrough,
-    /// A new tunnel (CONNECT) for every request.
+    /// One TLS 1.2 connection for as long as it may be kept: tls-terminator stays in its path.
+    KeptTls12,
+    /// One HTTP/2 connection for as long as it may be kept.
+    KeptHttp2,
+    /// A WebSocket over TLS that echoes all the time.
+    WebSocket,
+    /// One connection that is passed through, for as long as it lives.
+    Passthrough,
+    /// A new CONNECT tunnel for every request.
     NewTunnel,
-    /// One tunnel.
-    KeptTunnel,
+    /// One CONNECT tunnel, for as long as it lives.
+    Connect,
     /// One connection to the forward proxy with requests in absolute form, for as long as it may be kept.
-    KeptAbsolute,
+    KeptForward,
 }
+
+impl Manner {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::NewPlain,
+        Self::KeptPlain,
+        Self::NewTls,
+        Self::KeptTls,
+        Self::NewPassthrough,
+        Self::KeptTls12,
+        Self::KeptHttp2,
+        Self::WebSocket,
+        Self::Passthrough,
+        Self::NewTunnel,
+        Self::Connect,
+        Self::KeptForward,
+    ];
+
+    /// In a table. None of them is part of another.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NewPlain => "new plain",
+            Self::KeptPlain => "kept plain",
+            Self::NewTls => "new TLS",
+            Self::KeptTls => "kept 1.3",
+            Self::NewPassthrough => "new passthrough",
+            Self::KeptTls12 => "kept 1.2",
+            Self::KeptHttp2 => "HTTP/2",
+            Self::WebSocket => "WebSocket",
+            Self::Passthrough => "kept passthrough",
+            Self::NewTunnel => "new tunnel",
+            Self::Connect => "CONNECT",
+            Self::KeptForward => "kept forward",
+        }
+    }
+}
+
+/// What a client did not get, or how its connection ended although nobody had said that it would.
+pub type Lost = (Manner, String);
 
 /// It runs until [`Load::end`].
 #[derive(Debug)]
@@ -79,20 +118,17 @@ pub struct Load {
 pub struct Came {
     /// Requests that were answered.
     pub answered: u64,
-    /// Requests that were not, by manner, each with what came instead.
-    pub lost: BTreeMap<Manner, Vec<String>>,
+    /// Requests that were not.
+    pub lost: Vec<Lost>,
 }
 
 impl Came {
-    /// How many were lost.
-    pub fn count(&self) -> usize {
-        self.lost.values().map(Vec::len).sum()
-    }
-
-    /// `KeptPlain 2, KeptTls 1`
-    pub fn summary(&self) -> String {
-        let one = |(manner, lost): (&Manner, &Vec<String>)| format!("{manner:?} {}", lost.len());
-        self.lost.iter().map(one).collect::<Vec<String>>().join(", ")
+    /// How many of each manner were lost: `0`, or `kept plain 2, new TLS 1`.
+    pub fn told(&self) -> String {
+        let mut counts: BTreeMap<Manner, usize> = BTreeMap::new();
+        self.lost.iter().for_each(|(manner, _)| *counts.entry(*manner).or_default() += 1);
+        let words: Vec<String> = counts.iter().map(|(manner, count)| format!("{} {count}", manner.words())).collect();
+        if words.is_empty() { "0".to_owned() } else { words.join(", ") }
     }
 }
 
@@ -123,8 +159,10 @@ impl Load {
     /// When a client has.
     pub fn end(self) -> Came {
         self.over.store(true, Ordering::SeqCst);
-        let lost = |(manner, client): (Manner, JoinHandle<Vec<String>>)| (manner, client.join().expect("no panic"));
-        let lost = self.clients.into_iter().map(lost).filter(|(_, lost)| !lost.is_empty()).collect();
+        let lost = |(manner, client): (Manner, JoinHandle<Vec<String>>)| {
+            client.join().expect("a client does not panic").into_iter().map(move |why| (manner, why))
+        };
+        let lost = self.clients.into_iter().flat_map(lost).collect();
         Came { answered: self.answered.load(Ordering::SeqCst), lost }
     }
 }
@@ -140,7 +178,7 @@ enum Client {
 }
 
 fn ask_until(doors: &Doors, manner: Manner, over: &AtomicBool, answered: &AtomicU64) -> Vec<String> {
-    if manner == Manner::KeptH2 {
+    if manner == Manner::KeptHttp2 {
         return multiplex_until(doors, over, answered);
     }
     let new = matches!(manner, Manner::NewPlain | Manner::NewTls | Manner::NewPassthrough | Manner::NewTunnel);
@@ -207,14 +245,14 @@ fn connect(doors: &Doors, manner: Manner) -> io::Result<Client> {
         Manner::KeptTls12 => http(Box::new(tls::client(doors.www).tls12().over(dial(doors.https)?)?)),
         Manner::WebSocket => {
             let stream: Box<dyn Stream> = Box::new(tls::client(doors.www).over(dial(doors.https)?)?);
-            let socket = WebSocket::open(stream, doors.www, "/socket");
+            let socket = WebSocket::open(stream, doors.www, "/chat");
             socket.map(Client::Socket).map_err(|refused| io::Error::other(refused.head))
         }
-        Manner::NewPassthrough | Manner::KeptPassthrough => {
+        Manner::NewPassthrough | Manner::Passthrough => {
             let stream = tls::client(doors.secure).over(dial(doors.https)?)?;
             Ok(Client::Http(Box::new(stream), doors.secure.to_owned(), None))
         }
-        Manner::NewTunnel | Manner::KeptTunnel => {
+        Manner::NewTunnel | Manner::Connect => {
             let (mut stream, server) = (dial(doors.proxy)?, doors.server);
             write!(stream, "CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n\r\n")?;
             let head = crate::clients::http::read_head(&mut stream)?;
@@ -223,8 +261,8 @@ fn connect(doors: &Doors, manner: Manner) -> io::Result<Client> {
             }
             Ok(Client::Http(Box::new(stream), server.to_string(), None))
         }
-        Manner::KeptH2 => Err(io::Error::other("see multiplex_until")),
-        Manner::KeptAbsolute => Ok(Client::Http(Box::new(dial(doors.proxy)?), String::new(), Some(doors.server))),
+        Manner::KeptHttp2 => Err(io::Error::other("see multiplex_until")),
+        Manner::KeptForward => Ok(Client::Http(Box::new(dial(doors.proxy)?), String::new(), Some(doors.server))),
     }
 }
 
@@ -233,19 +271,22 @@ fn connect(doors: &Doors, manner: Manner) -> io::Result<Client> {
 fn multiplex_until(doors: &Doors, over: &AtomicBool, answered: &AtomicU64) -> Vec<String> {
     let mut lost = Vec::new();
     while !over.load(Ordering::SeqCst) {
-        let outcome = multiplexed::run(doors.https, doors.www, async |client| {
+        let connection = multiplexed::try_run(doors.https, doors.www, async |client| {
             while !over.load(Ordering::SeqCst) {
-                match client.try_get("/").await {
+                match client.get("/").await {
                     Ok(answer) if answer.head.status() == 200 => drop(answered.fetch_add(1, Ordering::SeqCst)),
-                    Ok(answer) => return Err(format!("{:?}", answer.head)),
-                    Err(error) if multiplexed::was_told_to_go(&error) => return Ok(()),
-                    Err(error) => return Err(error.to_string()),
+                    Ok(answer) => return Some(answer.head.status().to_string()),
+                    Err(error) if multiplexed::was_told_to_go(&error) => return None,
+                    Err(error) => return Some(error.to_string()),
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-            Ok(())
+            None
         });
-        lost.extend(outcome.err());
+        match connection {
+            Ok(trouble) => lost.extend(trouble),
+            Err(error) => lost.push(error.to_string()),
+        }
     }
     lost
 }

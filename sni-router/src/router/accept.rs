@@ -120,7 +120,7 @@ fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, acces
         Some(_) => places.enter(ClientKey::from(ends.client.ip())),
     };
     let Ok(place) = place else { return router.metrics.hellos_refused.up() };
-    // Counted now: a stop in this very turn waits for it.
+    // Counted before the task first runs: a process that is told to finish in this turn must wait for it.
     let waiting = router.metrics.hellos_waiting.hold();
     let (router, gate) = (Rc::clone(router), Rc::clone(gate));
     tokio::task::spawn_local(async move {
