@@ -1,4 +1,5 @@
 //! Whole rule sets load: CRS 4 from `../shared/crs` (or `$BULKHEAD_CRS`), CRS 3.3 from Debian's package where it is installed.
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
