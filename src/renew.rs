@@ -41,7 +41,7 @@ pub fn run(file: &Path, stdin: bool) -> Result<(), String> {
     let parcels = parcels(&crew, &contents)?;
     let generation = generation();
     event_loop()?.block_on(async {
-        prepare(&crew, &parcels, generation).await?;
+        prepare(&mut crew, &parcels, generation).await?;
         commit(&crew, generation).await?;
         if !stdin {
             tell(&crew).await; // the log of whoever watches has it from the process itself

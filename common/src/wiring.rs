@@ -118,6 +118,9 @@ pub const CONTROL: &str = "control";
 /// The same for sockets that answer questions only: figures and states, no orders. Units make them, for the page of figures.
 pub const OBSERVE: &str = "observe";
 
+/// File name, without `.sock`, of the socket on which the launcher takes orders; beside the control sockets.
+const LAUNCHER: &str = "launcher";
+
 impl Edge {
     /// The directory that holds one socket per receiving instance.
     pub fn directory(&self, runtime_dir: &Path) -> PathBuf {
@@ -155,6 +158,11 @@ impl Edge {
 /// The control socket of an instance: where the front door asks.
 pub fn control_socket(runtime_dir: &Path, process: Process, instance: u32) -> PathBuf {
     runtime_dir.join(CONTROL).join(instance_socket(process, instance))
+}
+
+/// Where the launcher takes orders. Under the units there is none.
+pub fn launcher_socket(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join(CONTROL).join(format!("{LAUNCHER}.sock"))
 }
 
 /// The file name of an instance's socket in [`CONTROL`] and [`OBSERVE`].

@@ -21,6 +21,7 @@ mod explain;
 mod filtering;
 mod floods;
 mod forwarding;
+mod generations;
 mod grpc;
 mod hand_over;
 mod http_routes;
