@@ -10,25 +10,13 @@ mod report;
 mod run;
 mod wire;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use seclang::{Evaluation, Store, Transaction};
 
-/// The folder with CRS, if it is there.
-fn crs() -> Option<PathBuf> {
-    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/crs"));
-    let found = std::env::var_os("BULKHEAD_CRS").map_or(beside, PathBuf::from);
-    if found.join("rules").is_dir() {
-        return Some(found);
-    }
-    eprintln!("skipped: {} is not there; set BULKHEAD_CRS", found.display());
-    None
-}
-
 #[test]
 fn the_tests_of_the_core_rule_set() {
-    let Some(crs) = crs() else { return };
+    let Some(crs) = run::crs() else { return };
     let cases = cases::load(&crs.join("tests/regression/tests"));
     let mut transaction = Transaction::new(run::rules(&crs, Evaluation::Planned), Some(Arc::new(Store::new(1000))));
     let mut report = report::Report::default();
@@ -49,7 +37,7 @@ fn the_tests_of_the_core_rule_set() {
 /// seventh request by default, because unoptimised code is slow; `BULKHEAD_EXACT=all` takes them all.
 #[test]
 fn the_plan_is_exact() {
-    let Some(crs) = crs() else { return };
+    let Some(crs) = run::crs() else { return };
     let cases = cases::load(&crs.join("tests/regression/tests"));
     let step = if std::env::var_os("BULKHEAD_EXACT").is_some() { 1 } else { 7 };
     let [mut planned, mut naive] =

@@ -13,7 +13,7 @@ use super::cases::Expected;
 use super::wire::Request;
 
 /// What stands around the rules in CRS's own test set-up: the recommended configuration of the engine.
-const ENGINE: &str = r#"
+pub const ENGINE: &str = r#"
 SecRuleEngine DetectionOnly
 SecRequestBodyAccess On
 SecResponseBodyAccess On
@@ -26,9 +26,20 @@ SecRule REQBODY_ERROR "!@eq 0" "id:200002,phase:2,t:none,log,deny,status:400,msg
 "#;
 
 /// The settings of CRS's tests, from their README.
-const TESTS: &str = r#"
+pub const TESTS: &str = r#"
 SecAction "id:900005,phase:1,nolog,pass,ctl:ruleEngine=DetectionOnly,ctl:ruleRemoveById=910000,setvar:tx.blocking_paranoia_level=4,setvar:tx.crs_validate_utf8_encoding=1,setvar:tx.arg_name_length=100,setvar:tx.arg_length=400,setvar:tx.total_arg_length=64000,setvar:tx.max_num_args=255,setvar:tx.max_file_size=64100,setvar:tx.combined_file_sizes=65535"
 "#;
+
+/// The folder with CRS, if it is there.
+pub fn crs() -> Option<PathBuf> {
+    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/crs"));
+    let found = std::env::var_os("BULKHEAD_CRS").map_or(beside, PathBuf::from);
+    if found.join("rules").is_dir() {
+        return Some(found);
+    }
+    eprintln!("skipped: {} is not there; set BULKHEAD_CRS", found.display());
+    None
+}
 
 /// CRS as its tests want it.
 pub fn rules(crs: &Path, evaluation: Evaluation) -> Arc<RuleSet> {
