@@ -37,7 +37,7 @@ fn the_tests_of_the_core_rule_set() {
 /// seventh request by default, because unoptimised code is slow; `BULKHEAD_EXACT=all` takes them all.
 #[test]
 fn the_plan_is_exact() {
-    let Some(crs) = crs() else { return };
+    let Some(crs) = run::crs() else { return };
     let cases = cases::load(&crs.join("tests/regression/tests"));
     let step = if std::env::var_os("BULKHEAD_EXACT").is_some() { 1 } else { 7 };
     let [mut planned, mut naive] =
