@@ -12,6 +12,7 @@ mod explain;
 #[cfg(test)]
 mod manual;
 mod metrics;
+mod notes;
 mod plan;
 mod reload;
 mod renew;

@@ -19,6 +19,7 @@ use common::process::Process;
 
 use crate::ask::{Crew, Silence, Target, event_loop, one, one_with};
 use crate::check::{self, Judged, Why};
+use crate::notes::{self, LOCK, Reloaded};
 use crate::renew;
 use crate::say::{count, say, span};
 
@@ -36,7 +37,7 @@ const ORDER: [Process; 5] =
 /// # Errors
 /// What is wrong with the file, or which process refuses it and why. Nothing has changed then, unless the message says so.
 pub fn run(file: &Path) -> Result<(), String> {
-    let begun = Instant::now();
+    let (begun, began) = (Instant::now(), SystemTime::now());
     let file = std::path::absolute(file).map_err(|error| format!("error: {}: {error}", file.display()))?;
     let Judged { text, config, plan, .. } = check::judge(&file, Why::Reload)?;
     if common::config::read_text(&file).as_deref() != Ok(&*text.text) {
@@ -69,6 +70,13 @@ pub fn run(file: &Path) -> Result<(), String> {
         renew::tell(&crew).await;
         Ok::<(), String>(())
     })?;
+    if crew.runtime_dir.join(LOCK).exists()
+        && let Err(error) = notes::note_reload(&crew.runtime_dir, &Reloaded { text, began })
+    {
+        common::complain::complain(format_args!(
+            "warning: the launcher could not be told which certificates to watch ({error}): they are those of the file before"
+        ));
+    }
     let processes = count(crew.targets.len(), "process works", "processes work");
     say(&format!("reloaded: {}: {processes} with it, after {}", file.display(), span(begun.elapsed())));
     Ok(())

@@ -5,13 +5,14 @@ mod pools;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::ipc::messages::control::{Control, ControlReply, Status};
 use serde_json::{Value, json};
 
 use crate::ask::{Crew, Reply, Silence, Target};
 use crate::command_line::StatusOrder;
+use crate::notes::{self, Trouble};
 use crate::say::{say, span};
 
 /// Figures in the table without `--figures`: each process's own table begins with what matters most.
@@ -26,10 +27,12 @@ pub fn run(order: &StatusOrder) -> Result<(), String> {
     let replies = crew.ask(Control::Status)?;
     let pools = crew.ask(Control::Pools)?;
     let certificates = crew.ask(Control::Certificates)?;
+    let troubles = notes::troubles(&crew.runtime_dir);
     if order.json {
-        say(&format!("{:#}", as_json(&crew, &replies, &pools, &certificates)));
+        say(&format!("{:#}", as_json(&crew, &replies, &troubles, &pools, &certificates)));
     } else {
         say(&(table(&replies, order.figures, crew.file.as_ref())
+            + &troubles_of(&replies, &troubles)
             + &certificates::table(&certificates)
             + &pools::table(&pools)));
     }
@@ -98,6 +101,16 @@ fn table(replies: &[Reply], all_figures: bool, file: Option<&(PathBuf, String)>)
     text + &configurations(replies, file)
 }
 
+/// A line for each that keeps ending, whether it happens to serve at this moment or not.
+fn troubles_of(replies: &[Reply], troubles: &[Trouble]) -> String {
+    let known = replies.iter().filter_map(|reply| Some((name(reply), trouble_of(reply, troubles)?)));
+    known.map(|(name, trouble)| format!("{name} {}\n", trouble.tell(SystemTime::now()))).collect()
+}
+
+fn trouble_of<'a>((target, _): &Reply, troubles: &'a [Trouble]) -> Option<&'a Trouble> {
+    troubles.iter().find(|own| (own.process, own.instance) == (target.process, target.instance))
+}
+
 /// What should be said about the configurations that are at work: nothing, as long as all have the one of the file.
 fn configurations(replies: &[Reply], file: Option<&(PathBuf, String)>) -> String {
     let at_work: BTreeSet<&str> = replies.iter().filter_map(status_of).map(|status| &*status.configuration).collect();
@@ -118,10 +131,10 @@ fn uptime(seconds: u64) -> String {
     if seconds < 60 { format!("{seconds} s") } else { span(Duration::from_secs(seconds)) }
 }
 
-fn as_json(crew: &Crew, replies: &[Reply], pools: &[Reply], certificates: &[Reply]) -> Value {
+fn as_json(crew: &Crew, replies: &[Reply], troubles: &[Trouble], pools: &[Reply], certificates: &[Reply]) -> Value {
     let processes = replies.iter().map(|reply| {
         let (Target { process, instance, .. }, _) = reply;
-        match status_of(reply) {
+        let mut own = match status_of(reply) {
             Some(status) => json!({
                 "process": process.name(),
                 "instance": instance,
@@ -138,7 +151,14 @@ fn as_json(crew: &Crew, replies: &[Reply], pools: &[Reply], certificates: &[Repl
             None => {
                 json!({ "process": process.name(), "instance": instance, "state": "silent", "error": trouble(reply) })
             }
+        };
+        if let (Some(trouble), Some(own)) = (trouble_of(reply, troubles), own.as_object_mut()) {
+            let next = trouble.next_try.duration_since(SystemTime::now()).unwrap_or_default();
+            let next = u64::try_from(next.as_millis()).unwrap_or(u64::MAX);
+            let told = json!({ "ended_in_a_row": trouble.in_a_row, "last": trouble.ending, "next_try_ms": next });
+            own.insert("keeps_ending".to_owned(), told);
         }
+        own
     });
     json!({
         "runtime_dir": crew.runtime_dir,
@@ -202,6 +222,25 @@ mod tests {
     }
 
     #[test]
+    fn a_crash_loop_is_told_whether_it_is_silent_or_serves_for_a_moment() {
+        let trouble = |process| Trouble {
+            process,
+            instance: 1,
+            in_a_row: 5,
+            ending: "exit code 3".to_owned(),
+            next_try: SystemTime::now() + Duration::from_secs(600),
+        };
+        let troubles = [trouble(Process::SniRouter), trouble(Process::HttpFilter), trouble(Process::TlsTerminator)];
+        let text = troubles_of(&replies(), &troubles);
+        assert!(text.starts_with("sni-router@1 keeps ending: 5 times in a row, last with exit code 3"), "{text}");
+        assert!(text.contains("http-filter@1 keeps ending") && !text.contains("tls-terminator"), "{text}");
+        let crew = Crew { runtime_dir: "/x".into(), folder: "/x/control".into(), targets: Vec::new(), file: None };
+        let value = as_json(&crew, &replies(), &troubles, &[], &[]);
+        assert_eq!(value["processes"][1]["keeps_ending"]["ended_in_a_row"], 5);
+        assert_eq!(value["processes"][2].get("keeps_ending"), None);
+    }
+
+    #[test]
     fn machines_get_the_same() {
         let crew = Crew {
             runtime_dir: "/run/bulkhead".into(),
@@ -209,7 +248,7 @@ mod tests {
             targets: Vec::new(),
             file: None,
         };
-        let value = as_json(&crew, &replies(), &[], &[]);
+        let value = as_json(&crew, &replies(), &[], &[], &[]);
         assert_eq!(value["processes"][0]["figures"]["figure_5"], 5);
         assert_eq!(value["processes"][0]["state"], "serving");
         assert_eq!(value["processes"][1]["state"], "silent");

@@ -2,21 +2,22 @@
 //! close the sandbox → serve. Whatever a stranger sends is read only in the last one.
 
 mod arguments;
+mod judging;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 pub use self::arguments::USAGE;
 use self::arguments::{Arguments, Order, print};
+use self::judging::{load, refuse};
 use crate::agreement::{Agreement, Judgement};
 use crate::certificate_desk::CertificateDesk;
 use crate::complain::complain;
@@ -387,31 +388,6 @@ where
     code
 }
 
-fn load(file: &Path) -> Result<(Text, Config), ConfigErrors> {
-    let text = Text::read(file)?;
-    let (config, warnings) = text.parse()?;
-    // The launcher has said them already, once for all processes.
-    if std::env::var_os(sandbox::LAUNCHER_VARIABLE).is_none() {
-        warnings.iter().for_each(complain);
-    }
-    Ok((text, config))
-}
-
-/// To whoever waits for it; otherwise to standard error.
-fn refuse(agreement: &Agreement, complaints: &[String]) -> ExitCode {
-    // What was drawn under its source line begins so already.
-    let label = |problem: &String| {
-        let label = if problem.starts_with("error") { "" } else { "error: " };
-        format!("{label}{problem}")
-    };
-    let lines = complaints.iter().map(label).collect::<Vec<_>>().join("\n");
-    match agreement.is_awaited() {
-        true => agreement.say(&Judgement::Refused(lines)),
-        false => complain(lines),
-    }
-    ExitCode::FAILURE
-}
-
 /// What steps 3 to 5 begin with.
 struct Start {
     text: Text,
@@ -509,6 +485,9 @@ fn expected_peers(process: Process, starter: u32) -> Vec<(&'static str, PeerChec
     own.map(|edge| (edge.name, sender(edge))).collect()
 }
 
+/// How long the first clients have before memory is tidied up.
+const GIVE_BACK_AFTER: Duration = Duration::from_millis(200);
+
 /// As whom everybody appears who has no number in our user namespace.
 const OVERFLOW: u32 = 65_534;
 
@@ -557,6 +536,7 @@ where
         if let Some(observe) = observe {
             context.answer(OBSERVE, observe, figures, PeerCheck::anybody());
         }
+        tokio::task::spawn_local(give_back());
         tokio::task::spawn_local(look_after(context.clone())); // first runs when `serve` first waits: then it serves
         tracing::info!("serving");
         serve(opened, context.clone()).await;
@@ -565,11 +545,16 @@ where
     })
 }
 
+/// What the start has left behind goes when the first clients have been served.
+async fn give_back() {
+    tokio::time::sleep(GIVE_BACK_AFTER).await;
+    memory::give_back();
+}
+
 /// Tells the service manager that the process serves, and goes on telling it for as long as that is true: the event loop
 /// turns, and every task without which nothing is served lives. When one has ended the process ends, to be started again.
 async fn look_after(context: Context) {
     let inner = &context.inner;
-    memory::give_back(); // what the start has left behind
     inner.notifier.ready(&inner.report.summary());
     let mut ticks = tokio::time::interval(inner.notifier.pace());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -654,8 +639,7 @@ mod tests {
             context.vital("accepting", task.abort_handle());
             context.stop();
             task.abort();
-            let looked =
-                tokio::time::timeout(std::time::Duration::from_millis(1500), look_after(context.clone())).await;
+            let looked = tokio::time::timeout(Duration::from_millis(1500), look_after(context.clone())).await;
             assert!(looked.is_err(), "it goes on looking while the process finishes");
             assert_eq!(context.inner.broken.get(), None);
         });

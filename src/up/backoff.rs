@@ -5,7 +5,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 /// Who has lived so long has proved that it can.
-const PROVED: Duration = Duration::from_secs(30);
+pub const PROVED: Duration = Duration::from_secs(30);
 
 /// Counts the early deaths of one process.
 #[derive(Debug, Default)]

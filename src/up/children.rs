@@ -1,6 +1,7 @@
 //! One keeper per process instance: starts it, notices when it serves, starts it again when it ends.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,7 +9,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use common::agreement::{AGREEMENT, Judgement, MAX_JUDGEMENT, WORD};
 use common::ipc::messages::control::Control;
@@ -23,8 +24,9 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
-use super::backoff::{Backoff, Next};
+use super::backoff::{Backoff, Next, PROVED};
 use super::sockets::Sockets;
+use crate::notes::{self, Trouble};
 use crate::plan::Plan;
 use crate::say::span;
 use crate::{ask, siblings};
@@ -67,16 +69,47 @@ pub fn recipes(plan: &Plan, config: &Path, runtime_dir: &Path, sockets: &Sockets
 }
 
 /// What all keepers share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     /// Told when something has changed with one of them.
     pub changed: Notify,
+    /// Who keeps ending, for `bulkhead status`.
+    troubles: RefCell<BTreeMap<(Process, u32), Trouble>>,
+    runtime_dir: PathBuf,
     /// Whether all processes have agreed to serve this configuration ([`common::agreement`]).
     agreed: Cell<bool>,
     word: Notify,
 }
 
 impl Shared {
+    /// Of a launcher whose directory this is.
+    pub fn new(runtime_dir: &Path) -> Self {
+        Self {
+            changed: Notify::new(),
+            troubles: RefCell::default(),
+            runtime_dir: runtime_dir.to_owned(),
+            agreed: Cell::new(false),
+            word: Notify::new(),
+        }
+    }
+
+    fn in_trouble(&self, trouble: Trouble) {
+        self.troubles.borrow_mut().insert((trouble.process, trouble.instance), trouble);
+        self.note();
+    }
+
+    fn out_of_trouble(&self, process: Process, instance: u32) {
+        if self.troubles.borrow_mut().remove(&(process, instance)).is_some() {
+            self.note();
+        }
+    }
+
+    fn note(&self) {
+        if let Err(error) = notes::note_troubles(&self.runtime_dir, self.troubles.borrow().values()) {
+            tracing::warn!("`bulkhead status` cannot be told who keeps ending: {error}");
+        }
+    }
+
     /// All have agreed: those that wait begin to serve, and whoever is started from here on is not asked.
     pub fn give_the_word(&self) {
         self.agreed.set(true);
@@ -273,6 +306,8 @@ impl Keeper {
             let _ = agreement.write_all(WORD).await; // who cannot hear it has ended
         }
         self.wait_until_it_serves().await;
+        tokio::time::sleep(PROVED).await;
+        self.shared.out_of_trouble(self.process, self.instance);
     }
 
     async fn wait_until_it_serves(&self) {
@@ -300,6 +335,13 @@ impl Keeper {
             tracing::warn!(pid, "{name} ended with {ending} after {lived}; starting it again");
             return;
         }
+        self.shared.in_trouble(Trouble {
+            process: self.process,
+            instance: self.instance,
+            in_a_row: next.in_a_row,
+            ending: ending.to_string(),
+            next_try: SystemTime::now() + next.pause,
+        });
         tracing::error!(
             pid,
             "{name} keeps ending: {} times in a row, now with {ending} after {lived}; next try in {}. Its own lines say \

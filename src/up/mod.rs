@@ -18,7 +18,6 @@ mod sockets;
 mod stop;
 mod watch;
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -35,7 +34,7 @@ use metrics_page::MetricsPage;
 use runtime_dir::RuntimeDir;
 use signals::{Signals, Wish};
 use sockets::Sockets;
-use watch::{AtWork, Watched};
+use watch::AtWork;
 
 /// How long it may take until every process serves.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
@@ -59,10 +58,10 @@ pub fn run(file: &Path) -> Result<(), String> {
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(|error| format!("error: cannot start an event loop: {error}"))?;
     let digest = text.digest();
-    let at_work = RefCell::new(Some(Rc::new(AtWork::new(text, &config))));
-    let watched = Rc::new(Watched { at_work, replaced: Notify::new() });
+    let at_work = AtWork::new(text, &config);
     drop((config, plan));
-    runtime.block_on(supervise(Launch { recipes, sockets, page, file, digest, watched }))
+    let runtime_dir = home.path().to_owned();
+    runtime.block_on(supervise(Launch { recipes, sockets, page, file, runtime_dir, digest, at_work }))
     // `home` goes last and takes the names of the sockets with it
 }
 
@@ -72,21 +71,21 @@ struct Launch {
     sockets: Sockets,
     page: Option<MetricsPage>,
     file: PathBuf,
+    runtime_dir: PathBuf,
     digest: String,
-    watched: Rc<Watched>,
+    at_work: AtWork,
 }
 
 async fn supervise(launch: Launch) -> Result<(), String> {
-    let Launch { recipes, sockets, page, file, digest, watched } = launch;
+    let Launch { recipes, sockets, page, file, runtime_dir, digest, at_work } = launch;
     let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
     let begun = Instant::now();
-    let shared = Rc::new(Shared::default());
+    let shared = Rc::new(Shared::new(&runtime_dir));
     let keepers: Vec<Rc<Keeper>> = recipes.into_iter().map(|recipe| Keeper::start(recipe, &shared)).collect();
     let start = async {
         agreement::reach(&keepers, &shared.changed, &file, &digest).await?;
         let listening = open_the_doors(sockets, page.as_ref())?;
         shared.give_the_word();
-        common::sys::memory::give_back();
         everybody_serves(&keepers, &shared.changed).await.map(|()| listening)
     };
     let outcome = tokio::select! {
@@ -106,9 +105,9 @@ async fn supervise(launch: Launch) -> Result<(), String> {
         let many = count(keepers.len(), "process serves", "processes serve");
         say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
         let told = Rc::new(Notify::new());
-        let reloading = reload::whenever(Rc::clone(&told), file.to_owned(), Rc::clone(&watched));
+        let reloading = reload::whenever(Rc::clone(&told), file.clone());
         let reloading = tokio::task::spawn_local(reloading);
-        let watching = tokio::task::spawn_local(watch::watch(file.to_owned(), watched));
+        let watching = tokio::task::spawn_local(watch::watch(file, at_work, runtime_dir));
         let signal = loop {
             match signals.next().await {
                 Wish::Reload => told.notify_one(),

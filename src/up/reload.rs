@@ -10,29 +10,21 @@ use std::rc::Rc;
 use tokio::process::Command;
 use tokio::sync::Notify;
 
-use super::watch::{AtWork, Watched};
 use crate::siblings;
 
-/// Reloads whenever told to, one reload after the other; however often it is told meanwhile, one more follows.
-pub async fn whenever(told: Rc<Notify>, file: std::path::PathBuf, watched: Rc<Watched>) {
+/// Reloads whenever told to, one reload after the other; however often it is told meanwhile, one more follows. What it put to
+/// work is noted by it and read by [`super::watch`].
+pub async fn whenever(told: Rc<Notify>, file: std::path::PathBuf) {
     loop {
         told.notified().await;
         tracing::info!("SIGHUP: reloading {}", file.display());
-        let next = AtWork::of(&file); // before its files are read, so that later changes are seen
-        match once(&file).await {
-            Ok(false) => {}
-            Ok(true) => {
-                let next = next.filter(|next| next.is_text_of(&file)).or_else(|| AtWork::of(&file));
-                *watched.at_work.borrow_mut() = next.map(Rc::new);
-                watched.replaced.notify_one();
-            }
-            Err(error) => tracing::error!("reload: {error}"),
+        if let Err(error) = once(&file).await {
+            tracing::error!("reload: {error}");
         }
     }
 }
 
-/// Whether it was taken.
-async fn once(file: &Path) -> std::io::Result<bool> {
+async fn once(file: &Path) -> std::io::Result<()> {
     let program = siblings::find("bulkhead").map_err(std::io::Error::other)?;
     let mut command = Command::new(program);
     command.arg("reload").arg(file);
@@ -40,7 +32,7 @@ async fn once(file: &Path) -> std::io::Result<bool> {
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await?;
     tell_what_it_said(&output);
-    Ok(output.status.success())
+    Ok(())
 }
 
 /// Into the log.

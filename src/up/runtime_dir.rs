@@ -12,7 +12,8 @@ use common::wiring::{CONTROL, EDGES};
 use rustix::fs::FlockOperation;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-const LOCK: &str = "launcher.lock";
+use crate::notes::{self, LOCK};
+
 /// Another launcher may take its lock away while we wait for it; so often we look again.
 const LOCK_ATTEMPTS: usize = 5;
 
@@ -60,8 +61,8 @@ impl RuntimeDir {
                 return Err(error);
             }
         };
-        let home =
-            Self { path: path.to_owned(), created, files: vec![path.join(LOCK)], folders: Vec::new(), _lock: lock };
+        let files = [LOCK, notes::TROUBLES, notes::RELOADED].map(|name| path.join(name)).into();
+        let home = Self { path: path.to_owned(), created, files, folders: Vec::new(), _lock: lock };
         clear(path)?;
         Ok(home)
     }
@@ -193,6 +194,9 @@ fn lock(path: &Path) -> Result<fs::File, String> {
 
 /// Removes the sockets of a launcher that was killed. Sockets with somebody behind them are not ours to remove.
 fn clear(path: &Path) -> Result<(), String> {
+    for note in [notes::TROUBLES, notes::RELOADED] {
+        let _ = fs::remove_file(path.join(note)); // of another life
+    }
     let folders = EDGES.iter().map(|edge| edge.directory(path)).chain([path.join(CONTROL)]);
     for folder in folders {
         let entries = match fs::read_dir(&folder) {

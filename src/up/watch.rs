@@ -4,28 +4,29 @@
 //! limit of watches. Several changes in a row are one. What has changed is read by `bulkhead reload --certificates` as a process of its
 //! own, as every reload ([`super::reload`]); tls-terminator judges it and keeps the last good pair where the new one is not good.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::config::{Config, FileReference, Text};
 use common::ipc::directory::Changes;
 use common::process::Process;
+use common::sys::memory;
 use rustix::fs::inotify;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::reload::tell_what_it_said;
+use crate::notes::{self, Reloaded};
 use crate::siblings;
 
+/// How long whoever has just started is left alone.
+const FIRST: Duration = Duration::from_millis(200);
 /// A file is looked at when nothing has changed for so long.
 const SETTLE: Duration = Duration::from_millis(300);
 /// Or after so long, where something changes all the time.
@@ -34,6 +35,8 @@ const LONGEST: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_secs(60);
 /// How soon it is tried again after a process could not take the files; doubled up to [`POLL`].
 const RETRY: Duration = Duration::from_secs(5);
+/// File systems stamp with a coarse clock; a file that is read once more for nothing costs nothing.
+const CLOCK_SLACK: Duration = Duration::from_secs(2);
 /// Links of links that are followed.
 const MAX_LINKS: usize = 8;
 /// Folders that are watched; the others are looked at once a minute.
@@ -49,23 +52,19 @@ pub struct AtWork {
 }
 
 impl AtWork {
-    /// Of this file. Call it before its files are read by the processes: a change after that is seen.
-    pub fn of(file: &Path) -> Option<Self> {
-        let text = Text::read(file).ok()?;
-        let (config, _) = text.parse().ok()?;
-        Some(Self::new(text, &config))
-    }
-
-    /// The same where somebody has read it already.
+    /// Of this text. Call it before its files are read by the processes: a change after that is seen.
     pub fn new(text: Text, config: &Config) -> Self {
         let ours = |file: &&FileReference| file.is_for(Process::TlsTerminator);
         let looks = Looks::of(config.files.iter().filter(ours).map(|file| &*file.path));
         Self { text, watch: config.tls_terminator.watch, looks }
     }
 
-    /// Whether this is what the file says.
-    pub fn is_text_of(&self, file: &Path) -> bool {
-        common::config::read_text(file).as_deref() == Ok(&*self.text.text)
+    /// Of what a reload has put to work. What has changed since it began may have come too late for it.
+    fn after(reloaded: Reloaded) -> Option<Self> {
+        let (config, _) = reloaded.text.parse().ok()?;
+        let mut at_work = Self::new(reloaded.text, &config);
+        at_work.looks.forget_since(reloaded.began);
+        Some(at_work)
     }
 
     fn is_watched(&self) -> bool {
@@ -73,25 +72,28 @@ impl AtWork {
     }
 }
 
-/// What a reload has changed, told to whoever watches.
-#[derive(Debug)]
-pub struct Watched {
-    /// Replaced after a reload.
-    pub at_work: RefCell<Option<Rc<AtWork>>>,
-    /// Told then.
-    pub replaced: Notify,
+/// Watches until the launcher stops. What `bulkhead reload` puts to work, whoever calls it, is watched from then on.
+pub async fn watch(file: PathBuf, mut at_work: AtWork, runtime_dir: PathBuf) {
+    let notes = Folders::of([&*runtime_dir].into_iter(), inotify::WatchFlags::MOVED_TO);
+    sleep(FIRST).await;
+    memory::give_back();
+    loop {
+        tokio::select! {
+            () = renew_whenever(&file, &at_work), if at_work.is_watched() => {}
+            next = next_reload(&notes, &runtime_dir) => at_work = next,
+        }
+    }
 }
 
-/// Watches until the launcher stops.
-pub async fn watch(file: PathBuf, watched: Rc<Watched>) {
+/// What the next reload puts to work.
+async fn next_reload(notes: &Folders, runtime_dir: &Path) -> AtWork {
     loop {
-        let at_work = watched.at_work.borrow().clone();
-        match at_work.filter(|at_work| at_work.is_watched()) {
-            None => watched.replaced.notified().await,
-            Some(at_work) => tokio::select! {
-                () = renew_whenever(&file, &at_work) => {}
-                () = watched.replaced.notified() => {}
-            },
+        let _ = timeout(POLL, notes.changed()).await;
+        let Some(reloaded) = notes::reloaded(runtime_dir) else { continue };
+        let _ = fs::remove_file(runtime_dir.join(notes::RELOADED));
+        match AtWork::after(reloaded) {
+            Some(at_work) => return at_work,
+            None => tracing::error!("what was reloaded cannot be read here: certificates are watched as before"),
         }
     }
 }
@@ -100,6 +102,7 @@ pub async fn watch(file: PathBuf, watched: Rc<Watched>) {
 async fn renew_whenever(file: &Path, at_work: &AtWork) {
     let mut newest: Option<Looks> = None;
     let mut folders = Folders::watch(&at_work.looks);
+    memory::give_back(); // what the start and following links have taken
     let mut pause = Duration::ZERO; // something may have changed while processes started
     let mut retry = RETRY;
     loop {
@@ -156,6 +159,15 @@ impl Looks {
         Self(files.into_iter().map(|path| (path.into(), look(path))).collect())
     }
 
+    /// As if these had not been seen: what was written since then, by the clock that gave the time.
+    fn forget_since(&mut self, began: SystemTime) {
+        let since = began.checked_sub(CLOCK_SLACK).and_then(|since| since.duration_since(UNIX_EPOCH).ok());
+        let since = since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(i64::MIN);
+        for (_, look) in &mut self.0 {
+            *look = look.filter(|(.., changed, _)| *changed < since);
+        }
+    }
+
     fn files(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().map(|(path, _)| &**path)
     }
@@ -178,14 +190,18 @@ struct Folders(Option<Changes>);
 impl Folders {
     fn watch(looks: &Looks) -> Self {
         let folders = folders_of(looks.files());
-        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
         let events = inotify::WatchFlags::CREATE
             | inotify::WatchFlags::CLOSE_WRITE
             | inotify::WatchFlags::MOVED_TO
             | inotify::WatchFlags::MOVED_FROM
             | inotify::WatchFlags::DELETE
-            | inotify::WatchFlags::ATTRIB
-            | inotify::WatchFlags::ONLYDIR;
+            | inotify::WatchFlags::ATTRIB;
+        Self::of(folders.iter().map(PathBuf::as_path), events)
+    }
+
+    fn of<'a>(folders: impl Iterator<Item = &'a Path>, events: inotify::WatchFlags) -> Self {
+        let events = events | inotify::WatchFlags::ONLYDIR;
+        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
         let changes = match inotify::init(flags) {
             Ok(changes) => changes,
             Err(error) => {
@@ -193,7 +209,7 @@ impl Folders {
                 return Self(None);
             }
         };
-        for folder in folders.iter().take(MOST_FOLDERS) {
+        for folder in folders.take(MOST_FOLDERS) {
             if let Err(error) = inotify::add_watch(&changes, folder, events) {
                 let shown = folder.display();
                 tracing::warn!(
@@ -205,12 +221,18 @@ impl Folders {
         Self(Changes::over(changes).ok())
     }
 
-    /// Returns when something has changed and then nothing for a moment.
-    async fn settled(&self) {
+    /// Returns when something has changed.
+    async fn changed(&self) {
         let Some(changes) = &self.0 else { return std::future::pending().await };
         if changes.changed().await.is_err() {
-            return std::future::pending().await;
+            std::future::pending::<()>().await;
         }
+    }
+
+    /// Returns when something has changed and then nothing for a moment.
+    async fn settled(&self) {
+        self.changed().await;
+        let Some(changes) = &self.0 else { return };
         let latest = Instant::now() + LONGEST;
         while Instant::now() < latest {
             if timeout(SETTLE, changes.changed()).await.is_err() {

@@ -291,7 +291,7 @@ fn an_operator_renews_where_nobody_watches_and_only_what_is_at_work() {
 
 #[test]
 fn a_configuration_that_was_edited_and_not_reloaded_holds_no_renewal_up() {
-    within(60, || {
+    within(90, || {
         let backend = Backend::application();
         let world = world("edited", &backend);
         let before = fs::read_to_string(world.config()).unwrap();
@@ -316,6 +316,21 @@ fn a_configuration_that_was_edited_and_not_reloaded_holds_no_renewal_up() {
         swap(&file(&world, "3.key"), &pair.key_pem);
         swap(&file(&world, "3.pem"), &pair.pem);
         is_shown(&world, "three.test", &pair);
+        // Whoever calls `bulkhead reload` tells the launcher what is at work.
+        let four = certificates::sign(&["four.test"]);
+        fs::write(file(&world, "4.pem"), &four.pem).unwrap();
+        fs::write(file(&world, "4.key"), &four.key_pem).unwrap();
+        let more = "\n[[site]]\nnames = [\"four.test\"]\ncertificate = \"certs/4.pem\"\nkey = \"certs/4.key\"\n\
+            [[route]]\nname = \"four\"\nserver_names = [\"four.test\"]\nterminate = true\n";
+        let before = fs::read_to_string(world.config()).unwrap();
+        fs::write(world.config(), before + more).unwrap();
+        let text = said(&world, &["reload", &world.config().to_string_lossy()]);
+        assert!(text.contains("reloaded: "), "{text}");
+        is_shown(&world, "four.test", &four);
+        let pair = certificates::sign(&["four.test"]);
+        swap(&file(&world, "4.key"), &pair.key_pem);
+        swap(&file(&world, "4.pem"), &pair.pem);
+        is_shown(&world, "four.test", &pair);
     });
 }
 

@@ -95,11 +95,18 @@ fn a_crash_loop_is_told_slows_down_and_costs_the_others_nothing() {
     assert_eq!(status.status.code(), Some(1));
     let text = String::from_utf8_lossy(&status.stdout).into_owned();
     assert!(text.lines().any(|line| line.starts_with("http-filter") && line.contains("SILENT")), "{text}");
+    let told = text.lines().find(|line| line.starts_with("http-filter@1 keeps ending: ")).expect(&text);
+    assert!(told.contains("times in a row, last with exit code 3"), "{told}");
+    let looping = world.status().into_iter().find(|one| one["process"] == "http-filter").unwrap();
+    assert!(looping["keeps_ending"]["ended_in_a_row"].as_u64() >= Some(5), "{looping}");
     assert!(client(world.web).starts_with(&before["sni-router"].to_string()), "the others go on");
     world.behaves("http-filter", "");
     launcher.expect_line("http-filter@1 serves again");
+    let text = String::from_utf8_lossy(&world.bulkhead(&["status", world.config()]).stdout).into_owned();
+    assert!(text.contains("http-filter@1 keeps ending"), "it is told until it has lived for a while: {text}");
     launcher.terminate();
     assert_eq!(launcher.wait(Duration::from_secs(10)).code(), Some(0));
+    assert!(!world.runtime_dir.exists(), "the note is gone");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! Time is this thread's on a processor, as the kernel counts it: other load on the machine does not count.
 
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::fmt::Write as _;

@@ -1,4 +1,5 @@
 //! Whole rule sets load: CRS 4 from `../shared/crs` (or `$BULKHEAD_CRS`), CRS 3.3 from Debian's package where it is installed.
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
@@ -45,4 +46,6 @@ fn crs_3_3_of_debian_loads() {
     let rules = RuleSet::load(&[Source::Path(setup), Source::Path(rules.join("*.conf"))], Settings::default());
     let rules = rules.unwrap_or_else(|errors| panic!("{}", show(&errors)));
     assert!(rules.len() > 500, "{}", rules.len());
+    // @geoLookup, @rbl, and the back-reference of 942130.
+    assert_eq!(rules.notes().len(), 3, "{}", show(rules.notes()));
 }

@@ -1,4 +1,5 @@
 //! What rules mean, one small rule set at a time, each under both evaluations.
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::sync::Arc;
