@@ -59,7 +59,7 @@ fn forms() {
     check(Processor::UrlEncoded, "a=1&&b=2+%41%zz&", &["a=1", "=", "b=2 A%zz"]);
     check(Processor::UrlEncoded, "=x&y&%3d==", &["=x", "y=", "==="]);
     check(Processor::UrlEncoded, "", &[]);
-    check(Processor::UrlEncoded, "&", &[]);
+    check(Processor::UrlEncoded, "&", &["="]);
 }
 
 #[test]
@@ -250,6 +250,15 @@ fn multipart_flags() {
         let found = flags(&(part(disposition, "v") + "--b--\r\n"));
         assert!(found.ends_with(&format!("StrictError;malformed: {error};")), "{disposition}: {found}");
     }
+}
+
+/// PHP takes such a line for content, others for a boundary: what follows is looked at as content, and it is an error.
+#[test]
+fn a_boundary_needs_a_line_end_of_its_own() {
+    let body = "--b\r\nContent-Disposition: form-data; name=x\r\n\r\n--b\r\nContent-Disposition: form-data; name=f; filename=g\r\n\r\nevil\r\n--b--\r\n";
+    let found = read(Processor::Multipart, "multipart/form-data; boundary=b", body.as_bytes());
+    assert!(found.iter().any(|line| line.starts_with("x=--b") && line.ends_with("evil")), "{found:?}");
+    assert_eq!(found.last().unwrap(), "malformed: Multipart: Invalid boundary (no line end before it).");
 }
 
 #[test]

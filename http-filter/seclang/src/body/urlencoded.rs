@@ -13,11 +13,11 @@ pub(super) fn parse(
 ) -> Parsed<()> {
     let (mut name, mut value) = (Vec::new(), Vec::new());
     let mut arguments = 0;
-    // Nothing behind the last separator is not an argument.
-    let text = text.strip_suffix(&[separator]).unwrap_or(text);
     if text.is_empty() {
         return Ok(());
     }
+    // Nothing behind the last separator is not an argument.
+    let text = text.strip_suffix(&[separator]).unwrap_or(text);
     for pair in text.split(|byte| *byte == separator) {
         count(&mut arguments, limits.arguments, Limit::Arguments)?;
         let equals = memchr::memchr(b'=', pair).unwrap_or(pair.len());
