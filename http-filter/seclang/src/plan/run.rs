@@ -7,11 +7,11 @@ use super::build::SHELL;
 use super::state::{Base, NONE};
 use super::{Literals, PhasePlan, Wanted, sqli};
 use crate::mask::ByteMask;
-use crate::operator::Operator;
+use crate::operator::{Operator, number};
 use crate::rule::{Phase, Rule};
 use crate::transaction::values::Found;
 use crate::transaction::{Partial, PlannedScratch, Transaction};
-use crate::variable::{Kind, Variable};
+use crate::variable::{Kind, Selector, Variable};
 
 /// Work that a distinct value costs besides its bytes.
 const VALUE: usize = 32;
@@ -203,6 +203,26 @@ impl Transaction {
             self.note_budget();
         }
         self.state.matched.is_empty()
+    }
+
+    /// True if the rule compares one variable of TX with a number, and plainly in vain. A third of CRS's rules are of this kind: defaults and
+    /// paranoia levels.
+    pub(crate) fn compares_in_vain(&self, rule: &Rule) -> bool {
+        let ([target], Operator::Compare(comparison, text)) = (rule.targets.as_slice(), rule.operator.as_ref()) else {
+            return false;
+        };
+        let (Variable::Tx, Selector::Slot(slot), true) =
+            (target.variable, &target.selector, rule.transforms.is_empty())
+        else {
+            return false;
+        };
+        let Some(limit) = text.constant().filter(|_| self.state.phase.is_some()) else { return false };
+        let value = match (self.tx.slot(*slot), target.count) {
+            (value, true) => i64::from(value.is_some()),
+            (Some(value), false) => number::parse(value),
+            (None, false) => return true,
+        };
+        comparison.holds(value, number::parse(limit)) == rule.negated
     }
 
     fn note_budget(&mut self) {

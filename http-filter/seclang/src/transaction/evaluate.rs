@@ -51,6 +51,9 @@ impl Transaction {
                 self.note_partial(Partial::Budget);
                 return;
             }
+            if self.compares_in_vain(rule) {
+                continue;
+            }
             self.matched.clear();
             let mark = self.values.mark();
             self.evaluate(rule, rule, number);
