@@ -174,10 +174,13 @@ impl Transaction {
             self.values.set_number(Variable::FilesCombinedSize, file_bytes);
             outcome
         };
-        // What a strict reader of multipart refuses is an error of its own kind.
         let empty_json = processor == Processor::Json && body.is_empty();
         match &outcome {
-            Outcome::Malformed(reason) if !empty_json => self.set_errors(Some(reason)),
+            Outcome::Malformed(reason) if !empty_json => {
+                // What we could not take apart a lenient backend may: rules on the whole body see it.
+                self.values.set_span(Variable::RequestBody, span);
+                self.set_errors(Some(reason));
+            }
             _ => self.set_errors(None),
         }
         self.note_outcome(&outcome);
