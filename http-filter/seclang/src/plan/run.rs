@@ -109,7 +109,7 @@ impl Transaction {
         let start = self.state.outcomes.len();
         self.state.outcomes.push(text);
         let mut out = std::mem::take(&mut self.state.scratch);
-        let mut work = VALUE;
+        let mut left = self.spend(VALUE);
         for (at, node) in plan.nodes.iter().enumerate() {
             if at > 0 {
                 let mut outcome = NONE;
@@ -119,11 +119,15 @@ impl Transaction {
                         && node.transform.may_change(parent.mask)
                     {
                         let bytes = self.values.get(parent.span);
-                        work += bytes.len();
+                        let mut work = bytes.len();
                         if node.transform.apply(bytes, &mut out) {
                             work += out.len();
                             let span = self.values.push(&out);
                             outcome = self.state.intern(&self.values, span);
+                        }
+                        left = self.spend(work);
+                        if !left {
+                            break;
                         }
                     }
                 }
@@ -136,7 +140,7 @@ impl Transaction {
             }
         }
         self.state.scratch = out;
-        self.spend(work)
+        left
     }
 
     /// Step 3: for which rules a string is a candidate. False if the budget is spent.
@@ -233,7 +237,8 @@ impl Transaction {
             let last = place + 1 == planned.path.len();
             let looked_at = if rule.multi_match { now != before } else { last };
             before = now;
-            if looked_at && self.state.matched.contains(&now) {
+            // Candidates come in the order of their numbers, so the list is sorted.
+            if looked_at && self.state.matched.binary_search(&now).is_ok() {
                 let bytes = self.state.text(now).map(|text| self.values.get(text.span).to_vec()).unwrap_or_default();
                 self.matched_value_of(rule, found, &bytes, scratch);
             }
