@@ -185,7 +185,11 @@ impl Transaction {
                 self.values.set(Variable::UrlencodedError, b"1");
                 self.set_errors(None);
             }
-            Outcome::Malformed(reason) if !empty_json => self.set_errors(Some(reason)),
+            Outcome::Malformed(reason) if !empty_json => {
+                // What we could not take apart a lenient backend may: rules on the whole body see it.
+                self.values.set_span(Variable::RequestBody, span);
+                self.set_errors(Some(reason));
+            }
             _ => self.set_errors(None),
         }
         self.note_limit(&outcome);

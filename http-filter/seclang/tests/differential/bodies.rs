@@ -77,7 +77,8 @@ fn shown(bytes: &[u8]) -> String {
 fn ours(kind: Processor, content_type: &str, body: &[u8]) -> Found {
     let mut found = Found::default();
     let outcome = parse(kind, body, content_type.as_bytes(), &BodyLimits::default(), &mut found);
-    found.refused = matches!(outcome, Outcome::Malformed(_));
+    // An invalid escape in a form sets URLENCODED_ERROR, not REQBODY_ERROR.
+    found.refused = matches!(outcome, Outcome::Malformed(_)) && kind != Processor::UrlEncoded;
     found.flags =
         FLAGS.iter().map(|flag| if found.flags.contains(&format!("{flag:?} ")) { '1' } else { '0' }).collect();
     found.values.sort();
