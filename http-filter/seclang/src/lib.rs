@@ -50,7 +50,7 @@
 //! # What differs from `ModSecurity` 3
 //! Semantics are those of `libmodsecurity` 3 where it and the manual agree, and where they do not:
 //! - `MATCHED_VARS` begins empty with every rule; `REQUEST_BODY` is filled for URL-encoded bodies and, with `ctl:forceRequestBodyVariable`, for
-//!   bodies of unknown types only (as in version 2; CRS's tests expect it);
+//!   bodies of unknown types only (as in version 2; CRS's tests expect it), and for bodies that cannot be taken apart;
 //! - tags and messages in `SecRuleRemoveByTag` and its like are compared whole, or as a pattern if they hold signs of one;
 //! - a rule without a disruptive action takes that of `SecDefaultAction`, as the manual says;
 //! - `@rbl` and `@geoLookup` never match, patterns with back-references or unbounded look-around neither; [`RuleSet::notes`] names the rules.
