@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write first inputs for the fuzz targets into fuzz/corpus: recorded ClientHellos, PROXY headers, sessions of records."""
+"""Write first inputs for the fuzz targets into fuzz/corpus: recorded ClientHellos, PROXY headers, sessions of records, rules, bodies."""
 
 import pathlib
 
@@ -37,3 +37,34 @@ for name, tape in {
 }.items():
     for suite in range(3):
         (records / f"{name}-{suite}").write_bytes(bytes([suite, 5]) + tape)
+
+# Rules, bodies and values for the engine in http-filter/seclang.
+for target, inputs in {
+    "rules": {
+        "rx": b'SecRule ARGS|!ARGS:a|&TX:/^x/ "!@rx (?i)sel(?:ect)?\\s" "id:1,phase:2,deny,status:403,t:none,t:urlDecodeUni,capture,multiMatch,'
+        b"msg:'a %{TX.0}',logdata:'%{MATCHED_VAR}',tag:'b',severity:'CRITICAL',setvar:'tx.s=+%{tx.n}',chain\"\n"
+        b'  SecRule REQUEST_HEADERS:User-Agent "@pmFromFile words.data" "t:lowercase,ctl:ruleRemoveTargetById=1;ARGS:b"\n',
+        "flow": b'SecAction "id:2,phase:1,nolog,pass,skipAfter:END,initcol:ip=%{REMOTE_ADDR},expirevar:ip.x=60"\nSecMarker "END"\n'
+        b'SecRuleUpdateTargetById 1 "!ARGS:c"\nSecRuleRemoveByTag attack\nSecDefaultAction "phase:1,log,pass"\nSecRuleEngine DetectionOnly\n',
+        "operators": b"".join(
+            b'SecRule ARGS "@%s" "id:%d,phase:2,pass"\n' % (operator, number + 10)
+            for number, operator in enumerate(
+                (b"pm a b", b"within %{tx.x}", b"streq a", b"beginsWith a", b"endsWith b", b"contains c", b"eq 1", b"ge 2", b"ipMatch 10.0.0.0/8,::1",
+                 b"validateByteRange 32-126", b"validateUtf8Encoding", b"validateUrlEncoding", b"detectSQLi", b"detectXSS", b"unconditionalMatch")
+            )
+        ),
+    },
+    "transform": {"mixed": b"%u2032&lt;\\u0061/*x*/../a\\41 0x4142QUJD=\xc3\xa9+ --#", "path": b"/a/./../..//b\\c"},
+    "urlencoded": {"form": b"a=1&b=%41+%zz&&=c&d"},
+    "multipart": {
+        "form": b'multipart/form-data; boundary=b\n--b\r\nContent-Disposition: form-data; name="f"; filename="x\\"y"\r\nContent-Type: a;\r\n b\r\n\r\n'
+        b"v\r\n--b\r\nContent-Disposition: form-data; name='g'\r\n\r\n\r\n--b--\r\n",
+        "quoted": b'multipart/form-data boundary ="b"\n--"b"\n-- b\n--b\n\n--b--',
+    },
+    "json": {"all": b'{"a":[1,-2.5e3,{"b":null,"":true}],"c\\u00e9\\ud83d\\ude00":"\\n","d":[[],{}]}'},
+    "xml": {"all": b"<?xml version='1.0'?><!DOCTYPE a><a b='&lt;' xmlns:c='d'>&#65;<![CDATA[x]]><!-- y --><?z?><e/></a>"},
+}.items():
+    folder = HERE / "corpus" / f"seclang_{target}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in inputs.items():
+        (folder / name).write_bytes(content)

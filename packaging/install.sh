@@ -59,7 +59,7 @@ put 644 "$prefix/share/zsh/vendor-completions" packaging/completions/_bulkhead
 put 644 "$prefix/share/fish/vendor_completions.d" packaging/completions/bulkhead.fish
 
 one 644 CHANGELOG.md "$documents/changelog"
-put 644 "$documents" README.md SECURITY.md ARCHITECTURE.md LICENSE-MIT LICENSE-APACHE docs/*.md
+put 644 "$documents" README.md SECURITY.md packaging/third-party.txt ARCHITECTURE.md LICENSE-MIT LICENSE-APACHE docs/*.md
 one 644 systemd/README.md "$documents/systemd.md"
 put 644 "$documents/examples" docs/examples/*.toml
 put 644 "$documents/examples/systemd" systemd/examples/*

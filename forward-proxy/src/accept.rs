@@ -19,9 +19,10 @@ use tokio::net::TcpStream;
 use crate::access_log::Record;
 use crate::connect_tunnel;
 use crate::head::RequestHead;
-use crate::plain_forward;
+use crate::plain_forward::{self, Past};
 use crate::refuse::Refusal;
 use crate::serve::Proxy;
+use crate::succession;
 
 /// Bytes read at a time while a first head is not whole; also the most that can be read behind it.
 const FIRST_READ: usize = 4096;
@@ -42,7 +43,9 @@ pub async fn accept(proxy: Rc<Proxy>, socket: OwnedFd) -> io::Result<()> {
 fn admit(proxy: &Rc<Proxy>, client: OwnedFd, ends: Ends) {
     proxy.metrics.accepted.up();
     match proxy.places.enter(ClientKey::from(ends.client.ip())) {
-        Ok(place) => drop(tokio::task::spawn_local(first_request(Rc::clone(proxy), client, ends, place))),
+        Ok(place) => {
+            drop(tokio::task::spawn_local(first_request(Rc::clone(proxy), client, Vec::new(), ends, place, true)))
+        }
         Err(why) => {
             proxy.metrics.refused_full.up();
             let rule = match why {
@@ -62,12 +65,27 @@ enum First {
     Gone,
 }
 
-async fn first_request(proxy: Rc<Proxy>, client: OwnedFd, ends: Ends, place: Place) {
+/// Serves a connection from its first head on, of which `bytes` were read already.
+pub(crate) async fn first_request(
+    proxy: Rc<Proxy>,
+    client: OwnedFd,
+    mut bytes: Vec<u8>,
+    ends: Ends,
+    place: Place,
+    may_leave: bool,
+) {
     let _held = proxy.metrics.connections.hold();
     let mut client = Client::New(client);
-    let mut bytes = Vec::with_capacity(FIRST_READ);
     let reading = first_head(&proxy, &mut client, &mut bytes);
-    let first = tokio::time::timeout(proxy.now().header_deadline, reading).await;
+    let first = tokio::select! {
+        biased;
+        () = proxy.stop.leaving(), if may_leave => None,
+        first = tokio::time::timeout(proxy.now().header_deadline, reading) => Some(first),
+    };
+    let Some(first) = first else {
+        let Ok(client) = client.stream() else { return };
+        return succession::hand_on(&proxy, client, ends, 0, bytes);
+    };
     let refusal = match first {
         Ok(First::Whole(length)) => {
             let (head, early) = bytes.split_at_checked(length).unwrap_or((&bytes, &[]));
@@ -78,7 +96,8 @@ async fn first_request(proxy: Rc<Proxy>, client: OwnedFd, ends: Ends, place: Pla
                 }
                 Some(_) => {
                     let Ok(stream) = client.stream() else { return };
-                    return plain_forward::serve(Rc::clone(&proxy), stream, bytes, ends, place).await;
+                    let past = Past { requests: 0, ahead: bytes, may_leave };
+                    return plain_forward::serve(Rc::clone(&proxy), stream, past, ends, place).await;
                 }
                 None => Refusal::violation(Violation::BadRequestLine),
             }
@@ -109,7 +128,7 @@ fn refuse(proxy: &Proxy, client: OwnedFd, ends: Ends, refusal: &Refusal) {
 async fn first_head(proxy: &Proxy, client: &mut Client, bytes: &mut Vec<u8>) -> First {
     let mut framing = Framing::new(proxy.now().framing);
     loop {
-        // A client that has said nothing yet loses nothing when we stop.
+        // A client that has said nothing yet loses nothing when we stop and it has nowhere to go.
         let silent = bytes.is_empty();
         let read = tokio::select! {
             biased;

@@ -14,8 +14,10 @@ use std::sync::Arc;
 use common::ipc::messages::Ends;
 use common::net::farewell::part;
 use common_http::guarded::Guarded;
+use common_http::rest::Lent;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 use crate::access_log::Record;
 use crate::admit::{Asked, admit};
@@ -24,7 +26,6 @@ use crate::destination::Destination;
 use crate::head::RequestHead;
 use crate::outward::{MAX_EARLY, Tunnel};
 use crate::plain_forward::Session;
-use crate::prefixed::Prefixed;
 use crate::refuse::Refusal;
 use crate::serve::Proxy;
 
@@ -105,12 +106,10 @@ pub async fn hand_over(session: Rc<Session>, upgrade: hyper::upgrade::OnUpgrade,
 
 /// The client's socket, and the bytes of the tunnel that were read already, in their order.
 fn take_apart(upgraded: Upgraded) -> Option<(OwnedFd, Vec<u8>)> {
-    let parts = upgraded.downcast::<TokioIo<Guarded<Prefixed>>>().ok()?;
-    let mut early = parts.read_buf.to_vec();
-    let (io, held) = parts.io.into_inner().into_parts();
-    early.extend_from_slice(&held);
-    let (stream, unread) = io.into_parts();
-    early.extend_from_slice(&unread);
+    let parts = upgraded.downcast::<TokioIo<Lent<Guarded<TcpStream>>>>().ok()?;
+    let (guarded, unread) = parts.io.into_inner().keep()?;
+    let (stream, held) = guarded.into_parts();
+    let early = [&*parts.read_buf, &*unread, &*held].concat();
     Some((stream.into_std().ok()?.into(), early))
 }
 

@@ -3,8 +3,9 @@
 //!
 //! [`accept`] reads the first [`head`] → [`destination`] (pure: where to) → [`admit`]: [`authenticate`] (who), [`decide`]
 //! (pure: may they) → [`outward`] (the relay dials, and judges the address) → [`connect_tunnel`] gives both sockets away,
-//! or [`plain_forward`] stays in between (over [`prefixed`], answering with [`answered`]); [`refuse`] says no and why.
-//! [`access_log`] writes one line for each, [`explain`] says what would become of one. [`serve`] holds it all together.
+//! or [`plain_forward`] stays in between (answering with [`answered`]); [`refuse`] says no and why.
+//! [`access_log`] writes one line for each, [`explain`] says what would become of one. [`serve`] holds it all together,
+//! and when it finishes, connections go on in the [`succession`].
 //!
 //! It parses what clients send, so it owns no network: it accepts on sockets it inherited and connects nowhere.
 #![forbid(unsafe_code)]
@@ -22,9 +23,9 @@ pub mod head;
 pub mod metrics;
 pub mod outward;
 pub mod plain_forward;
-pub mod prefixed;
 pub mod refuse;
 pub mod sandbox;
 pub mod serve;
+pub mod succession;
 
 pub use serve::{Opened, check, open, serve};

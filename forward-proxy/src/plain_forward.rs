@@ -11,9 +11,10 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use common::ipc::messages::Ends;
@@ -21,6 +22,7 @@ use common::net::client_limit::Place;
 use common_http::guarded::{Exchange, Guarded, HeadVerdict, Ledger};
 use common_http::headers::{Connection, Direction, Forwarder, LastHop, Style, Underscores, count_down, strip};
 use common_http::host::write_authority;
+use common_http::rest::lend;
 use common_http::upstream::{Endpoint, PassedBody, ResponseBody, SendError};
 use http::header::{
     AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, VIA, WWW_AUTHENTICATE,
@@ -39,9 +41,9 @@ use crate::answered::Answered;
 use crate::authenticate::basic::Given;
 use crate::connect_tunnel;
 use crate::destination::Destination;
-use crate::prefixed::Prefixed;
 use crate::refuse::Refusal;
 use crate::serve::Proxy;
+use crate::succession;
 
 /// Our name in `Via`: a pseudonym, so that no host name leaks.
 const VIA_NAME: &str = "bulkhead";
@@ -62,35 +64,61 @@ pub struct Session {
 
 type Answer = Response<Answered>;
 
-/// Serves a connection whose first request is not CONNECT; `prefix` is what was read of it.
-pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, prefix: Vec<u8>, ends: Ends, place: Place) {
+/// What a connection has been through.
+#[derive(Debug)]
+pub struct Past {
+    /// Requests that it has brought, in other processes.
+    pub requests: u64,
+    /// Bytes that were read from it and not understood yet.
+    pub ahead: Vec<u8>,
+    /// It may go on in a successor.
+    pub may_leave: bool,
+}
+
+/// Serves a connection whose first request is not CONNECT.
+pub async fn serve(proxy: Rc<Proxy>, stream: TcpStream, past: Past, ends: Ends, place: Place) {
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!("the client is gone: {error}");
     }
     let now = proxy.now();
     let ledger = proxy.watch.ledger();
-    let guarded = Guarded::new(Prefixed::new(prefix, stream), now.framing, Arc::clone(&ledger));
+    ledger.go_on_after(past.requests);
+    let guarded = Guarded::go_on(stream, now.framing, Arc::clone(&ledger), past.ahead);
+    let (lent, lender) = lend(guarded, Vec::new());
     let style = Style { x_forwarded: false, forwarded: false, real_ip: false, via: Some(VIA_NAME.to_owned()) };
     let connection = Connection { peer: ends.client, local: ends.local, tls: false };
     let forwarder = RefCell::new(Forwarder::new(style, &connection, &[]));
-    let session = Rc::new(Session { proxy: Rc::clone(&proxy), ends, ledger, forwarder, _place: place });
+    let session = Session { proxy: Rc::clone(&proxy), ends, ledger: Arc::clone(&ledger), forwarder, _place: place };
+    let session = Rc::new(session);
     let service = service_fn(move |request| handle(Rc::clone(&session), request));
     let mut builder = http1::Builder::new();
     builder.max_buf_size(now.buffer).header_read_timeout(None);
     if now.framing.headers > HYPERS_HEADERS {
         builder.max_headers(now.framing.headers);
     }
-    let connection = builder.serve_connection(TokioIo::new(guarded), service).with_upgrades();
-    let mut connection = pin!(connection);
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(lent), service).with_upgrades());
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = connection.as_mut() => Some(ended),
         () = proxy.stop.stopping() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            let leaves = past.may_leave && proxy.stop.successor().is_some();
+            if !leaves {
+                connection.as_mut().graceful_shutdown();
+            }
+            poll_fn(|cx| match connection.as_mut().poll(cx) {
+                Poll::Ready(ended) => Poll::Ready(Some(ended)),
+                Poll::Pending if leaves && ledger.may_move() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            })
+            .await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(client = %ends.client, "connection ended: {error}");
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(client = %ends.client, "connection ended: {error}"),
+        None => {
+            let Some((stream, ahead)) = lender.recall(connection).map(Guarded::into_parts) else { return };
+            succession::hand_on(&proxy, stream, ends, ledger.requests(), ahead);
+        }
     }
 }
 

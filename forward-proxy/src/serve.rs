@@ -7,11 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::config::{Config, Files, ForwardProxy, UserPattern};
+use common::ipc::Nothing;
 use common::ipc::directory::Directory;
+use common::ipc::messages::forward_to_successor::HandedOn;
+use common::ipc::receiver::{Arrival, Receiver};
+use common::ipc::succession::Successor;
 use common::net::client_limit::ClientLimit;
 use common::process::Process;
 use common::startup::{Context, HasFigures, Opening, StartError};
-use common::wiring::FORWARD_TO_RELAY;
+use common::wiring::{FORWARD_TO_RELAY, FORWARD_TO_SUCCESSOR};
 use common_http::framing::Limits;
 use common_http::guarded::{Clock, Deadlines, SWEEP_INTERVAL, Watch};
 use common_http::upstream::{DialError, PassedBody, Pool, PoolLimits};
@@ -25,9 +29,10 @@ use crate::decide::Policy;
 use crate::explain::explain;
 use crate::metrics::Metrics;
 use crate::outward::WayOut;
+use crate::succession;
 
-/// How long requests under way may take when the process is told to stop.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long a successor that lives may take to say so.
+const SHORTLY: Duration = Duration::from_millis(100);
 /// How long a server may think about a request: a forward proxy does not know what its clients wait for.
 const FIRST_BYTE: Duration = Duration::from_secs(300);
 /// How long an answer may pause (long polling, event streams without keep-alive comments).
@@ -82,13 +87,28 @@ pub struct Proxy {
 pub struct Stop {
     stopping: Cell<bool>,
     told: Notify,
+    successor: RefCell<Option<Successor<HandedOn>>>,
 }
 
 impl Stop {
-    /// Tells them.
-    pub fn stop(&self) {
+    /// Tells them, and where they may go on.
+    pub fn stop(&self, successor: Option<Successor<HandedOn>>) {
+        *self.successor.borrow_mut() = successor;
         self.stopping.set(true);
         self.told.notify_waiters();
+    }
+
+    /// Where connections may go on, once the process is to finish.
+    pub fn successor(&self) -> Option<Successor<HandedOn>> {
+        self.successor.borrow().clone().filter(Successor::is_there)
+    }
+
+    /// Waits until the process is to finish and connections may go on elsewhere.
+    pub async fn leaving(&self) {
+        self.stopping().await;
+        if self.successor().is_none() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits for it.
@@ -175,17 +195,41 @@ impl Proxy {
         }
     }
 
-    /// Lets go of idle connections and waits for the others, [`DRAIN`] at most.
-    pub async fn drain(&self) {
-        self.stop.stop();
-        self.watch.expire_idle();
+    /// Gives connections to a successor, or lets go of those that are idle, and waits for the others. `patience` says for how long, a
+    /// moment after the beginning.
+    pub async fn drain(
+        &self,
+        successor: Option<Successor<HandedOn>>,
+        patience: impl FnOnce(Option<&Successor<HandedOn>>) -> Duration,
+    ) {
+        self.stop.stop(successor.clone());
+        if successor.is_none() {
+            self.watch.expire_idle();
+        }
+        let busy = || self.places.taken() > 0 || self.way_out.pending() > 0;
         let finished = async {
-            while self.places.taken() > 0 || self.way_out.pending() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+            loop {
+                while busy() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                let Some(successor) = &successor else { return };
+                successor.settled().await; // what comes back is busy again
+                if !busy() {
+                    return;
+                }
             }
         };
-        if tokio::time::timeout(DRAIN, finished).await.is_err() {
-            tracing::warn!("stopping with {} connections open", self.places.taken());
+        let patience = async {
+            tokio::time::sleep(SHORTLY).await; // whoever lives has said so by then
+            tokio::time::sleep(patience(successor.as_ref()).saturating_sub(SHORTLY)).await;
+        };
+        tokio::select! {
+            () = finished => {}
+            () = patience => tracing::warn!("stopping with {} connections open", self.places.taken()),
+        }
+        if successor.is_some() {
+            let (given, back) = (self.metrics.handed_on.get(), self.metrics.came_back.get());
+            tracing::info!("{given} connections were handed on, {back} of them came back");
         }
     }
 }
@@ -248,6 +292,8 @@ pub struct Opened {
     policy: Policy,
     listeners: Vec<(Arc<str>, OwnedFd)>,
     directory: Directory,
+    predecessor: OwnedFd,
+    successor: Directory,
     authenticator: Rc<Authenticator>,
     metrics: Metrics,
 }
@@ -284,6 +330,8 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
         }
     }
     let directory = opening.edge_to(&FORWARD_TO_RELAY)?;
+    let predecessor = opening.edge_from(&FORWARD_TO_SUCCESSOR)?;
+    let successor = opening.edge_to(&FORWARD_TO_SUCCESSOR)?;
     let users = config.forward_proxy.users_file.as_deref().map(Users::read).transpose();
     let users = users.map_err(StartError::Refused)?;
     if let Some(users) = &users {
@@ -294,7 +342,7 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     let metrics = Metrics::default();
     let authenticator = Authenticator::new(users, metrics.clone());
     let authenticator = authenticator.map_err(|error| StartError::Other(format!("no random bytes: {error}")))?;
-    Ok(Opened { config, policy, listeners, directory, authenticator, metrics })
+    Ok(Opened { config, policy, listeners, directory, predecessor, successor, authenticator, metrics })
 }
 
 /// Rules about users that the file does not have match nobody: most often a slip of the pen.
@@ -315,7 +363,7 @@ fn warn_of_strangers(config: &ForwardProxy, users: &Users) {
 
 /// Accepts until told to stop, then finishes what is under way.
 pub async fn serve(opened: Opened, context: Context) {
-    let Opened { config, policy, listeners, directory, authenticator, metrics } = opened;
+    let Opened { config, policy, listeners, directory, predecessor, successor, authenticator, metrics } = opened;
     let proxy =
         Proxy::start(&config.forward_proxy, policy, config.log.writes_access(), authenticator, directory, metrics);
     context.on_explain({
@@ -337,8 +385,20 @@ pub async fn serve(opened: Opened, context: Context) {
         context.vital("accepting on a listener", task.abort_handle());
         accepting.push(task);
     }
+    let from_predecessor = Receiver::heir(FORWARD_TO_SUCCESSOR.name, context.peers(&FORWARD_TO_SUCCESSOR), {
+        let proxy = Rc::clone(&proxy);
+        move |arrival: Arrival<HandedOn, Nothing>| succession::take(&proxy, arrival.parcel)
+    });
+    let letter_box = tokio::task::spawn_local(Rc::clone(&from_predecessor).serve(predecessor));
+    context.vital("receiving on an edge", letter_box.abort_handle());
     drop(config);
     context.stopping().await;
     accepting.iter().for_each(tokio::task::JoinHandle::abort);
-    proxy.drain().await;
+    from_predecessor.drain();
+    let _ = letter_box.await; // our own end is closed: who is to find a successor must not find itself
+    let successor = Successor::find(&FORWARD_TO_SUCCESSOR, successor, {
+        let proxy = Rc::clone(&proxy);
+        move |parcel| succession::came_back(&proxy, parcel)
+    });
+    proxy.drain(successor.await, |successor| Successor::patience(successor, &context.shared())).await;
 }

@@ -112,9 +112,10 @@ pub struct Past {
 
 /// Serves a connection in a task of its own.
 pub fn start<S: Stream>(instance: &Rc<Instance>, stream: S, client: Client, place: Place, past: Past) {
+    // Counted before the task first runs: a process that is told to finish in this turn must wait for it.
+    let connection = Rc::new(Connection::new(instance, client, place));
     let instance = Rc::clone(instance);
     tokio::task::spawn_local(async move {
-        let connection = Rc::new(Connection::new(&instance, client, place));
         let result = if connection.h2 {
             serve_h2(&instance, stream, &connection).await
         } else {

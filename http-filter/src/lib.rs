@@ -23,7 +23,7 @@ pub mod observe;
 pub mod pipeline;
 pub mod receive;
 pub mod response;
-pub mod rest;
+pub use common_http::rest;
 pub mod rewriting;
 pub mod route;
 pub mod sandbox;

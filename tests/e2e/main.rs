@@ -44,6 +44,7 @@ mod smuggling;
 mod ssrf;
 mod streaming;
 mod succession;
+mod succession_relay;
 mod terminal;
 mod termination;
 mod tickets;

@@ -7,6 +7,7 @@ mod documents;
 mod figures;
 mod files;
 mod layers;
+mod licences;
 mod names;
 mod tools;
 mod tree;

@@ -17,7 +17,7 @@ use crate::machine::Machine;
 use crate::package;
 use crate::packages::{offered, packaging};
 use crate::unit_file;
-use crate::world::{HTTP, HTTPS, SECURE, WWW, unit};
+use crate::world::{HTTP, HTTPS, SECURE, WWW};
 
 /// What the default configuration needs.
 const RUNNING: [Process; 4] =
@@ -99,9 +99,18 @@ impl Host {
         assert_eq!(answer.header("location"), Some(format!("https://{WWW}/a").as_str()), "{}", answer.head);
     }
 
-    /// Every main process.
-    fn processes(&self) -> Vec<u32> {
-        RUNNING.map(|process| self.machine.main_pid(&unit(process))).to_vec()
+    /// Every main process of a kind, whatever the numbers of its instances.
+    fn processes_of(&self, process: Process) -> Vec<u32> {
+        let pattern = format!("bulkhead-{process}@*.service");
+        let words = ["list-units", "--plain", "--no-legend", "--state=active", &pattern];
+        let text = self.machine.systemctl(&words);
+        let units = text.lines().filter_map(|line| line.split_whitespace().next());
+        units.map(|unit| self.machine.main_pid(unit)).collect()
+    }
+
+    /// All of them.
+    fn processes(&self) -> Vec<Vec<u32>> {
+        RUNNING.map(|process| self.processes_of(process)).to_vec()
     }
 
     fn active(&self) -> String {
@@ -201,18 +210,21 @@ fn mistaken(host: &Host) {
 /// Another release in the place of the one that runs: new processes, the same configuration, nobody refused.
 fn upgraded(host: &Host, file: &str) {
     let (before, config) = (host.processes(), fs::read(host.machine.path(CONFIG)).unwrap());
-    assert!(before.iter().all(|pid| *pid != 0), "{before:?}");
-    let load = Load::start(&[Manner::NewTls, Manner::NewPassthrough]);
+    assert!(before.iter().all(|pids| pids.len() == 1), "{before:?}");
+    let load = Load::start(HTTPS, &[Manner::NewTls, Manner::NewPassthrough]);
     load.go_on(30);
     host.dpkg(&["--install", file]);
     load.go_on(30);
     let (answered, lost) = load.end();
     assert!(lost.is_empty(), "{} of {answered} requests were lost: {lost:#?}", lost.len());
-    let after = host.processes();
-    for ((process, before), after) in RUNNING.iter().zip(&before).zip(&after) {
-        assert!(*after != 0 && after != before, "{process} was not followed by the new release");
-        let program = fs::read_link(host.machine.proc(&unit(*process), "exe")).expect("it lives");
-        assert!(!program.display().to_string().contains("deleted"), "{process} is still {program:?}");
+    for (process, before) in RUNNING.iter().zip(&before) {
+        harness::eventually(30, &format!("{process} has been followed"), || {
+            let now = host.processes_of(*process);
+            (now.len() == 1 && now != *before).then_some(())
+        });
+        let program = host.machine.path(&format!("/proc/{}/exe", host.processes_of(*process)[0]));
+        let program = fs::read_link(program).expect("it lives").display().to_string();
+        assert!(!program.contains("deleted"), "{process} is still {program}");
     }
     assert_eq!(fs::read(host.machine.path(CONFIG)).unwrap(), config, "the configuration is the administrator's");
     assert!(host.machine.run("dpkg-query", &["-W", "bulkhead"]).contains("0.2.0-1"));
@@ -225,7 +237,7 @@ fn refused(host: &Host, file: &str) {
     host.machine.write(CONFIG, &format!("{config}\nnonsense = true\n"));
     let before = host.processes();
     let said = host.dpkg(&["--install", file]);
-    assert!(said.contains("nonsense") && said.contains("go on"), "{said}");
+    assert!(said.contains("nonsense") && said.contains("the release before"), "{said}");
     assert_eq!(host.processes(), before, "processes were replaced by ones that cannot start");
     host.serves();
     host.machine.write(CONFIG, &config);

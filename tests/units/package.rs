@@ -115,7 +115,8 @@ pub fn make<const N: usize>(folder: &Path, versions: [&str; N]) -> [PathBuf; N] 
     })
 }
 
-fn strip(program: &Path, to: &Path) {
+/// Copies a program without its symbols.
+pub fn strip(program: &Path, to: &Path) {
     let status = Command::new("strip").arg("-o").args([to, program]).status().expect("strip was there a moment ago");
     assert!(status.success(), "strip {program:?}");
 }

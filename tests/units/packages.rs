@@ -141,6 +141,63 @@ fn the_package_holds_what_make_install_installs() {
     );
 }
 
+/// Where it is installed: CI does without, because compiling it takes longer than this whole suite (decision 0021).
+#[test]
+fn cargo_deb_makes_the_same_package() {
+    let test = "cargo_deb_makes_the_same_package";
+    if let Some(missing) = ["cargo-deb", "dpkg-deb", "strip"].into_iter().find(|program| find(program).is_none()) {
+        note(test, &format!("{missing} is not here"));
+        return;
+    }
+    let target = folder::temporary();
+    fs::create_dir(target.path().join("dist")).unwrap();
+    let deb = package::metadata();
+    let ours = package::assets(&deb);
+    for (_, content) in ours.values() {
+        if let package::Content::Program(name) = content {
+            package::strip(&binaries::path(name), &target.path().join("dist").join(name));
+        }
+    }
+    let file = target.path().join("made.deb");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["deb", "--no-build", "--no-strip", "--fast", "--offline", "--output"])
+        .arg(&file)
+        .env("CARGO_TARGET_DIR", target.path())
+        .env("SOURCE_DATE_EPOCH", "1700000000")
+        .current_dir(binaries::workspace())
+        .output()
+        .expect("cargo can be started");
+    assert!(output.status.success(), "{}", both(&output));
+    let listing = Command::new("dpkg-deb").arg("--contents").arg(&file).output().expect("it is here");
+    let listing = String::from_utf8(listing.stdout).expect("names are text");
+    let mut made = BTreeMap::new();
+    for line in listing.lines().filter(|line| !line.starts_with('d')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words[1], "0/0", "{line}");
+        made.insert(words[5].trim_start_matches('.').to_owned(), words[0].to_owned());
+    }
+    // What it adds by itself, and how it shrinks: the licence in Debian's form, the package's own history, gzip.
+    for own in ["/usr/share/doc/bulkhead/copyright", "/usr/share/doc/bulkhead/changelog.Debian.gz"] {
+        assert!(made.remove(own).is_some(), "{own} is missing");
+    }
+    let plain = |place: &String| place.trim_end_matches(".gz").to_owned();
+    assert_eq!(made.keys().map(plain).collect::<Vec<_>>(), ours.keys().cloned().collect::<Vec<_>>());
+    for (place, rights) in &made {
+        let wanted = match ours[&plain(place)].0.as_str() {
+            "755" => "-rwxr-xr-x",
+            "644" => "-rw-r--r--",
+            _ => "lrwxrwxrwx",
+        };
+        assert_eq!(rights, wanted, "{place}");
+    }
+    let fields = Command::new("dpkg-deb").args(["--field"]).arg(&file).output().expect("it is here");
+    let fields = String::from_utf8(fields.stdout).expect("text");
+    for line in ["Package: bulkhead", "systemd (>= 252)", "libc6 (>= "] {
+        assert!(fields.contains(line), "no {line} in {fields}");
+    }
+}
+
 #[test]
 fn another_prefix_is_everywhere() {
     if !need("another_prefix", "make") {

@@ -18,7 +18,7 @@ const ALL: [Manner; 5] = [Manner::NewPlain, Manner::KeptPlain, Manner::NewTls, M
 fn http_filter_grows_to_four_and_shrinks_to_one() {
     within(240, || {
         let Some(world) = World::start("http_filter_grows") else { return };
-        let load = Load::start(&ALL);
+        let load = Load::start(world.web.address(), &ALL);
         load.go_on(50);
         let others: Vec<String> = (2..=4).map(|number| instance(Process::HttpFilter, number)).collect();
         let others: Vec<&str> = others.iter().map(String::as_str).collect();
@@ -32,7 +32,7 @@ fn http_filter_grows_to_four_and_shrinks_to_one() {
         let (answered, lost) = load.end();
         assert!(lost.is_empty(), "growing: {} of {answered} lost: {lost:#?}", lost.len());
 
-        let load = Load::start(&ALL);
+        let load = Load::start(world.web.address(), &ALL);
         load.go_on(50);
         world.machine.systemctl(&[&["stop"], &others[..]].concat());
         load.go_on(100);
@@ -56,7 +56,7 @@ fn http_filter_grows_to_four_and_shrinks_to_one() {
 fn one_generation_follows_another() {
     within(300, || {
         let Some(world) = World::start("one_generation_follows_another") else { return };
-        let load = Load::start(&ALL);
+        let load = Load::start(world.web.address(), &ALL);
         // passthrough-relay and forward-proxy hold connections that cannot be handed on yet.
         for process in [Process::HttpFilter, Process::TlsTerminator, Process::SniRouter] {
             load.go_on(30);

@@ -3,11 +3,12 @@
 use std::fs;
 
 use common::process::Process;
-use harness::within;
+use harness::clients::{http, raw};
+use harness::{certificates, within};
 
 use crate::machine::Machine;
 use crate::unit_file;
-use crate::world::{World, instance, unit};
+use crate::world::{HTTP, SECURE, World, instance, unit};
 
 #[test]
 fn every_unit_serves_and_every_wall_stands() {
@@ -118,5 +119,22 @@ fn two_routers_share_the_listeners() {
         world.everything_serves();
         assert_ne!(world.machine.main_pid(&second), 0);
         assert_eq!(world.machine.main_pid(&unit(Process::SniRouter)), 0, "nobody started the first one again");
+    });
+}
+
+/// A pool over TLS that names no authority asks those of the system, whose file the unit has to show.
+#[test]
+fn the_authorities_of_the_system_are_known_to_http_filter() {
+    within(120, || {
+        let Some(world) = World::install("the_authorities_of_the_system") else { return };
+        world.machine.write("/etc/ssl/certs/ca-certificates.crt", &certificates::authority_pem());
+        let server = world.secure.address().to_string();
+        world.configure(&format!(
+            "\n[[pool]]\nname = \"tls\"\nservers = \"{server}\"\nprotocol = \"https\"\ntls = {{ server_name = \"{SECURE}\" }}\n\
+             [[http-filter.route]]\nname = \"tls\"\nhosts = \"tls.test\"\npool = \"tls\"\n"
+        ));
+        world.machine.systemctl(&["start", "bulkhead.target"]);
+        let answer = http::get(&mut raw::connect(HTTP), "tls.test", "/").expect("an answer");
+        assert_eq!(answer.status, 200, "{}\n{}", answer.head, world.machine.journal("bulkhead-http-filter*"));
     });
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 
 use common::process::Process;
-use harness::backends::Backend;
+use harness::backends::{Backend, websocket};
 use harness::certificates::{self, Signed};
 use harness::clients::{http, raw, tls, tunnel};
 
@@ -32,6 +32,8 @@ pub struct World {
     pub web: Backend,
     /// HTTPS, with a certificate of its own.
     pub secure: Backend,
+    /// WebSocket, below /chat.
+    pub chat: Backend,
     identity: Signed,
 }
 
@@ -72,7 +74,8 @@ impl World {
         machine.run("systemd-tmpfiles", &["--create", "bulkhead.conf"]);
         let identity = certificates::sign(&[SECURE]);
         let (web, secure) = (Backend::application(), Backend::tls_application(&identity));
-        let world = Self { machine, web, secure, identity };
+        let chat = Backend::talking(websocket::talk);
+        let world = Self { machine, web, secure, chat, identity };
         world.write_certificate(&certificates::sign(&[WWW]));
         world.configure("");
         world.machine.systemctl(&["daemon-reload"]);
@@ -93,7 +96,7 @@ impl World {
 
     /// Writes the configuration, with further lines for http-filter.
     pub fn configure(&self, further: &str) {
-        let (web, secure) = (self.web.address(), self.secure.address());
+        let (web, secure, chat) = (self.web.address(), self.secure.address(), self.chat.address());
         let text = format!(
             r#"
 [[sni-router.listen]]
@@ -131,6 +134,16 @@ servers = ["{secure}"]
 names = ["{WWW}"]
 certificate = "www.pem"
 key = "secrets/tls-terminator/www.key"
+
+[[pool]]
+name = "chat"
+servers = ["{chat}"]
+
+[[http-filter.route]]
+name = "chat"
+hosts = ["{WWW}"]
+paths = ["/chat"]
+pool = "chat"
 
 [[http-filter.route]]
 name = "www"

@@ -219,9 +219,17 @@ pub async fn serve(
         }
     };
     receiver.drain();
-    if tokio::time::timeout(patience, world.admission.empty()).await.is_err() {
+    if tokio::time::timeout(patience, nothing_left(&world)).await.is_err() {
         world.clock.stop_all();
-        let _ = tokio::time::timeout(LAST_WORDS, world.admission.empty()).await;
+        let _ = tokio::time::timeout(LAST_WORDS, nothing_left(&world)).await;
+    }
+}
+
+/// A connection that http-filter has not acknowledged yet is still ours: it would be lost with us.
+async fn nothing_left(world: &World) {
+    world.admission.empty().await;
+    while world.filters.pending() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

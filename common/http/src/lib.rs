@@ -2,6 +2,7 @@
 //!
 //! 1. [`guarded`]: the client's connection. Raw bytes pass the strict state machine of [`framing`] before hyper's lenient parser sees them; what has
 //!    two readings is refused in words, slow clients are cut off by one sweep over all connections.
+//!    [`rest`]: between requests hyper can be taken away from above it.
 //! 2. [`h2_guard`] and [`h2_gate`]: HTTP/2 floods are cut off by counting frames; then the same strictness for what came by HTTP/2.
 //! 3. [`target`], with [`host`] and [`normalise`]: one reading of host and path, made once, used for every decision *and* sent on.
 //! 4. [`headers`]: who the client is behind trusted hops; what must not travel on; what the backend has to know; the fields as access rules (`common_access`) see them.
@@ -18,6 +19,7 @@ pub mod h2_gate;
 pub mod h2_guard;
 pub mod host;
 pub mod normalise;
+pub mod rest;
 pub mod target;
 
 pub mod headers;

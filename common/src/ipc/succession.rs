@@ -53,9 +53,7 @@ impl<M: Message> Successor<M> {
             before_ready: true,
         };
         let sender = Sender::start(edge.name, directory, limits, move |parcel, _| back(parcel));
-        for _ in 0..3 {
-            tokio::task::yield_now().await; // connecting to a letter box does not wait
-        }
+        sender.looked_around().await;
         sender.is_connected().then_some(Self(sender))
     }
 

@@ -167,7 +167,8 @@ fn requests_under_way_are_finished_and_idle_connections_let_go() {
         })
         .await;
         let proxy = std::rc::Rc::clone(&world.proxy);
-        let drained = tokio::task::spawn_local(async move { proxy.drain().await });
+        let drained =
+            tokio::task::spawn_local(async move { proxy.drain(None, |_| std::time::Duration::from_secs(5)).await });
         assert_eq!((idle.rest().await, fresh.rest().await), (String::new(), String::new()));
         busy.send("cd").await;
         let answer = busy.answer().await;

@@ -83,7 +83,7 @@ impl World {
             tokio::time::timeout(Duration::from_secs(60), test(Rc::clone(&world)))
                 .await
                 .expect("the test took too long");
-            world.proxy.drain().await;
+            world.proxy.drain(None, |_| std::time::Duration::from_secs(5)).await;
             let proxy = Rc::clone(&world.proxy);
             until("every connection is gone", move || {
                 proxy.places.taken() == 0 && proxy.way_out.pending() == 0 && proxy.metrics.lingering.get() == 0

@@ -42,17 +42,35 @@ pub(crate) struct Mistake {
     text: String,
     problem: String,
     allowed: String,
+    /// True if nothing is wrong with the text; the engine is not able to do what it says.
+    beyond: bool,
 }
 
 impl Mistake {
     /// `text` is what is wrong, `problem` why.
     pub(crate) fn new(text: &str, problem: impl Into<String>) -> Self {
-        Self { text: shorten(text), problem: problem.into(), allowed: String::new() }
+        Self { text: shorten(text), problem: problem.into(), allowed: String::new(), beyond: false }
     }
 
     /// Adds what would be right.
     pub(crate) fn allowed(mut self, allowed: impl Into<String>) -> Self {
         self.allowed = allowed.into();
+        self
+    }
+
+    /// Marks it as something that the engine cannot do, rather than a mistake of the author.
+    pub(crate) fn beyond(mut self) -> Self {
+        self.beyond = true;
+        self
+    }
+
+    pub(crate) fn is_beyond(&self) -> bool {
+        self.beyond
+    }
+
+    /// Says what follows from it.
+    pub(crate) fn but(mut self, consequence: &str) -> Self {
+        self.problem = format!("{}; {consequence}", self.problem);
         self
     }
 

@@ -8,7 +8,7 @@ use crate::body::Processor;
 use crate::operator::Operator;
 use crate::text::{Piece, Text};
 use crate::transform::Transform;
-use crate::variable::{Selector, Target, Variable};
+use crate::variable::{Target, Variable};
 
 /// When in a transaction a rule runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -268,11 +268,6 @@ impl Rule {
             next.written_mut(visit);
         }
     }
-
-    /// The rule and the links behind it.
-    pub(crate) fn links(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |link| link.chained.as_deref())
-    }
 }
 
 fn name(name: &mut Name, visit: &mut dyn FnMut(&mut Target)) {
@@ -287,16 +282,4 @@ fn text(text: &mut Text, visit: &mut dyn FnMut(&mut Target)) {
             visit(target);
         }
     }
-}
-
-/// True if the two name the same values, as far as that can be told at load.
-pub(crate) fn same_target(one: &Target, other: &Target) -> bool {
-    one.variable == other.variable
-        && match (&one.selector, &other.selector) {
-            (Selector::All, Selector::All) => true,
-            (Selector::Name(one), Selector::Name(other)) => one == other,
-            (Selector::Pattern(one), Selector::Pattern(other)) => one.as_str() == other.as_str(),
-            (Selector::Slot(one), Selector::Slot(other)) => one == other,
-            _ => false,
-        }
 }

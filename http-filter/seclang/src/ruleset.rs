@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::body::BodyLimits;
 use crate::error::LoadError;
@@ -10,6 +11,7 @@ use crate::load::files::{Disk, Files};
 use crate::load::{self, Source};
 use crate::plan::Plan;
 use crate::rule::{Engine, Phase, Rule};
+use crate::transaction::Transaction;
 
 /// How rules are evaluated. Both ways give the same result; a test holds them together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -168,10 +170,22 @@ impl RuleSet {
             .iter()
             .map(|(name, value)| (names.number(name.as_bytes()), value.clone().into_bytes()))
             .collect();
-        let mut set = Self { rules, phases, names, values, settings, limits, presets, plan: Plan::default(), notes };
-        if set.settings.evaluation == Evaluation::Planned {
-            set.plan = Plan::build(&set);
-        }
+        let set = Self { rules, phases, names, values, settings, limits, presets, plan: Plan::default(), notes };
+        if set.settings.evaluation == Evaluation::Naive { set } else { set.planned() }
+    }
+
+    /// Makes the plan. An ordinary request shows what TX comes to hold, the paranoia level above all.
+    #[allow(clippy::expect_used, reason = "no input has a say in who owns the rules here")]
+    fn planned(self) -> Self {
+        let shared = Arc::new(self);
+        let mut probe = Transaction::new(Arc::clone(&shared), None);
+        probe.request_line(b"GET", b"/", b"HTTP/1.1");
+        probe.request_header(b"Host", b"localhost");
+        let _ = probe.request_headers();
+        let plan = Plan::build(&shared, &probe.tx);
+        drop(probe);
+        let mut set = Arc::into_inner(shared).expect("the probe, its only other owner, is gone");
+        set.plan = plan;
         set
     }
 

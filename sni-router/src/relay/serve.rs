@@ -19,7 +19,6 @@ use common::pool_desk::PoolDesk;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{FILTER_TO_RELAY, FORWARD_TO_RELAY, RELAY_TO_SUCCESSOR, ROUTER_TO_RELAY};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::address_guard::Guard;
 use super::dial::{DialService, Known};
@@ -35,8 +34,8 @@ use super::succession;
 use super::tunnel::TunnelOptions;
 use super::tunnels::Tunnels;
 
-/// How long tunnels may go on when the process is told to stop.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long a successor that lives may take to say so.
+const SHORTLY: Duration = Duration::from_millis(100);
 
 /// Everything that was opened before the sandbox closed.
 #[derive(Debug)]
@@ -132,15 +131,14 @@ pub async fn serve(opened: Opened, context: Context) {
     if let Some(letter_box) = letter_box {
         let _ = letter_box.await; // our end is closed: who is to find a successor must not find itself
     }
-    leave(&passthrough, &dials, successor).await;
+    leave(&context, &passthrough, &dials, successor).await;
 }
 
-/// Gives everything that lives to a successor, and waits for what stays, [`DRAIN`] at most.
-async fn leave(passthrough: &Rc<PassthroughService>, dials: &DialService, directory: Directory) {
+/// Gives everything that lives to a successor, and waits for what stays.
+async fn leave(context: &Context, passthrough: &Rc<PassthroughService>, dials: &DialService, directory: Directory) {
     let tunnels = &passthrough.tunnels;
     let back = Rc::clone(passthrough);
     let back = move |parcel| succession::came_back(&back, parcel);
-    let end = Instant::now() + DRAIN;
     let successor = Successor::find(&RELAY_TO_SUCCESSOR, directory, back).await;
     if let Some(successor) = &successor {
         tunnels.leaving.begin(successor.clone());
@@ -159,8 +157,14 @@ async fn leave(passthrough: &Rc<PassthroughService>, dials: &DialService, direct
             }
         }
     };
-    if tokio::time::timeout_at(end, finished).await.is_err() {
-        tracing::warn!("stopping with {} tunnels open", tunnels.metrics.connections.get());
+    let patience = async {
+        tokio::time::sleep(SHORTLY).await;
+        let patience = Successor::patience(successor.as_ref(), &context.shared());
+        tokio::time::sleep(patience.saturating_sub(SHORTLY)).await;
+    };
+    tokio::select! {
+        () = finished => {}
+        () = patience => tracing::warn!("stopping with {} tunnels open", tunnels.metrics.connections.get()),
     }
     if successor.is_some() {
         let (given, back) = (tunnels.metrics.handed_on.get(), tunnels.metrics.came_back.get());

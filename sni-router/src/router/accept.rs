@@ -120,9 +120,11 @@ fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, acces
         Some(_) => places.enter(ClientKey::from(ends.client.ip())),
     };
     let Ok(place) = place else { return router.metrics.hellos_refused.up() };
+    // Counted before the task first runs: a process that is told to finish in this turn must wait for it.
+    let waiting = router.metrics.hellos_waiting.hold();
     let (router, gate) = (Rc::clone(router), Rc::clone(gate));
     tokio::task::spawn_local(async move {
-        let _waiting = router.metrics.hellos_waiting.hold();
+        let _waiting = waiting;
         let Ok(watched) = Watched::new(socket) else { return };
         let known = match access {
             None => hear(&router, &gate, &watched, ends, place).await,

@@ -1,5 +1,6 @@
 //! An HTTP/2 client by the `h2` crate: many streams, bodies in both directions at once, trailers, resets, extended CONNECT.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -24,6 +25,17 @@ pub struct Client {
 /// # Panics
 /// When the server does not speak HTTP/2.
 pub fn run<T>(address: SocketAddr, name: &str, talk: impl AsyncFnOnce(Client) -> T) -> T {
+    try_run(address, name, talk).expect("a connection with HTTP/2")
+}
+
+/// The same where the connection may fail.
+///
+/// # Errors
+/// Why there is none.
+///
+/// # Panics
+/// When the test's own material is broken.
+pub fn try_run<T>(address: SocketAddr, name: &str, talk: impl AsyncFnOnce(Client) -> T) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async move {
         let mut roots = rustls::RootCertStore::empty();
@@ -32,15 +44,15 @@ pub fn run<T>(address: SocketAddr, name: &str, talk: impl AsyncFnOnce(Client) ->
         let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let mut config = config.expect("versions of rustls").with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let stream = tokio::net::TcpStream::connect(address).await.expect("somebody listens");
+        let stream = tokio::net::TcpStream::connect(address).await?;
         let host = ServerName::try_from(name.to_owned()).expect("a name");
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let stream = connector.connect(host, stream).await.expect("a certificate of ours");
-        let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+        let stream = connector.connect(host, stream).await?;
+        let (sender, connection) = h2::client::handshake(stream).await.map_err(io::Error::other)?;
         let driver = tokio::task::spawn_local(connection);
         let result = talk(Client { sender, name: name.to_owned() }).await;
         driver.abort();
-        result
+        Ok(result)
     })
 }
 
@@ -67,8 +79,15 @@ impl Client {
     /// # Panics
     /// When the connection is gone.
     pub async fn open(&self, request: Request<()>, end: bool) -> (ResponseFuture, SendStream<Bytes>) {
-        let mut sender = self.sender.clone().ready().await.expect("a living connection");
-        sender.send_request(request, end).expect("a valid request")
+        self.try_open(request, end).await.expect("a living connection and a valid request")
+    }
+
+    async fn try_open(
+        &self,
+        request: Request<()>,
+        end: bool,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
+        self.sender.clone().ready().await?.send_request(request, end)
     }
 
     /// Asks without a body.
@@ -76,7 +95,7 @@ impl Client {
     /// # Errors
     /// How the stream was broken off.
     pub async fn get(&self, path: &str) -> Result<Whole, h2::Error> {
-        let (response, _) = self.open(self.request("GET", path), true).await;
+        let (response, _) = self.try_open(self.request("GET", path), true).await?;
         whole(response.await?).await
     }
 

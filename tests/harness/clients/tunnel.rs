@@ -14,7 +14,17 @@ use super::raw;
 /// # Panics
 /// When the proxy does not answer.
 pub fn open(proxy: SocketAddr, target: &str, headers: &str) -> Result<TcpStream, Box<Answer>> {
-    let mut stream = raw::connect(proxy);
+    over(raw::connect(proxy), target, headers)
+}
+
+/// The same over a connection to the proxy.
+///
+/// # Errors
+/// The proxy's answer, when it is not 2xx.
+///
+/// # Panics
+/// When the proxy does not answer.
+pub fn over(mut stream: TcpStream, target: &str, headers: &str) -> Result<TcpStream, Box<Answer>> {
     let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).expect("the proxy reads");
     let head = read_head(&mut stream).expect("the proxy answers");

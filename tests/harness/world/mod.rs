@@ -136,8 +136,22 @@ impl World {
     }
 
     fn signal(&self, process: &str, signal: Signal) -> Killed {
-        let killed = Killed { process: process.to_owned(), pid: self.pid(process), served: self.starts_of(process) };
-        kill(Pid::from_raw(i32::try_from(killed.pid).expect("a pid")), signal).expect("our own process");
+        self.signal_living(process, self.pid(process), signal)
+    }
+
+    /// The same of one of several.
+    ///
+    /// # Panics
+    /// When it does not live.
+    pub fn signal_instance(&self, process: &str, instance: u32, signal: Signal) -> Killed {
+        let its = |living: &Living| living.name == process && living.instance == instance;
+        let living = self.processes().into_iter().find(its).unwrap_or_else(|| panic!("no {process}@{instance} lives"));
+        self.signal_living(process, living.pid, signal)
+    }
+
+    fn signal_living(&self, process: &str, pid: u32, signal: Signal) -> Killed {
+        let killed = Killed { process: process.to_owned(), pid, served: self.starts_of(process) };
+        kill(Pid::from_raw(i32::try_from(pid).expect("a pid")), signal).expect("our own process");
         killed
     }
 

@@ -131,6 +131,8 @@ struct Shared<M, R> {
     watch: Notify,
     reconnect: Notify,
     room: Notify,
+    /// Every instance that exists was tried once.
+    looked_around: Cell<bool>,
     ids: Cell<u64>,
     turns: Cell<u64>,
     counts: Cell<EdgeCounts>,
@@ -171,6 +173,7 @@ impl<M: Message, R: Message> Sender<M, R> {
             watch: Notify::new(),
             reconnect: Notify::new(),
             room: Notify::new(),
+            looked_around: Cell::new(false),
             ids: Cell::new(1),
             turns: Cell::new(1),
             counts: Cell::default(),
@@ -222,6 +225,13 @@ impl<M: Message, R: Message> Sender<M, R> {
     /// Instances that take parcels now.
     pub fn ready_instances(&self) -> usize {
         self.0.links.borrow().iter().filter(|link| link.is_open()).count()
+    }
+
+    /// Waits until every instance that exists now was tried once: connecting waits for nobody, but other tasks may be before ours.
+    pub async fn looked_around(&self) {
+        while !self.0.looked_around.get() {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Whether there is somebody, or somebody's letter box, to send to.

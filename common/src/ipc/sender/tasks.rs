@@ -65,11 +65,15 @@ fn give_up_silent<M: Message, R: Message>(shared: &Shared<M, R>) {
 pub(super) async fn keep_connected<M: Message, R: Message>(shared: Rc<Shared<M, R>>, directory: Directory) {
     let changes = match directory.watch() {
         Ok(changes) => changes,
-        Err(error) => return tracing::error!(edge = shared.edge, "cannot watch the edge directory: {error}"),
+        Err(error) => {
+            shared.looked_around.set(true);
+            return tracing::error!(edge = shared.edge, "cannot watch the edge directory: {error}");
+        }
     };
     let mut pauses: HashMap<String, (Instant, Duration)> = HashMap::new();
     loop {
         let next = connect_missing(&shared, &directory, &mut pauses);
+        shared.looked_around.set(true);
         wait(&shared, &changes, next).await;
     }
 }

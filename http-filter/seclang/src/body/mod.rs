@@ -1,6 +1,15 @@
 //! Body processors: a request body becomes arguments, files, XML texts and flags that rules ask for (`MULTIPART_STRICT_ERROR` ...), with
 //! the same results as ModSecurity 3. Pure; bounded by [`BodyLimits`]; never panics, whatever the bytes.
 
+mod json;
+mod multipart;
+mod part_header;
+#[cfg(test)]
+mod tests;
+mod urlencoded;
+mod xml;
+mod xml_text;
+
 /// How a body is taken apart; the names are those of `ctl:requestBodyProcessor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Processor {
@@ -107,14 +116,51 @@ pub enum Outcome {
     Limit(Limit),
 }
 
-/// Takes `body` apart. `content_type` is the value of the header (a boundary is in there).
+/// Takes `body` apart. `content_type` is the value of the header (a boundary is in there). Time and memory are linear in the body.
 pub fn parse(kind: Processor, body: &[u8], content_type: &[u8], limits: &BodyLimits, sink: &mut dyn Sink) -> Outcome {
-    let _ = (kind, body, content_type, limits, sink);
-    Outcome::Complete
+    let ended = match kind {
+        Processor::UrlEncoded => urlencoded::parse(body, b'&', limits, &mut |name, value| sink.argument(name, value)),
+        Processor::Multipart => multipart::parse(body, content_type, limits, sink),
+        Processor::Json => json::parse(body, limits, sink),
+        Processor::Xml => xml::parse(body, limits, sink),
+    };
+    match (ended, kind) {
+        (Ok(()), _) => Outcome::Complete,
+        // ModSecurity's words: people look for them in logs.
+        (Err(Outcome::Malformed(reason)), Processor::Multipart) => {
+            Outcome::Malformed(format!("Multipart parsing error: {reason}"))
+        }
+        (Err(Outcome::Malformed(reason)), Processor::Json) => {
+            Outcome::Malformed(format!("JSON parsing error: {reason}"))
+        }
+        (Err(Outcome::Malformed(reason)), Processor::Xml) => Outcome::Malformed(format!("XML parsing error: {reason}")),
+        (Err(outcome), _) => outcome,
+    }
 }
 
 /// Splits a query string or an urlencoded body at `separator` (`&`) and decodes names and values (`+` and `%XX`), for `ARGS_GET` too.
 pub fn parse_query(query: &[u8], separator: u8, limits: &BodyLimits, found: &mut dyn FnMut(&[u8], &[u8])) -> Outcome {
-    let _ = (query, separator, limits, found);
-    Outcome::Complete
+    urlencoded::parse(query, separator, limits, found).err().unwrap_or(Outcome::Complete)
+}
+
+/// What ends a parser early: never [`Outcome::Complete`].
+type Parsed<T> = Result<T, Outcome>;
+
+fn malformed<T>(message: &str) -> Parsed<T> {
+    Err(Outcome::Malformed(message.to_owned()))
+}
+
+/// Counts one more and ends the parsing when there are more than `most`.
+fn count(counter: &mut usize, most: usize, limit: Limit) -> Parsed<()> {
+    *counter += 1;
+    if *counter > most { Err(Outcome::Limit(limit)) } else { Ok(()) }
+}
+
+/// Ends the parsing when a name or a value is too long.
+fn check_lengths(name: &[u8], value: &[u8], limits: &BodyLimits) -> Parsed<()> {
+    match () {
+        () if name.len() > limits.name_length => Err(Outcome::Limit(Limit::NameLength)),
+        () if value.len() > limits.value_length => Err(Outcome::Limit(Limit::ValueLength)),
+        () => Ok(()),
+    }
 }

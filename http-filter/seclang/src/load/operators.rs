@@ -23,16 +23,18 @@ impl Loader<'_> {
             None => (trimmed, false),
         };
         let Some(rest) = rest.strip_prefix('@') else {
-            return Ok((rx(rest)?, negated));
+            return self.rx(rest, negated);
         };
         let (name, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let argument = argument.trim_start();
+        if name.eq_ignore_ascii_case("rx") {
+            return self.rx(argument, negated);
+        }
         Ok((self.named_operator(name, argument)?, negated))
     }
 
     fn named_operator(&mut self, name: &str, argument: &str) -> Result<Operator, Mistake> {
         Ok(match name.to_ascii_lowercase().as_str() {
-            "rx" => rx(argument)?,
             "pm" => Operator::Pm(Box::new(Phrases::inline(argument)?)),
             "pmf" | "pmfromfile" => Operator::Pm(Box::new(Phrases::from_file(&self.data(argument)?, argument)?)),
             "within" => Operator::Within(Text::parse(argument)?),
@@ -68,6 +70,26 @@ impl Loader<'_> {
         })
     }
 
+    /// A pattern. One that no linear-time engine can run (CRS 3.3 has three, CRS 4 none) makes the rule inert, and a note says so.
+    fn rx(&mut self, source: &str, negated: bool) -> Result<(Operator, bool), Mistake> {
+        // `%{` that names no variable is a piece of pattern.
+        if let Ok(text) = Text::parse(source)
+            && text.constant().is_none()
+        {
+            return Ok((Operator::RxMacro(text), negated));
+        }
+        match pattern::translate(source) {
+            Ok(translated) => {
+                Ok((Operator::Rx(Box::new(Rx { regex: pattern::compile(source)?, source: translated })), negated))
+            }
+            Err(mistake) if mistake.is_beyond() => {
+                self.note(mistake.but("the rule never matches"));
+                Ok((Operator::Never, false))
+            }
+            Err(mistake) => Err(mistake),
+        }
+    }
+
     fn data(&self, names: &str) -> Result<Vec<u8>, Mistake> {
         let mut all = Vec::new();
         for name in names.split_ascii_whitespace() {
@@ -80,14 +102,4 @@ impl Loader<'_> {
         }
         Ok(all)
     }
-}
-
-fn rx(source: &str) -> Result<Operator, Mistake> {
-    // `%{` that names no variable is a piece of pattern.
-    if let Ok(text) = Text::parse(source)
-        && text.constant().is_none()
-    {
-        return Ok(Operator::RxMacro(text));
-    }
-    Ok(Operator::Rx(Box::new(Rx { regex: pattern::compile(source)?, source: pattern::translate(source)? })))
 }

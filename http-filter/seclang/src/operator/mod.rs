@@ -136,6 +136,16 @@ impl Operator {
         }
     }
 
+    /// How many units of work a byte costs, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::DetectSqli => 16,
+            Self::DetectXss => 8,
+            Self::Rx(_) | Self::RxMacro(_) => 2,
+            _ => 1,
+        }
+    }
+
     /// False only if no value with exactly these kinds of bytes matches.
     pub(crate) fn may_match(&self, mask: ByteMask) -> bool {
         match self {

@@ -64,7 +64,8 @@ struct Translator<'a> {
 impl Translator<'_> {
     fn refuse<T>(&self, what: &str) -> Result<T, Mistake> {
         Err(Mistake::new(self.pattern, format!("the pattern uses {what}, which no linear-time engine has"))
-            .allowed("look-around, atomic groups, back-references and recursion are not supported"))
+            .allowed("look-around, atomic groups, back-references and recursion are not supported")
+            .beyond())
     }
 
     fn run(&mut self) -> Result<(), Mistake> {

@@ -1,8 +1,104 @@
-//! The plan: see `ruleset`.
+//! The plan: how rules are evaluated without evaluating most of them.
+//!
+//! Most rules of a rule set look at the same values, after the same transformations, for things that are not there. Before the rules of a
+//! phase run, the plan
+//! 1. collects the distinct values that rules of the phase look at, each with its [`crate::mask::ByteMask`];
+//! 2. runs each transformation once per distinct string, along a tree of chains with common beginnings, and not at all where the mask tells
+//!    that nothing would change;
+//! 3. asks of each distinct string which rules could match it: those that want to look at it, whose patterns its mask allows, and of whose
+//!    required strings one occurs in it. All strings of all rules are looked for in one pass ([`Literals`]).
+//!
+//! When a rule's turn comes, its operator is asked only about the strings for which it is a candidate. If it matches none, the rule is over.
+//! If it does, the rule is evaluated in full (captures, variables, chain), on the values whose strings matched.
+//!
+//! Rules that look at what other rules change (TX, MATCHED_VAR ...), count, or are negated are not planned; neither are those that the
+//! paranoia level skips. The plan may only err by running a rule in vain: `tests/exact.rs` compares it with the naive evaluation.
+
+pub(crate) mod bits;
+mod build;
+mod required;
+mod run;
+pub(crate) mod sqli;
+pub(crate) mod state;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aho_corasick::AhoCorasick;
+use regex::bytes::Regex;
+
+use self::bits::Bits;
+use self::required::Required;
+use crate::operator::Operator;
+use crate::rule::Phase;
+use crate::transform::Transform;
+use crate::variable::Variable;
+
+/// The plans of all phases.
 #[derive(Debug, Default)]
-pub(crate) struct Plan {}
-impl Plan {
-    pub(crate) fn build(_set: &crate::ruleset::RuleSet) -> Self {
-        Self {}
-    }
+pub(crate) struct Plan {
+    phases: [PhasePlan; Phase::COUNT],
+    /// By rule: its number in the plan of its phase.
+    of_rule: Vec<Option<u16>>,
+}
+
+/// The plan of a phase. Rules go by their numbers in `rules`.
+#[derive(Debug, Default)]
+struct PhasePlan {
+    rules: Vec<Planned>,
+    all: Bits,
+    /// The tree of transformations; parents come before their children, the root is the value as it came.
+    nodes: Vec<Node>,
+    /// By variable: who looks at it.
+    wanted: Vec<Option<Wanted>>,
+    /// The variables that anybody looks at.
+    variables: Vec<Variable>,
+    /// For any string.
+    rich: Literals,
+    /// For strings without [`build::SHELL`].
+    plain: Literals,
+}
+
+/// A rule of the plan.
+#[derive(Debug)]
+struct Planned {
+    operator: Arc<Operator>,
+    /// The nodes of its transformations, from the root.
+    path: Vec<u16>,
+    rich: Required,
+    plain: Required,
+}
+
+/// A step of transformation.
+#[derive(Debug)]
+struct Node {
+    parent: u16,
+    transform: Transform,
+    /// The rules that look at what comes out here.
+    here: Bits,
+    /// These, and the rules of nodes further down.
+    below: Bits,
+}
+
+/// Who looks at a variable.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// At all values.
+    all: Bits,
+    /// By name in lower case: who looks at it besides, and who does not.
+    names: HashMap<Vec<u8>, (Bits, Bits)>,
+    /// At values whose names match.
+    patterns: Vec<(Regex, usize)>,
+}
+
+/// The strings of which one must occur, of all rules.
+#[derive(Debug, Default)]
+struct Literals {
+    automaton: Option<AhoCorasick>,
+    /// By string: the rules that require it (or another).
+    rules: Vec<Bits>,
+    /// The rules that require a string.
+    by_strings: Bits,
+    /// The rules that cannot match at all.
+    never: Bits,
 }

@@ -3,7 +3,7 @@
 //! linear in the value, no allocation but into the caller's buffer; never panics, whatever the bytes.
 
 mod base64;
-mod bytes;
+pub(crate) mod bytes;
 mod comments;
 mod digest;
 mod entities;
@@ -13,7 +13,7 @@ mod simple;
 #[cfg(test)]
 mod tests;
 mod unicode_map;
-mod url;
+pub(crate) mod url;
 mod utf8;
 
 use crate::mask::ByteMask;

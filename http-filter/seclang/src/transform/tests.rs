@@ -1,3 +1,5 @@
+//! Each transformation by example, and what its callers rely on as properties.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use proptest::prelude::*;

@@ -25,8 +25,8 @@ pub fn latin1(bytes: &[u8]) -> String {
 }
 
 impl Oracle {
-    /// Starts the oracle with these rules; nothing (and a message) if there is no library here.
-    pub fn start(rules: &str) -> Option<Self> {
+    /// Starts the oracle with these rules (`{"text": ..}` or `{"file": ..}`); nothing (and a message) if there is no library here.
+    pub fn start(rules: &[Value]) -> Option<Self> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/modsecurity.py");
         let started = Command::new("python3")
             .arg(script)
@@ -40,7 +40,7 @@ impl Oracle {
         };
         let (orders, answers) = (child.stdin.take()?, BufReader::new(child.stdout.take()?));
         let mut oracle = Self { child, orders, answers };
-        let Some(answer) = oracle.ask(&json!({ "rules": rules })) else {
+        let Some(answer) = oracle.ask(&json!({ "load": rules })) else {
             eprintln!("skipped: libmodsecurity is not installed");
             return None;
         };

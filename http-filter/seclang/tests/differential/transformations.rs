@@ -149,7 +149,7 @@ fn transformations_are_those_of_libmodsecurity() {
         writeln!(rules, "SecRule ARGS:a \"@unconditionalMatch\" \"id:{id},phase:2,pass,log,t:none,t:{name},t:hexEncode,logdata:'%{{MATCHED_VAR}}'\"")
             .unwrap();
     }
-    let Some(mut oracle) = Oracle::start(&rules) else { return };
+    let Some(mut oracle) = Oracle::start(&[json!({ "text": rules })]) else { return };
     let (mut random, mut differences, mut known) = (Random::new(1), Vec::new(), 0);
     let mut out = Vec::new();
     for _ in 0..3000 {

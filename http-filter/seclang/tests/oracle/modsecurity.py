@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Debian's libmodsecurity (3.0) as an oracle: reads one JSON object per line, answers one per line.
 
-    {"rules": TEXT} or {"files": [PATH, ...]}   loads a rule set (replacing the one before)      -> {"ok": true} or {"error": TEXT}
+    {"load": [{"text": TEXT} or {"file": PATH}, ...]}   loads a rule set (replacing the one before)   -> {"ok": true} or {"error": TEXT}
     {"method": .., "uri": .., "version": "1.1", "headers": [[NAME, VALUE], ...], "body": .., "client": "192.0.2.1",
      "response": {"status": 200, "headers": [[NAME, VALUE], ...], "body": ..}}                  -> {"log": [LINE, ...], "status": 0}
 
@@ -72,11 +72,13 @@ def load(order):
         LIB.msc_rules_cleanup(RULES)
     RULES = LIB.msc_create_rules_set()
     error = S()
-    for path in order.get("files", []):
-        if LIB.msc_rules_add_file(RULES, path.encode(), ctypes.byref(error)) < 0:
+    for source in order["load"]:
+        if "file" in source:
+            loaded = LIB.msc_rules_add_file(RULES, source["file"].encode(), ctypes.byref(error))
+        else:
+            loaded = LIB.msc_rules_add(RULES, source["text"].encode("latin-1"), ctypes.byref(error))
+        if loaded < 0:
             return {"error": (error.value or b"").decode("latin-1")}
-    if "rules" in order and LIB.msc_rules_add(RULES, order["rules"].encode("latin-1"), ctypes.byref(error)) < 0:
-        return {"error": (error.value or b"").decode("latin-1")}
     return {"ok": True, "library": LIB.msc_who_am_i(ENGINE).decode()}
 
 
@@ -124,5 +126,5 @@ def judge(order):
 
 for line in sys.stdin:
     order = json.loads(line)
-    answer = load(order) if "rules" in order or "files" in order else judge(order)
+    answer = load(order) if "load" in order else judge(order)
     print(json.dumps(answer), flush=True)

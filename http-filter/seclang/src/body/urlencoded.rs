@@ -1,0 +1,40 @@
+//! `application/x-www-form-urlencoded` (WHATWG URL §5.1) and query strings, with ModSecurity's reading: nothing between two separators is
+//! an argument without a name, an invalid escape stays as it is.
+
+use super::{BodyLimits, Limit, Parsed, check_lengths, count};
+use crate::transform::url;
+
+/// Calls `found` with each name and value, decoded.
+pub(super) fn parse(
+    text: &[u8],
+    separator: u8,
+    limits: &BodyLimits,
+    found: &mut dyn FnMut(&[u8], &[u8]),
+) -> Parsed<()> {
+    let (mut name, mut value) = (Vec::new(), Vec::new());
+    let mut arguments = 0;
+    // Nothing behind the last separator is not an argument.
+    let text = text.strip_suffix(&[separator]).unwrap_or(text);
+    if text.is_empty() {
+        return Ok(());
+    }
+    for pair in text.split(|byte| *byte == separator) {
+        count(&mut arguments, limits.arguments, Limit::Arguments)?;
+        let equals = memchr::memchr(b'=', pair).unwrap_or(pair.len());
+        let (raw_name, raw_value) = pair.split_at_checked(equals).unwrap_or((pair, &[]));
+        let raw_value = raw_value.strip_prefix(b"=").unwrap_or(raw_value);
+        // An escape is three bytes at most: what is longer than this is too long decoded as well.
+        check_lengths(
+            raw_name.get(..raw_name.len() / 3).unwrap_or_default(),
+            raw_value.get(..raw_value.len() / 3).unwrap_or_default(),
+            limits,
+        )?;
+        name.clear();
+        url::decode(raw_name, &mut name);
+        value.clear();
+        url::decode(raw_value, &mut value);
+        check_lengths(&name, &value, limits)?;
+        found(&name, &value);
+    }
+    Ok(())
+}

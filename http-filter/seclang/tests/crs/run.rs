@@ -1,0 +1,120 @@
+//! Runs one stage through the engine and compares.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use regex::Regex;
+use seclang::{Evaluation, Hit, RuleSet, Settings, Source, Transaction};
+
+use super::backend;
+use super::cases::Expected;
+use super::wire::Request;
+
+/// What stands around the rules in CRS's own test set-up: the recommended configuration of the engine.
+pub const ENGINE: &str = r#"
+SecRuleEngine DetectionOnly
+SecRequestBodyAccess On
+SecResponseBodyAccess On
+SecResponseBodyMimeType text/plain text/html text/xml application/json
+SecRequestBodyLimit 13107200
+SecResponseBodyLimit 1048576
+SecRule REQUEST_HEADERS:Content-Type "^(?:application(?:/soap\+|/)|text/)xml" "id:200000,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"
+SecRule REQUEST_HEADERS:Content-Type "^application/(?:[a-z0-9.-]+[+])?json" "id:200001,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
+SecRule REQBODY_ERROR "!@eq 0" "id:200002,phase:2,t:none,log,deny,status:400,msg:'Failed to parse request body.',logdata:'%{reqbody_error_msg}',severity:2"
+"#;
+
+/// The settings of CRS's tests, from their README.
+pub const TESTS: &str = r#"
+SecAction "id:900005,phase:1,nolog,pass,ctl:ruleEngine=DetectionOnly,ctl:ruleRemoveById=910000,setvar:tx.blocking_paranoia_level=4,setvar:tx.crs_validate_utf8_encoding=1,setvar:tx.arg_name_length=100,setvar:tx.arg_length=400,setvar:tx.total_arg_length=64000,setvar:tx.max_num_args=255,setvar:tx.max_file_size=64100,setvar:tx.combined_file_sizes=65535"
+"#;
+
+/// The folder with CRS, if it is there.
+pub fn crs() -> Option<PathBuf> {
+    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/crs"));
+    let found = std::env::var_os("BULKHEAD_CRS").map_or(beside, PathBuf::from);
+    if found.join("rules").is_dir() {
+        return Some(found);
+    }
+    eprintln!("skipped: {} is not there; set BULKHEAD_CRS", found.display());
+    None
+}
+
+/// CRS as its tests want it.
+pub fn rules(crs: &Path, evaluation: Evaluation) -> Arc<RuleSet> {
+    let text = |name: &str, text: &str| Source::Text { name: name.to_owned(), text: text.to_owned() };
+    let path = |path: PathBuf| Source::Path(path);
+    let sources = [
+        text("engine", ENGINE),
+        path(crs.join("crs-setup.conf.example")),
+        text("tests", TESTS),
+        path(crs.join("rules/*.conf")),
+    ];
+    let limits = seclang::body::BodyLimits { arguments: 1000, depth: 512, ..Default::default() };
+    let settings = Settings { evaluation, limits, shown: 4096, ..Settings::default() };
+    match RuleSet::load(&sources, settings) {
+        Ok(rules) => Arc::new(rules),
+        Err(errors) => panic!("{}", errors.iter().map(|error| format!("{error}\n")).collect::<String>()),
+    }
+}
+
+/// One request (and the answer to it) through all phases.
+pub fn judge(transaction: &mut Transaction, request: &Request) {
+    transaction.begin(1_790_000_000, b"0123456789abcdef");
+    let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    transaction.connection(address(40_000), address(80));
+    transaction.request_line(&request.method, &request.uri, &request.protocol);
+    for (name, value) in &request.headers {
+        transaction.request_header(name, value);
+    }
+    let _ = transaction.request_headers();
+    let _ = transaction.request_body(&request.body);
+    let response = backend::answer(request);
+    for (name, value) in &response.headers {
+        transaction.response_header(name.as_bytes(), value.as_bytes());
+    }
+    let _ = transaction.response_headers(response.status, b"HTTP/1.1");
+    let _ = transaction.response_body(&response.body);
+    transaction.logging();
+}
+
+/// The hits as lines of an error log, for expectations that are patterns; what is not printable is escaped.
+pub fn log(hits: &[Hit]) -> String {
+    let mut text = String::new();
+    for hit in hits {
+        let show = |bytes: &[u8]| {
+            bytes.iter().fold(String::new(), |mut text, byte| {
+                match byte {
+                    0x20..=0x7e => text.push(char::from(*byte)),
+                    _ => write!(text, "\\x{byte:02x}").expect("a string takes it"),
+                }
+                text
+            })
+        };
+        writeln!(text, "[id \"{}\"] [msg \"{}\"] [data \"{}\"]", hit.rule, show(&hit.message), show(&hit.data))
+            .expect("a string takes it");
+    }
+    text
+}
+
+/// What is not as expected; empty if all is.
+pub fn differences(expected: &Expected, hits: &[Hit]) -> Vec<String> {
+    let hit = |id: &&u64| hits.iter().any(|hit| hit.rule == **id);
+    let mut found: Vec<String> =
+        expected.ids.iter().filter(|id| !hit(id)).map(|id| format!("{id} does not match")).collect();
+    found.extend(expected.no_ids.iter().filter(hit).map(|id| format!("{id} matches")));
+    let text = log(hits);
+    let matches = |pattern: &String| Regex::new(pattern).expect("the pattern of a test").is_match(&text);
+    found.extend(
+        expected.log.iter().filter(|pattern| !matches(pattern)).map(|pattern| format!("the log has no {pattern}")),
+    );
+    found.extend(
+        expected
+            .no_log
+            .iter()
+            .filter(|pattern| matches(pattern))
+            .map(|pattern| format!("the log has {pattern}: {text}")),
+    );
+    found
+}
