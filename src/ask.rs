@@ -116,6 +116,18 @@ impl Crew {
         Ok(Self { targets, runtime_dir, folder, file: None, configured })
     }
 
+    /// Waits until nobody else gives these processes a configuration or certificates, and keeps others from it for as long as the
+    /// answer lives: two that prepare at once would take each other's place.
+    ///
+    /// # Errors
+    /// The folder of the sockets cannot be had.
+    pub fn alone(&self) -> Result<std::fs::File, String> {
+        let failed = |error: std::io::Error| format!("error: {}: {error}", self.folder.display());
+        let folder = std::fs::File::open(&self.folder).map_err(failed)?;
+        rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+        Ok(folder)
+    }
+
     /// Asks everybody the same, at once. The answers are in the order of the targets.
     ///
     /// # Errors

@@ -62,6 +62,7 @@ pub fn run(file: &Path) -> Result<(), String> {
             left_over.join(", ")
         ));
     }
+    let _alone = crew.alone()?; // before the files are read: whoever comes later has newer ones
     let parcels = parcels(&crew, &Contents { file: &file, text: &text.text, config: &config, files_only: false })?;
     let generation = generation();
     event_loop()?.block_on(async {

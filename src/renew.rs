@@ -37,6 +37,7 @@ pub fn run(file: &Path, stdin: bool) -> Result<(), String> {
     if crew.targets.is_empty() {
         return Err(complain("nothing is terminated, so there is no certificate to renew".to_owned()));
     }
+    let _alone = crew.alone()?; // before the files are read: whoever comes later has newer ones
     let contents = Contents { file: &file, text: &text, config: &config, files_only: true };
     let parcels = parcels(&crew, &contents)?;
     let generation = generation();
