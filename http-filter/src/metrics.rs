@@ -18,6 +18,8 @@ common::figures! {
         client_full: "connections closed because their address holds max_connections_per_address",
         requests: "requests read",
         requests_active: "requests being answered now",
+        sent_on: "of these, those that are sent on or wait for a server, WebSockets included (max_requests)",
+        shed: "requests refused because max_requests were under way (503)",
         malformed: "requests refused because they have no single reading (400, 414, 417, 431)",
         misdirected: "requests for another host than the TLS name of their connection (421)",
         denied: "requests refused by an access rule (403)",

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use common::budget::{Budget, need};
 use common::config::Config;
 use common::ipc::directory::Directory;
 use common::process::Process;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
                 None => Ok(()),
             }
         },
+        budget: |_| Budget { connections: 5, descriptors: vec![need(50, "", "what it has")], ..Budget::default() },
     };
     if behaviour() == "edit" {
         let text = std::fs::read_to_string(config_file()).unwrap();

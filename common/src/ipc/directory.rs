@@ -21,7 +21,7 @@ use crate::wiring::LETTER_BOX;
 /// More sockets than this in one directory are ignored (and said so once by the sender).
 pub const MAX_INSTANCES: usize = 64;
 /// Channels through one letter box.
-const CHANNELS_OF_A_LETTER_BOX: usize = 16;
+pub const CHANNELS_OF_A_LETTER_BOX: usize = 16;
 
 /// An edge's directory, opened but not yet part of an event loop.
 #[derive(Debug)]
