@@ -38,7 +38,7 @@ pub const FORMS: &[Form] = &[
         &[Word::Needed(CONFIG)],
         "judge a configuration with everything it names; opens no port",
         "The file as a whole first, then each process that it needs judges its own part: keys, certificates, rules. All errors \
-         are told in one run, each under its line.",
+         are told in one run, each under its line. A good file is followed by what each process may need at most: descriptors, memory.",
     ),
     form(
         "up",

@@ -30,6 +30,7 @@ mod limits;
 mod max_forwards;
 mod metrics;
 mod observe;
+mod overload;
 mod passthrough;
 mod pools;
 mod rate_limits;
