@@ -21,4 +21,5 @@ mod packages;
 mod scaling;
 mod serving;
 mod unit_file;
+mod who_sees_what;
 mod world;
