@@ -3,7 +3,7 @@
 //! both worlds.
 
 mod launcher;
-mod units;
+pub mod units;
 
 use std::fs::File;
 use std::path::PathBuf;

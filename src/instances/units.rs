@@ -51,6 +51,18 @@ impl Units {
         })
     }
 
+    /// What `systemd-analyze security` says of the unit of an instance: 0 is best, 10 is worst. `None`: it says nothing of it.
+    pub fn exposure(&self, process: Process, number: u32) -> Option<String> {
+        let said = std::process::Command::new(program("systemd-analyze"))
+            .args(["security", "--no-pager", &service(process, number)])
+            .env_clear()
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        overall(&String::from_utf8_lossy(&said.stdout)).map(str::to_owned)
+    }
+
     /// Which units to enable or disable.
     pub async fn how_to_keep(&self, process: Process, now: &[u32], before: &[u32]) -> String {
         let (mut enable, mut disable) = (Vec::new(), Vec::new());
@@ -125,6 +137,12 @@ impl Units {
     }
 }
 
+/// The figure in its last line: `→ Overall exposure level for x.service: 0.2 SAFE :-}`
+fn overall(text: &str) -> Option<&str> {
+    let (_, rest) = text.rsplit_once("Overall exposure level for ")?;
+    rest.split_once(": ")?.1.split_whitespace().next().filter(|figure| figure.parse::<f32>().is_ok())
+}
+
 fn service(process: Process, number: u32) -> String {
     format!("bulkhead-{process}@{number}.service")
 }
@@ -153,4 +171,16 @@ async fn run(name: &str, words: &[&str]) -> Result<String, String> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     let first = complaint.lines().next().unwrap_or_default().trim();
     Err(if first.is_empty() { format!("{name} ended with {}", output.status) } else { first.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exposure_stands_in_the_last_line() {
+        let text = "  NAME  DESCRIPTION  EXPOSURE\n\n→ Overall exposure level for bulkhead-http-filter@1.service: 0.2 SAFE 😀\n";
+        assert_eq!(overall(text), Some("0.2"));
+        assert_eq!(overall("Unit x.service not found."), None);
+    }
 }

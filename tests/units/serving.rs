@@ -24,6 +24,10 @@ fn every_unit_serves_and_every_wall_stands() {
         }
         let sandbox = world.bulkhead(&["sandbox"]); // an error if any wall has a gap
         assert_eq!(sandbox.matches("every wall stands").count(), Process::ALL.len(), "{sandbox}");
+        for process in Process::ALL {
+            let exposure = if process == Process::PassthroughRelay { "1.0" } else { "0.2" };
+            assert!(sandbox.contains(&format!("  {process}@1  {exposure}\n")), "{process}: {sandbox}");
+        }
         let journal = world.machine.journal("bulkhead*");
         let complaints: Vec<&str> =
             journal.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).collect();
