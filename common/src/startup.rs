@@ -290,9 +290,7 @@ impl Context {
                 self.stop();
                 ControlReply::Done
             }
-            Control::Prepare { .. } if self.is_stopping() => {
-                ControlReply::Refused(vec!["it is finishing and takes no new configuration".into()])
-            }
+            Control::Prepare { .. } if self.is_stopping() => ControlReply::Finishing,
             Control::Prepare { generation } => outcome(reloader.prepare(generation, descriptors.into_iter().next())),
             Control::Commit { generation } => outcome(reloader.commit(generation)),
             Control::Abort { generation } => {

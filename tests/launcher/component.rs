@@ -2,7 +2,7 @@
 //!
 //! Which process it is, it learns from its own name. What is to go wrong stands in `<process>.behaviour` beside the
 //! configuration: `refuse TEXT` (its check fails), `exit CODE` (at once), `stop MILLISECONDS` (after so long with code 7),
-//! `stay` (SIGTERM does not end it), `mute` (starts and never serves), `ponder` (judges for as long as that stands there), `edit` (the
+//! `stay` (SIGTERM does not end it), `linger MILLISECONDS` (SIGTERM ends it after so long), `mute` (starts and never serves), `ponder` (judges for as long as that stands there), `edit` (the
 //! file is another one when it reads it).
 
 #![forbid(unsafe_code)]
@@ -127,7 +127,11 @@ async fn serve(opened: Opened, context: Context) {
         tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
         std::process::exit(7);
     }
+    context.on_reload(|_, _| Ok(Box::new(|| {})));
     context.stopping().await;
+    if let Some(time) = behaviour.strip_prefix("linger ") {
+        tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
+    }
     if behaviour == "stay" {
         std::future::pending::<()>().await;
     }
