@@ -55,14 +55,13 @@ pub fn budget(config: &Config) -> Budget {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::path::Path;
 
     #[test]
     fn two_sockets_a_tunnel_and_two_ends_a_pipe() {
-        let text = "[passthrough-relay]\nmax_connections = 100\nsplice_pipes = 3\n";
-        let told = budget(&Config::parse(text, "test.toml", Path::new("/")).unwrap().0);
+        let mut config = Config::default();
+        (config.passthrough_relay.max_connections, config.passthrough_relay.splice_pipes) = (100, 3);
+        let told = budget(&config);
         let amounts: Vec<u64> = told.descriptors.iter().take(4).map(|need| need.amount).collect();
         assert_eq!((told.connections, amounts), (100, vec![200, 6, 6, MAX_DIALS]));
         assert_eq!(told.busy.get(1).map(|need| need.amount), Some(3 << 20));
