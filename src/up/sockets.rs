@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
+use common::journal::JOURNAL;
 use common::net::listen_fds::MOST;
 use common::process::Process;
 use common::sandbox::Identity;
@@ -33,6 +34,8 @@ pub struct Sockets {
     listeners: Vec<(Listening, Rc<OwnedFd>)>,
     edges: Vec<(Edge, u32, Rc<OwnedFd>)>,
     controls: Vec<(Process, u32, Rc<OwnedFd>)>,
+    /// For all http-filters.
+    journal: Option<Rc<OwnedFd>>,
 }
 
 impl Sockets {
@@ -49,7 +52,7 @@ impl Sockets {
             let owner = root.then(|| Identity::of(edge.sender)).map(|it| Owner { uid: it.uid, gid: it.gid });
             edges.extend(open_edge(edge, plan, home, owner)?);
         }
-        let sockets = Self { listeners, edges, controls };
+        let sockets = Self { listeners, edges, controls, journal: make_journal(plan) };
         match plan.instances().find(|(process, instance)| sockets.of(*process, *instance).len() > MOST) {
             Some((process, _)) => {
                 Err(format!("error: {process} would have more than {MOST} sockets: use fewer addresses"))
@@ -79,10 +82,12 @@ impl Sockets {
         let controls = self.controls.iter().filter(|(owner, number, _)| (*owner, *number) == (process, instance));
         let edges = self.edges.iter().filter(|(edge, number, _)| (edge.receiver, *number) == (process, instance));
         let listeners = self.listeners.iter().filter(|(listener, _)| listener.process == process);
+        let journal = self.journal.iter().filter(|_| process == Process::HttpFilter);
         controls
             .map(|(_, _, socket)| (CONTROL.to_owned(), Rc::clone(socket)))
             .chain(edges.map(|(edge, _, socket)| (edge.descriptor_name(), Rc::clone(socket))))
             .chain(listeners.map(|(listener, socket)| (listener.descriptor_name.clone(), Rc::clone(socket))))
+            .chain(journal.map(|file| (JOURNAL.to_owned(), Rc::clone(file))))
             .collect()
     }
 
@@ -137,6 +142,19 @@ fn explain(listener: &Listening, error: Errno) -> String {
         _ => String::new(),
     };
     format!("error: listener {listener} cannot be opened: {}{hint}", io::Error::from(error))
+}
+
+/// What the http-filters note, kept here because they die. Without it everything is served.
+fn make_journal(plan: &Plan) -> Option<Rc<OwnedFd>> {
+    let instances = plan.instances().filter(|(process, _)| *process == Process::HttpFilter).count();
+    let journal = (instances > 0).then(|| common::journal::create(instances))?;
+    match journal {
+        Ok(file) => Some(Rc::new(file)),
+        Err(error) => {
+            tracing::warn!("requests that kill http-filter will not be known: no memory file: {error}");
+            None
+        }
+    }
 }
 
 fn open_controls(plan: &Plan, home: &mut RuntimeDir) -> Result<Vec<(Process, u32, Rc<OwnedFd>)>, String> {

@@ -31,6 +31,7 @@ mod metrics;
 mod observe;
 mod passthrough;
 mod pools;
+mod query_of_death;
 mod rate_limits;
 mod recordings;
 mod reload;
