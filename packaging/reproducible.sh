@@ -6,7 +6,8 @@
 set -eu
 work=$1
 cd "$(dirname "$0")/.."
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+commit=$(git rev-parse HEAD) # by its name: somebody may commit meanwhile
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
 export SOURCE_DATE_EPOCH
 unset CARGO_TARGET_DIR
 if [ -n "${CHEAP:-}" ]; then
@@ -19,7 +20,7 @@ rm -rf "$work"
 first=$work/a second=$work/another/place/to-build-in
 for folder in "$first" "$second"; do
     mkdir -p "$folder"
-    git archive HEAD | tar -x -m -C "$folder"
+    git archive "$commit" | tar -x -m -C "$folder"
     make -C "$folder" deb
     umask 077
 done

@@ -58,10 +58,12 @@ pub struct Crew {
     pub runtime_dir: PathBuf,
     /// In which folder of it the sockets are that are asked.
     pub folder: PathBuf,
-    /// Those the configuration needs, and those that are there beside.
+    /// Those that are there, and those the configuration needs while nobody of their kind is there.
     pub targets: Vec<Target>,
     /// The file that named them, and the digest of its text as it is now.
     pub file: Option<(PathBuf, String)>,
+    /// How many of each there are at a start, by the configuration.
+    pub configured: Vec<(Process, u32)>,
 }
 
 impl Crew {
@@ -88,9 +90,8 @@ impl Crew {
                 let hint = "`--runtime-dir DIR` asks without a configuration";
                 let (config, _) = Config::load(file).map_err(|errors| format!("{errors}\n{hint}"))?;
                 let dir = config.bulkhead.runtime_dir.clone();
-                let needed = Plan::of(&config).instances().collect();
                 let folder = choose(&dir);
-                let crew = Self::in_folder(dir, folder, needed)?;
+                let crew = Self::in_folder(dir, folder, Plan::of(&config).processes)?;
                 let digest = common::config::read_text(file).map(|text| common::config::digest(&text));
                 Ok(Self { file: digest.ok().map(|digest| (file.clone(), digest)), ..crew })
             }
@@ -102,16 +103,29 @@ impl Crew {
     /// # Errors
     /// When nobody is there.
     pub fn of(config: &Config, plan: &Plan) -> Result<Self, String> {
-        Self::in_folder(config.bulkhead.runtime_dir.clone(), CONTROL, plan.instances().collect())
+        Self::in_folder(config.bulkhead.runtime_dir.clone(), CONTROL, plan.processes.clone())
     }
 
-    fn in_folder(runtime_dir: PathBuf, folder: &str, needed: Vec<(Process, u32)>) -> Result<Self, String> {
+    fn in_folder(runtime_dir: PathBuf, folder: &str, configured: Vec<(Process, u32)>) -> Result<Self, String> {
         let folder = runtime_dir.join(folder);
         let found = names_in(&folder);
-        if let (Err(error), true) = (&found, needed.is_empty()) {
+        if let (Err(error), true) = (&found, configured.is_empty()) {
             return Err(format!("error: no bulkhead runs in {}: {}: {error}", runtime_dir.display(), folder.display()));
         }
-        Ok(Self { targets: targets_in(&folder, needed, found.unwrap_or_default()), runtime_dir, folder, file: None })
+        let targets = targets_in(&folder, &configured, found.unwrap_or_default());
+        Ok(Self { targets, runtime_dir, folder, file: None, configured })
+    }
+
+    /// Waits until nobody else gives these processes a configuration or certificates, and keeps others from it for as long as the
+    /// answer lives: two that prepare at once would take each other's place.
+    ///
+    /// # Errors
+    /// The folder of the sockets cannot be had.
+    pub fn alone(&self) -> Result<std::fs::File, String> {
+        let failed = |error: std::io::Error| format!("error: {}: {error}", self.folder.display());
+        let folder = std::fs::File::open(&self.folder).map_err(failed)?;
+        rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+        Ok(folder)
     }
 
     /// Asks everybody the same, at once. The answers are in the order of the targets.
@@ -185,14 +199,17 @@ impl From<AskError> for Silence {
     }
 }
 
-/// Those who are needed and those whose sockets were found, in the order in which a connection meets them.
-pub fn targets_in(folder: &Path, needed: Vec<(Process, u32)>, found: impl IntoIterator<Item = String>) -> Vec<Target> {
-    let mut members: Vec<(Process, u32)> = needed;
-    for name in found {
-        if let Some(member) = parse(&name)
-            && !members.contains(&member)
-        {
-            members.push(member);
+/// Those whose sockets were found, in the order in which a connection meets them. How many of a kind run is the operator's choice
+/// (`bulkhead scale`), so somebody is missing only where nobody of the kind is there.
+pub fn targets_in(
+    folder: &Path,
+    configured: &[(Process, u32)],
+    found: impl IntoIterator<Item = String>,
+) -> Vec<Target> {
+    let mut members: Vec<(Process, u32)> = found.into_iter().filter_map(|name| parse(&name)).collect();
+    for (process, count) in configured {
+        if !members.iter().any(|(there, _)| there == process) {
+            members.extend((1..=*count).map(|instance| (*process, instance)));
         }
     }
     members.sort_unstable();
@@ -220,6 +237,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use common::wiring::control_socket;
+
+    #[test]
+    fn who_is_there_counts_and_who_is_missing_is_told_where_nobody_is() {
+        let configured = [(Process::SniRouter, 1), (Process::HttpFilter, 2)];
+        let found = ["launcher.sock", "sni-router-3.sock"].map(str::to_owned);
+        let targets = targets_in(Path::new("/c"), &configured, found);
+        let members: Vec<(Process, u32)> = targets.iter().map(|target| (target.process, target.instance)).collect();
+        assert_eq!(members, [(Process::SniRouter, 3), (Process::HttpFilter, 1), (Process::HttpFilter, 2)]);
+    }
 
     #[test]
     fn the_name_of_a_control_socket_is_read_back() {

@@ -1,6 +1,8 @@
 //! `bulkhead check`: the file as a whole first, then each needed component by its own binary, so that keys, certificates and
 //! rules are judged by the code that will use them. Opens no port and changes nothing.
 
+mod budget;
+
 use std::path::Path;
 
 use common::config::{Config, NamedFiles, Text};
@@ -10,13 +12,17 @@ use crate::plan::Plan;
 use crate::say::{count, say};
 use crate::siblings;
 
-/// Prints warnings, errors, and an `ok:` line with what would run.
+/// Prints warnings, errors, an `ok:` line with what would run, and what it may need at most.
 ///
 /// # Errors
 /// What is wrong with the file.
 pub fn run(file: &Path) -> Result<(), String> {
-    let Judged { plan, .. } = judge(file, Why::Check)?;
-    say(&format!("ok: {}: {}: {plan}", file.display(), count(plan.size(), "process", "processes")));
+    let Judged { plan, text, .. } = judge(file, Why::Check)?;
+    let rows = budget::ask(&plan, file)?;
+    let name = file.display().to_string();
+    budget::warnings(&rows, &text.text, &name).iter().for_each(common::complain::complain);
+    say(&format!("ok: {name}: {}: {plan}", count(plan.size(), "process", "processes")));
+    say(&budget::table(&rows, budget::granted_here()));
     Ok(())
 }
 

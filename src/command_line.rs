@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use common::ipc::directory::MAX_INSTANCES;
+use common::process::Process;
+
 use crate::explain;
 use crate::explain::words::{RequestOrder, is_request};
 use crate::usage::FORMS;
@@ -55,6 +58,26 @@ pub struct DrainOrder {
     pub drain: bool,
 }
 
+/// `bulkhead scale PROCESS N …`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScaleOrder {
+    /// Where.
+    pub place: Place,
+    /// Which process.
+    pub process: Process,
+    /// How many of it: 1 to [`MAX_INSTANCES`].
+    pub count: usize,
+}
+
+/// `bulkhead upgrade [PROCESS] …`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpgradeOrder {
+    /// Where.
+    pub place: Place,
+    /// Which process; without it all.
+    pub process: Option<Process>,
+}
+
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // src/usage/forms.rs says it
@@ -67,6 +90,8 @@ pub enum Verb {
     Metrics(MetricsOrder),
     Sandbox { place: Place },
     Drain(DrainOrder),
+    Scale(ScaleOrder),
+    Upgrade(UpgradeOrder),
     RotateTicketKeys { file: PathBuf, keep: usize },
     Demo { words: Vec<OsString> },
     Explain { key: String },
@@ -107,6 +132,15 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
                 drain: name == "drain",
             }))
         }
+        Some("scale") => scale(words),
+        Some("upgrade") => {
+            let mut words = words.peekable();
+            let process = words.peek().and_then(|word| word.to_str()?.parse::<Process>().ok());
+            if process.is_some() {
+                words.next();
+            }
+            Ok(Verb::Upgrade(UpgradeOrder { place: Found::among(words, &[])?.place(), process }))
+        }
         Some("ticket-keys") => ticket_keys(words),
         Some("sandbox") => Ok(Verb::Sandbox { place: Found::among(words, &[])?.place() }),
         Some("demo") => Ok(Verb::Demo { words: words.collect() }),
@@ -128,6 +162,17 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
         Some("version" | "--version" | "-V") => Ok(Verb::Version),
         _ => Err(format!("there is no verb `{}`", verb.to_string_lossy())),
     }
+}
+
+/// `PROCESS N`
+fn scale(mut words: impl Iterator<Item = OsString>) -> Result<Verb, String> {
+    const NEEDS: &str = "`scale` needs a process and how many of it: bulkhead scale http-filter 4";
+    let process = words.next().ok_or(NEEDS)?.to_string_lossy().into_owned();
+    let process = process.parse::<Process>().map_err(|error| error.to_string())?;
+    let count = words.next().ok_or(NEEDS)?.to_string_lossy().into_owned();
+    let count = count.parse().ok().filter(|count| (1..=MAX_INSTANCES).contains(count));
+    let count = count.ok_or_else(|| format!("how many? A number from 1 to {MAX_INSTANCES}"))?;
+    Ok(Verb::Scale(ScaleOrder { place: Found::among(words, &[])?.place(), process, count }))
 }
 
 /// `--listen` is the one flag with a value; it is taken out before the others are sorted.
@@ -276,6 +321,20 @@ mod tests {
         for (line, keep) in [("ticket-keys rotate k", 4), ("ticket-keys rotate k --keep 6", 6)] {
             assert_eq!(order(line), Ok(Verb::RotateTicketKeys { file: "k".into(), keep }));
         }
+        for (line, count, config) in
+            [("scale http-filter 4", 4, DEFAULT_CONFIG), ("scale http-filter 64 b.toml", 64, "b.toml")]
+        {
+            let place = Place::Config(config.into());
+            assert_eq!(order(line), Ok(Verb::Scale(ScaleOrder { place, process: Process::HttpFilter, count })));
+        }
+        for (line, process, config) in [
+            ("upgrade", None, DEFAULT_CONFIG),
+            ("upgrade b.toml", None, "b.toml"),
+            ("upgrade sni-router --config b.toml", Some(Process::SniRouter), "b.toml"),
+        ] {
+            let place = Place::Config(config.into());
+            assert_eq!(order(line), Ok(Verb::Upgrade(UpgradeOrder { place, process })));
+        }
         assert_eq!(order("demo --check x"), Ok(Verb::Demo { words: vec!["--check".into(), "x".into()] }));
         assert_eq!(order("explain log.level"), Ok(Verb::Explain { key: "log.level".into() }));
         for word in ["help", "--help", "-h"] {
@@ -329,6 +388,11 @@ mod tests {
             ("ticket-keys rotate k --keep 1", "--keep needs a number"),
             ("ticket-keys rotate k l", "`l`"),
             ("reload a --config b", "`--config`"),
+            ("scale http-filter", "needs a process and how many"),
+            ("scale http 2", "'http' is not a process"),
+            ("scale http-filter 0", "1 to 64"),
+            ("scale http-filter 65", "1 to 64"),
+            ("upgrade sni-router http-filter b.toml", "`b.toml`"),
             ("drain shop", "needs a pool and a server"),
             ("undrain --config b.toml", "needs a pool and a server"),
             ("drain shop a:1 b c", "`c`"),

@@ -9,6 +9,7 @@ mod command_line;
 mod demo;
 mod drain;
 mod explain;
+mod instances;
 #[cfg(test)]
 mod manual;
 mod metrics;
@@ -18,10 +19,12 @@ mod reload;
 mod renew;
 mod sandbox;
 mod say;
+mod scale;
 mod siblings;
 mod status;
 mod ticket_keys;
 mod up;
+mod upgrade;
 mod usage;
 
 use std::process::ExitCode;
@@ -49,6 +52,8 @@ fn main() -> ExitCode {
         Verb::Renew { config, stdin } => renew::run(&config, stdin),
         Verb::Status(order) => status::run(&order),
         Verb::Drain(order) => drain::run(&order),
+        Verb::Scale(order) => scale::run(&order),
+        Verb::Upgrade(order) => upgrade::run(&order),
         Verb::Sandbox { place } => sandbox::run(&place),
         Verb::RotateTicketKeys { file, keep } => ticket_keys::rotate(&file, keep),
         Verb::Demo { words } => demo::run(words),

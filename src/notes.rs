@@ -93,7 +93,8 @@ pub struct Reloaded {
 pub fn note_reload(runtime_dir: &Path, reloaded: &Reloaded) -> io::Result<()> {
     let Text { file_name, base, text } = reloaded.text.clone();
     let archive = Archive { file_name, base, text: text.into(), ..Archive::default() };
-    let began = reloaded.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let began = reloaded.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let began = u64::try_from(began).unwrap_or(u64::MAX);
     let archive = archive.encode().map_err(io::Error::other)?;
     replace(runtime_dir, RELOADED, &[began.to_le_bytes().as_slice(), &archive].concat())
 }
@@ -103,7 +104,7 @@ pub fn reloaded(runtime_dir: &Path) -> Option<Reloaded> {
     let bytes = read(runtime_dir, RELOADED).ok()?;
     let (began, archive) = bytes.split_first_chunk::<8>()?;
     let Archive { file_name, base, text, .. } = Archive::decode(archive).ok()?;
-    let began = UNIX_EPOCH.checked_add(Duration::from_secs(u64::from_le_bytes(*began)))?;
+    let began = UNIX_EPOCH.checked_add(Duration::from_nanos(u64::from_le_bytes(*began)))?;
     Some(Reloaded { text: Text { file_name, base, text: text.into() }, began })
 }
 
@@ -156,7 +157,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         assert_eq!(reloaded(home.path()), None);
         let text = Text { file_name: "b.toml".into(), base: "/etc/b".into(), text: "[log]\n".into() };
-        let noted = Reloaded { text, began: UNIX_EPOCH + Duration::from_secs(1_800_000_000) };
+        let noted = Reloaded { text, began: UNIX_EPOCH + Duration::from_nanos(1_800_000_000_000_000_001) };
         note_reload(home.path(), &noted).unwrap();
         assert_eq!(reloaded(home.path()), Some(noted));
         fs::write(home.path().join(RELOADED), "12345678nonsense").unwrap();

@@ -28,8 +28,8 @@ const PREPARE: Duration = Duration::from_secs(30);
 /// How long it may take to put in place what is ready.
 pub const COMMIT: Duration = Duration::from_secs(5);
 
-/// Who commits after whom.
-const ORDER: [Process; 5] =
+/// Receivers before senders: who commits, and who is upgraded, after whom.
+pub const ORDER: [Process; 5] =
     [Process::PassthroughRelay, Process::HttpFilter, Process::TlsTerminator, Process::ForwardProxy, Process::SniRouter];
 
 /// Gives the running processes the configuration as it is now.
@@ -62,10 +62,11 @@ pub fn run(file: &Path) -> Result<(), String> {
             left_over.join(", ")
         ));
     }
+    let _alone = crew.alone()?; // before the files are read: whoever comes later has newer ones
     let parcels = parcels(&crew, &Contents { file: &file, text: &text.text, config: &config, files_only: false })?;
     let generation = generation();
     event_loop()?.block_on(async {
-        prepare(&crew, &parcels, generation).await?;
+        prepare(&mut crew, &parcels, generation).await?;
         commit(&crew, generation).await?;
         renew::tell(&crew).await;
         Ok::<(), String>(())
@@ -139,24 +140,30 @@ pub fn parcels(crew: &Crew, contents: &Contents<'_>) -> Result<Vec<OwnedFd>, Str
     Ok(parcels)
 }
 
-/// The first step, for all at once. If one refuses, the others drop what they have prepared.
+/// The first step, for all at once. If one refuses, the others drop what they have prepared. Whoever is finishing is not of the crew
+/// any more.
 ///
 /// # Errors
 /// Who refuses, and why.
-pub async fn prepare(crew: &Crew, parcels: &[OwnedFd], generation: u64) -> Result<(), String> {
+pub async fn prepare(crew: &mut Crew, parcels: &[OwnedFd], generation: u64) -> Result<(), String> {
     let mut asked = Vec::new();
     for (target, parcel) in crew.targets.iter().cloned().zip(parcels) {
         let parcel = parcel.try_clone().map_err(|error| format!("error: {error}"))?;
         asked.push(tokio::task::spawn_local(async move {
             let question = Control::Prepare { generation };
             let answer = one_with(&target.socket, &question, &[parcel.as_fd()], PREPARE).await;
-            (name(&target), complaints(answer))
+            (matches!(answer, Ok(ControlReply::Finishing)), name(&target), complaints(answer))
         }));
     }
+    let mut finishing = Vec::new();
     // The same complaint of several processes is said once.
     let mut refusals: Vec<(String, Vec<String>)> = Vec::new();
     for task in asked {
-        let (name, complaints) = task.await.map_err(|error| format!("error: asking a process failed: {error}"))?;
+        let answer = task.await.map_err(|error| format!("error: asking a process failed: {error}"))?;
+        let (finishes, name, complaints) = answer;
+        if finishes {
+            finishing.push(name.clone());
+        }
         for complaint in complaints {
             match refusals.iter_mut().find(|(known, _)| *known == complaint) {
                 Some((_, names)) => names.push(name.clone()),
@@ -164,6 +171,7 @@ pub async fn prepare(crew: &Crew, parcels: &[OwnedFd], generation: u64) -> Resul
             }
         }
     }
+    crew.targets.retain(|target| !finishing.contains(&name(target)));
     if refusals.is_empty() {
         return Ok(());
     }
@@ -201,7 +209,7 @@ pub async fn commit(crew: &Crew, generation: u64) -> Result<(), String> {
 
 fn complaints(answer: Result<ControlReply, Silence>) -> Vec<String> {
     match answer {
-        Ok(ControlReply::Done) => Vec::new(),
+        Ok(ControlReply::Done | ControlReply::Finishing) => Vec::new(),
         Ok(ControlReply::Refused(why)) => why.into_iter().map(String::from).collect(),
         Ok(_) => vec!["answered something else: another release?".to_owned()],
         Err(silence) => vec![silence.to_string()],

@@ -37,11 +37,12 @@ pub fn run(file: &Path, stdin: bool) -> Result<(), String> {
     if crew.targets.is_empty() {
         return Err(complain("nothing is terminated, so there is no certificate to renew".to_owned()));
     }
+    let _alone = crew.alone()?; // before the files are read: whoever comes later has newer ones
     let contents = Contents { file: &file, text: &text, config: &config, files_only: true };
     let parcels = parcels(&crew, &contents)?;
     let generation = generation();
     event_loop()?.block_on(async {
-        prepare(&crew, &parcels, generation).await?;
+        prepare(&mut crew, &parcels, generation).await?;
         commit(&crew, generation).await?;
         if !stdin {
             tell(&crew).await; // the log of whoever watches has it from the process itself

@@ -1,10 +1,11 @@
 //! The other binaries of the release. They are found beside this one, never on the `PATH`: what is started as root must not
 //! depend on who has put what where.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use common::process::Process;
@@ -73,7 +74,9 @@ pub fn find(name: &str) -> Result<PathBuf, SiblingError> {
 /// When the component cannot be asked.
 pub fn ask_to_check(process: Process, file: &Path, quick: bool) -> Result<Option<String>, SiblingError> {
     let program = find(process.name())?;
-    let output = run(&program, file, quick)?;
+    let mut words = vec![OsStr::new("--check"), file.as_os_str()];
+    words.extend(quick.then_some(OsStr::new("--quick")));
+    let output = run(&program, &words)?;
     if output.status.success() {
         return Ok(None);
     }
@@ -81,22 +84,23 @@ pub fn ask_to_check(process: Process, file: &Path, quick: bool) -> Result<Option
     Ok(Some(if text.is_empty() { format!("error: {process} --check ended with {}", output.status) } else { text }))
 }
 
-fn run(program: &Path, file: &Path, quick: bool) -> Result<Output, SiblingError> {
+/// What a component may need under the file, as it prints it; the file has been judged.
+///
+/// # Errors
+/// When the component cannot be asked.
+pub fn ask_for_budget(process: Process, file: &Path) -> Result<String, SiblingError> {
+    let output = run(&find(process.name())?, &[OsStr::new("--budget"), file.as_os_str()])?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn run(program: &Path, words: &[&OsStr]) -> Result<Output, SiblingError> {
     let unusable = |cause| SiblingError::Unusable { program: program.to_owned(), cause };
     let mut command = Command::new(program);
-    command.arg("--check").arg(file).args(quick.then_some("--quick"));
+    command.args(words);
     command.env_clear().envs(passed_environment());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(unusable)?;
-    // Whatever it writes is read at its side thread, so that it cannot block on a full pipe.
-    let mut stderr = child.stderr.take();
-    let reader = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        if let Some(pipe) = &mut stderr {
-            let _ = io::Read::read_to_end(pipe, &mut text);
-        }
-        text
-    });
+    let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
     let begun = Instant::now();
     let status = loop {
         match child.try_wait().map_err(unusable)? {
@@ -109,5 +113,16 @@ fn run(program: &Path, file: &Path, quick: bool) -> Result<Output, SiblingError>
             None => std::thread::sleep(POLL),
         }
     };
-    Ok(Output { status, stdout: Vec::new(), stderr: reader.join().unwrap_or_default() })
+    Ok(Output { status, stdout: stdout.join().unwrap_or_default(), stderr: stderr.join().unwrap_or_default() })
+}
+
+/// Whatever it writes is read at a side thread, so that it cannot block on a full pipe.
+fn collect(pipe: Option<impl io::Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut text);
+        }
+        text
+    })
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use common::ipc::messages::control::{Control, ControlReply, Status};
+use common::wiring::launcher_socket;
 use serde_json::{Value, json};
 
 use crate::ask::{Crew, Reply, Silence, Target};
@@ -32,6 +33,7 @@ pub fn run(order: &StatusOrder) -> Result<(), String> {
         say(&format!("{:#}", as_json(&crew, &replies, &troubles, &pools, &certificates)));
     } else {
         say(&(table(&replies, order.figures, crew.file.as_ref())
+            + &scaled(&crew)
             + &troubles_of(&replies, &troubles)
             + &certificates::table(&certificates)
             + &pools::table(&pools)));
@@ -99,6 +101,20 @@ fn table(replies: &[Reply], all_figures: bool, file: Option<&(PathBuf, String)>)
         text.push_str("GAPS: `bulkhead sandbox` says which wall does not hold and why\n");
     }
     text + &configurations(replies, file)
+}
+
+/// Where another number runs than a start would bring: under `bulkhead up` only, because units do not read it in the file.
+fn scaled(crew: &Crew) -> String {
+    if !launcher_socket(&crew.runtime_dir).exists() {
+        return String::new();
+    }
+    let differs = crew.configured.iter().filter_map(|(process, configured)| {
+        let there = crew.targets.iter().filter(|target| target.process == *process).count();
+        let same = u32::try_from(there).is_ok_and(|there| there == *configured);
+        (!same)
+            .then(|| format!("note: {process}: {there} run now, a start brings {configured} ({process}.instances)\n"))
+    });
+    differs.collect()
 }
 
 /// A line for each that keeps ending, whether it happens to serve at this moment or not.
@@ -234,7 +250,13 @@ mod tests {
         let text = troubles_of(&replies(), &troubles);
         assert!(text.starts_with("sni-router@1 keeps ending: 5 times in a row, last with exit code 3"), "{text}");
         assert!(text.contains("http-filter@1 keeps ending") && !text.contains("tls-terminator"), "{text}");
-        let crew = Crew { runtime_dir: "/x".into(), folder: "/x/control".into(), targets: Vec::new(), file: None };
+        let crew = Crew {
+            runtime_dir: "/x".into(),
+            folder: "/x/control".into(),
+            targets: Vec::new(),
+            file: None,
+            configured: Vec::new(),
+        };
         let value = as_json(&crew, &replies(), &troubles, &[], &[]);
         assert_eq!(value["processes"][1]["keeps_ending"]["ended_in_a_row"], 5);
         assert_eq!(value["processes"][2].get("keeps_ending"), None);
@@ -247,6 +269,7 @@ mod tests {
             folder: "/run/bulkhead/control".into(),
             targets: Vec::new(),
             file: None,
+            configured: Vec::new(),
         };
         let value = as_json(&crew, &replies(), &[], &[], &[]);
         assert_eq!(value["processes"][0]["figures"]["figure_5"], 5);

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
+use crate::ipc::directory::MAX_INSTANCES;
 use crate::notify;
 
 /// Its name among the inherited descriptors.
@@ -26,7 +27,7 @@ pub const REGION: usize = HEAD + SLOTS * ROW;
 /// Words before the first instance.
 pub const SHARED: usize = HEAD + SUSPECTS * ROW;
 /// Most instances of one file.
-const MOST: usize = 64;
+const MOST: usize = MAX_INSTANCES;
 
 /// An empty journal for so many instances. Memory is taken only as it is used: some 128 bytes per request in flight. Nobody can
 /// cut it, lengthen it or run it.

@@ -1,9 +1,10 @@
 //! The shared house: what every process needs and nothing that only one of them needs.
 //!
 //! Layers, lowest first; nothing imports upwards, and `common` imports no component:
-//! [`sys`], [`process`], [`credentials`], [`notify`] ← [`net`], [`client_hello`], [`ipc`], [`sandbox`], [`observe`] ← [`config`], [`wiring`] ← [`startup`].
+//! [`sys`], [`process`], [`credentials`], [`notify`] ← [`net`], [`client_hello`], [`ipc`], [`sandbox`], [`observe`] ← [`config`], [`wiring`] ← [`budget`] ← [`startup`].
 
 pub mod agreement;
+pub mod budget;
 pub mod certificate_desk;
 pub mod client_hello;
 pub mod complain;

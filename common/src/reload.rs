@@ -143,7 +143,7 @@ impl Reloader {
                 ));
             }
             let config = self.config().map_err(|errors| one(&errors))?;
-            return Ok(Prepared { generation, next: None, commit: component(&config, &files)? });
+            return Ok(Prepared { generation, next: None, commit: component(&config, &files.of_a_renewal())? });
         }
         let (config, _) = text.parse().map_err(|errors| one(&errors))?;
         let next = AtWork::new(text, &config);

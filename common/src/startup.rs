@@ -19,6 +19,7 @@ pub use self::arguments::USAGE;
 use self::arguments::{Arguments, Order, print};
 use self::judging::{load, refuse};
 use crate::agreement::{Agreement, Judgement};
+use crate::budget::Budget;
 use crate::certificate_desk::CertificateDesk;
 use crate::complain::complain;
 use crate::config::{Config, ConfigErrors, Files, SandboxMode, Shared, Text};
@@ -50,6 +51,8 @@ pub struct Component {
     pub figures: &'static [(&'static str, &'static str)],
     /// Judges the component's own part of the configuration beyond what [`Config::load`] does: keys, certificates.
     pub check: fn(&Config, Depth) -> Result<(), Vec<String>>,
+    /// What it may need, but for the limit, which stands in the policy.
+    pub budget: fn(&Config) -> Budget,
 }
 
 /// How much time a check may take.
@@ -296,9 +299,7 @@ impl Context {
                 self.stop();
                 ControlReply::Done
             }
-            Control::Prepare { .. } if self.is_stopping() => {
-                ControlReply::Refused(vec!["it is finishing and takes no new configuration".into()])
-            }
+            Control::Prepare { .. } if self.is_stopping() => ControlReply::Finishing,
             Control::Prepare { generation } => outcome(reloader.prepare(generation, descriptors.into_iter().next())),
             Control::Commit { generation } => outcome(reloader.commit(generation)),
             Control::Abort { generation } => {

@@ -76,7 +76,7 @@ pub const FORWARD_TO_RELAY: Edge = Edge {
 /// Living connections of an http-filter that finishes.
 pub const FILTER_TO_SUCCESSOR: Edge = Edge {
     name: "http-filter-to-successor",
-    group: "bulkhead-http-filter",
+    group: "bulkhead-filter-to-successor",
     sender: Process::HttpFilter,
     receiver: Process::HttpFilter,
     purpose: "HandedOn: a connection between two requests, or a WebSocket, with all that is known of it",
@@ -84,7 +84,7 @@ pub const FILTER_TO_SUCCESSOR: Edge = Edge {
 /// Living tunnels of a passthrough-relay that finishes.
 pub const RELAY_TO_SUCCESSOR: Edge = Edge {
     name: "passthrough-relay-to-successor",
-    group: "bulkhead-passthrough-relay",
+    group: "bulkhead-relay-to-successor",
     sender: Process::PassthroughRelay,
     receiver: Process::PassthroughRelay,
     purpose: "HandedOn: both sockets of a tunnel, and what is between them",
@@ -92,7 +92,7 @@ pub const RELAY_TO_SUCCESSOR: Edge = Edge {
 /// Living connections of a forward-proxy that finishes.
 pub const FORWARD_TO_SUCCESSOR: Edge = Edge {
     name: "forward-proxy-to-successor",
-    group: "bulkhead-forward-proxy",
+    group: "bulkhead-forward-to-successor",
     sender: Process::ForwardProxy,
     receiver: Process::ForwardProxy,
     purpose: "HandedOn: a connection between two requests",
@@ -117,6 +117,9 @@ pub const LETTER_BOX: &str = "any";
 pub const CONTROL: &str = "control";
 /// The same for sockets that answer questions only: figures and states, no orders. Units make them, for the page of figures.
 pub const OBSERVE: &str = "observe";
+
+/// File name, without `.sock`, of the socket on which the launcher takes orders; beside the control sockets.
+const LAUNCHER: &str = "launcher";
 
 impl Edge {
     /// The directory that holds one socket per receiving instance.
@@ -155,6 +158,11 @@ impl Edge {
 /// The control socket of an instance: where the front door asks.
 pub fn control_socket(runtime_dir: &Path, process: Process, instance: u32) -> PathBuf {
     runtime_dir.join(CONTROL).join(instance_socket(process, instance))
+}
+
+/// Where the launcher takes orders. Under the units there is none.
+pub fn launcher_socket(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join(CONTROL).join(format!("{LAUNCHER}.sock"))
 }
 
 /// The file name of an instance's socket in [`CONTROL`] and [`OBSERVE`].

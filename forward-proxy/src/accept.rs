@@ -25,7 +25,7 @@ use crate::serve::Proxy;
 use crate::succession;
 
 /// Bytes read at a time while a first head is not whole; also the most that can be read behind it.
-const FIRST_READ: usize = 4096;
+pub const FIRST_READ: usize = 4096;
 
 /// Accepts on one socket until the process is told to stop.
 ///

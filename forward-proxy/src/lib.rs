@@ -4,7 +4,7 @@
 //! [`accept`] reads the first [`head`] → [`destination`] (pure: where to) → [`admit`]: [`authenticate`] (who), [`decide`]
 //! (pure: may they) → [`outward`] (the relay dials, and judges the address) → [`connect_tunnel`] gives both sockets away,
 //! or [`plain_forward`] stays in between (answering with [`answered`]); [`refuse`] says no and why.
-//! [`access_log`] writes one line for each, [`explain`] says what would become of one. [`serve`] holds it all together,
+//! [`access_log`] writes one line for each, [`explain`] says what would become of one, [`budget`] what the process may need. [`serve`] holds it all together,
 //! and when it finishes, connections go on in the [`succession`].
 //!
 //! It parses what clients send, so it owns no network: it accepts on sockets it inherited and connects nowhere.
@@ -15,6 +15,7 @@ pub mod access_log;
 pub mod admit;
 pub mod answered;
 pub mod authenticate;
+pub mod budget;
 pub mod connect_tunnel;
 pub mod decide;
 pub mod destination;

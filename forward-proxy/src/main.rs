@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         policy: &POLICY,
         figures: Metrics::TABLE,
         check: |config, _| forward_proxy::check(config),
+        budget: forward_proxy::budget::budget,
     };
     run(&component, forward_proxy::open, forward_proxy::serve)
 }

@@ -37,13 +37,14 @@ const SHORTLY: Duration = Duration::from_millis(100);
 const FIRST_BYTE: Duration = Duration::from_secs(300);
 /// How long an answer may pause (long polling, event streams without keep-alive comments).
 const BODY_IDLE: Duration = Duration::from_secs(300);
-/// Idle connections kept per server, and servers remembered.
-const IDLE_PER_SERVER: usize = 16;
-const MAX_SERVERS: usize = 1024;
+/// Idle connections kept per server.
+pub const IDLE_PER_SERVER: usize = 16;
+/// Servers that idle connections are kept for.
+pub const MAX_SERVERS: usize = 1024;
 /// An idle connection to a server is kept for `idle_deadline`, but never longer: strangers' servers end theirs early.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
 /// What hyper's read buffer must have beyond the largest head that the framing lets pass.
-const BUFFER_SLACK: usize = 8 * 1024;
+pub const BUFFER_SLACK: usize = 8 * 1024;
 
 /// One configuration at work; a reload replaces it. A request is judged by the one that holds when it begins.
 pub struct Generation {

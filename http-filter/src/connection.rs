@@ -253,8 +253,8 @@ fn h2(instance: &Instance, app: &App) -> hyper::server::conn::http2::Builder<Exe
 /// Header fields that hyper reads without being told a number.
 const HYPERS_HEADERS: usize = 100;
 /// Bytes of an answer that hyper buffers per stream for a client that reads slowly.
-const SEND_BUFFER: usize = 64 * 1024;
+pub const SEND_BUFFER: usize = 64 * 1024;
 /// Bytes of a request body in flight per stream.
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// Bytes of request bodies in flight per connection.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+pub const CONNECTION_WINDOW: u32 = 1024 * 1024;

@@ -4,12 +4,13 @@
 //! on the way?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
 //! [`succession`] gives a living connection to the process that takes this one's place.
-//! [`explain`] asks the same stages about a request that nobody sends.
+//! [`explain`] asks the same stages about a request that nobody sends; [`budget`] says what the process may need.
 //!
 //! The process owns no network: clients' sockets are handed to it, backends' sockets are dialled for it.
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod budget;
 pub mod certified;
 pub mod connection;
 pub mod cork;

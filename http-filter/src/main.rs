@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         policy: &POLICY,
         figures: Metrics::TABLE,
         check: |config, _| App::check(config),
+        budget: http_filter::budget::budget,
     };
     run(&component, open, serve)
 }

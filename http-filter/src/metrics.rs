@@ -18,6 +18,8 @@ common::figures! {
         client_full: "connections closed because their address holds max_connections_per_address",
         requests: "requests read",
         requests_active: "requests being answered now",
+        sent_on: "of these, those that are sent on or wait for a server, WebSockets included (max_requests)",
+        shed: "requests refused because max_requests were under way (503)",
         query_of_death_refused: "requests refused because requests like them were in flight when http-filter died (500)",
         deaths_recorded: "requests in flight when the former life of this process died, which are under suspicion since",
         journal_full: "requests that were not noted because 4096 others were in flight",

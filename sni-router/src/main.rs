@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         policy: &POLICY,
         figures: Metrics::TABLE,
         check: |config, _| router::check(config),
+        budget: router::budget::budget,
     };
     run(&component, router::open, router::serve)
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::config::{Config, SandboxMode};
-use common::ipc::directory::Directory;
+use common::ipc::directory::{Directory, MAX_INSTANCES};
 use common::net::listen_fds::Inherited;
 use common::notify::Notifier;
 use common::observe::{log, output};
@@ -29,6 +29,8 @@ use crate::plan::Plan;
 pub const DESCRIPTOR: &str = "metrics";
 /// How long a scraper may take to ask and to read.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// All instances of all processes, and the launcher.
+const MOST_PROCESSES: usize = MAX_INSTANCES * Process::ALL.len() + 1;
 /// Scrapers at once where no configuration says it.
 const CONNECTIONS: usize = 16;
 
@@ -45,8 +47,8 @@ struct House {
 
 impl House {
     fn targets(&self) -> Vec<Target> {
-        let found = self.directory.instances().unwrap_or_default();
-        targets_in(&self.folder, self.needed.clone(), found.into_iter().map(|name| format!("{name}.sock")))
+        let found = self.directory.first_instances(MOST_PROCESSES).unwrap_or_default();
+        targets_in(&self.folder, &self.needed, found.into_iter().map(|name| format!("{name}.sock")))
     }
 }
 
@@ -65,7 +67,7 @@ pub fn run(order: &MetricsOrder) -> Result<(), String> {
     output::open();
     let address = listener.local_addr().map_err(|error| format!("error: metrics: {error}"))?;
     let directory = Directory::open(&folder).map_err(|error| format!("error: metrics: {error}"))?;
-    let house = House { folder, directory, needed: Plan::of(&config).instances().collect() };
+    let house = House { folder, directory, needed: Plan::of(&config).processes };
     let notifier = Notifier::from_environment();
     let summary = close_sandbox(&config, &listener, &house)?;
     let most = if config.metrics.listen.is_some() { config.metrics.max_connections } else { CONNECTIONS };

@@ -25,9 +25,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
 use super::backoff::{Backoff, Next, PROVED};
-use super::sockets::Sockets;
+use super::changed::Changed;
+use super::last_words;
 use crate::notes::{self, Trouble};
-use crate::plan::Plan;
 use crate::say::span;
 use crate::{ask, siblings};
 
@@ -50,29 +50,11 @@ pub struct Recipe {
     sockets: Vec<(String, Rc<OwnedFd>)>,
 }
 
-/// One recipe per instance, in the order of starting.
-///
-/// # Errors
-/// When a program is not there.
-pub fn recipes(plan: &Plan, config: &Path, runtime_dir: &Path, sockets: &Sockets) -> Result<Vec<Recipe>, String> {
-    let recipe = |(process, instance): (Process, u32)| {
-        Ok(Recipe {
-            process,
-            instance,
-            program: siblings::find(process.name()).map_err(|error| error.to_string())?,
-            config: config.to_owned(),
-            control: control_socket(runtime_dir, process, instance),
-            sockets: sockets.of(process, instance),
-        })
-    };
-    plan.instances().map(recipe).collect()
-}
-
 /// What all keepers share.
 #[derive(Debug)]
 pub struct Shared {
     /// Told when something has changed with one of them.
-    pub changed: Notify,
+    pub changed: Changed,
     /// Who keeps ending, for `bulkhead status`.
     troubles: RefCell<BTreeMap<(Process, u32), Trouble>>,
     runtime_dir: PathBuf,
@@ -85,7 +67,7 @@ impl Shared {
     /// Of a launcher whose directory this is.
     pub fn new(runtime_dir: &Path) -> Self {
         Self {
-            changed: Notify::new(),
+            changed: Changed::default(),
             troubles: RefCell::default(),
             runtime_dir: runtime_dir.to_owned(),
             agreed: Cell::new(false),
@@ -98,7 +80,8 @@ impl Shared {
         self.note();
     }
 
-    fn out_of_trouble(&self, process: Process, instance: u32) {
+    /// It lives on in peace, or is not cared for any more.
+    pub fn out_of_trouble(&self, process: Process, instance: u32) {
         if self.troubles.borrow_mut().remove(&(process, instance)).is_some() {
             self.note();
         }
@@ -180,6 +163,25 @@ impl Keeper {
     /// Which process.
     pub fn process(&self) -> Process {
         self.process
+    }
+
+    /// Which instance of it.
+    pub fn instance(&self) -> u32 {
+        self.instance
+    }
+
+    /// Whether it goes, or has gone.
+    pub fn is_let_go(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// What one that cannot start says, found by starting it once more. Call it before its sockets are let go.
+    pub async fn last_words(&self) -> String {
+        let command = self.recipe.borrow().command(None);
+        match command {
+            Ok(command) => last_words::of(command).await,
+            Err(error) => error.to_string(),
+        }
     }
 
     /// `sni-router@1`, as in the log lines of the process itself.
@@ -268,7 +270,7 @@ impl Keeper {
             }
         }
         self.gone.set(true);
-        self.shared.changed.notify_one();
+        self.shared.changed.tell();
     }
 
     async fn one_life(&self) -> (u32, Ending) {
@@ -301,7 +303,7 @@ impl Keeper {
             let _ = (&mut agreement).take(most).read_to_end(&mut said).await;
             let Some(judgement) = Judgement::decode(&said) else { return }; // it ends, and says why itself
             *self.judgement.borrow_mut() = Some(judgement);
-            self.shared.changed.notify_one();
+            self.shared.changed.tell();
             self.shared.word().await;
             let _ = agreement.write_all(WORD).await; // who cannot hear it has ended
         }
@@ -318,15 +320,13 @@ impl Keeper {
         if self.served.replace(true) {
             tracing::info!("{} serves again after {}", self.name(), span(begun.elapsed()));
         }
-        self.shared.changed.notify_one();
+        self.shared.changed.tell();
     }
 
     fn give_up(&self, ending: &Ending) {
         let name = self.name();
-        *self.given_up.borrow_mut() = Some(format!(
-            "error: {name} ended {START_ATTEMPTS} times before it served, the last time with {ending}; the lines of {name} \
-             above say why"
-        ));
+        *self.given_up.borrow_mut() =
+            Some(format!("{name} ended {START_ATTEMPTS} times before it served, the last time with {ending}"));
     }
 
     fn tell(&self, pid: u32, ending: &Ending, lived: Duration, next: &Next) {
@@ -353,9 +353,33 @@ impl Keeper {
 }
 
 impl Recipe {
-    /// Starts it with duplicates of its sockets, in a process group of its own, so that Ctrl-C reaches the launcher alone
-    /// and the order of stopping is kept. `agreement`: it is asked before it serves.
+    /// For one instance, with its sockets.
+    ///
+    /// # Errors
+    /// When its program is not there.
+    pub fn new(
+        (process, instance): (Process, u32),
+        config: &Path,
+        runtime_dir: &Path,
+        sockets: Vec<(String, Rc<OwnedFd>)>,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            process,
+            instance,
+            program: siblings::find(process.name()).map_err(|error| error.to_string())?,
+            config: config.to_owned(),
+            control: control_socket(runtime_dir, process, instance),
+            sockets,
+        })
+    }
+
     fn start(&self, agreement: Option<OwnedFd>) -> io::Result<Child> {
+        Command::from(self.command(agreement)?).spawn()
+    }
+
+    /// With duplicates of its sockets, in a process group of its own, so that Ctrl-C reaches the launcher alone and the order
+    /// of stopping is kept. `agreement`: it is asked before it serves.
+    fn command(&self, agreement: Option<OwnedFd>) -> io::Result<std::process::Command> {
         let names: Vec<&str> =
             self.sockets.iter().map(|(name, _)| name.as_str()).chain(agreement.as_ref().map(|_| AGREEMENT)).collect();
         let mut command = std::process::Command::new(&self.program);
@@ -366,7 +390,7 @@ impl Recipe {
         command.stdin(Stdio::null()).process_group(0);
         let duplicates = self.sockets.iter().map(|(_, socket)| socket.try_clone()).chain(agreement.map(Ok));
         pass_descriptors(&mut command, duplicates.collect::<io::Result<Vec<OwnedFd>>>()?);
-        Command::from(command).spawn()
+        Ok(command)
     }
 }
 

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::rc::Rc;
 use std::time::Instant;
 
 use common::sandbox::LAUNCHER_VARIABLE;
@@ -57,12 +58,13 @@ impl MetricsPage {
     }
 
     /// Starts it, and again whenever it ends. Call inside the runtime.
-    pub fn start(self) -> Running {
+    pub fn start(self: &Rc<Self>) -> Running {
+        let page = Rc::clone(self);
         Running(tokio::task::spawn_local(async move {
             let mut backoff = Backoff::default();
             loop {
                 let begun = Instant::now();
-                let ending = match self.child() {
+                let ending = match page.child() {
                     Ok(mut child) => child.wait().await.map(|status| status.to_string()),
                     Err(error) => Err(error),
                 };

@@ -8,8 +8,12 @@
 
 mod agreement;
 mod backoff;
+mod changed;
 mod children;
+mod house;
+mod last_words;
 mod metrics_page;
+mod orders;
 mod port_owner;
 mod reload;
 mod runtime_dir;
@@ -29,11 +33,11 @@ use tokio::sync::Notify;
 
 use crate::check::{self, Judged};
 use crate::say::{count, say, span};
-use children::{Keeper, Recipe, Shared};
+use children::Recipe;
+use house::House;
 use metrics_page::MetricsPage;
 use runtime_dir::RuntimeDir;
 use signals::{Signals, Wish};
-use sockets::Sockets;
 use watch::AtWork;
 
 /// How long it may take until every process serves.
@@ -49,10 +53,11 @@ pub fn run(file: &Path) -> Result<(), String> {
     common::observe::log::start("bulkhead", &config.log);
     rustix::process::umask(Mode::from_raw_mode(0o077)); // what we make is for its owner alone; the processes inherit it
     raise_open_files();
-    let mut home = RuntimeDir::claim(&config.bulkhead.runtime_dir)?;
-    let sockets = Sockets::open(&plan, &mut home)?;
+    let home = RuntimeDir::claim(&config.bulkhead.runtime_dir)?;
+    let house = House::new(&plan, &file, &config, home)?; // outlives the runtime, and takes the names of the sockets with it
     let page = config.metrics.listen.map(|address| MetricsPage::new(address, &file)).transpose()?;
-    let recipes = children::recipes(&plan, &file, home.path(), &sockets)?;
+    let recipes = plan.instances().map(|(process, instance)| house.recipe(process, instance));
+    let recipes = recipes.collect::<Result<Vec<Recipe>, String>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
@@ -60,15 +65,13 @@ pub fn run(file: &Path) -> Result<(), String> {
     let digest = text.digest();
     let at_work = AtWork::new(text, &config);
     drop((config, plan));
-    let runtime_dir = home.path().to_owned();
-    runtime.block_on(supervise(Launch { recipes, sockets, page, file, runtime_dir, digest, at_work }))
-    // `home` goes last and takes the names of the sockets with it
+    let runtime_dir = house.runtime_dir();
+    runtime.block_on(supervise(&house, Launch { recipes, page, file, runtime_dir, digest, at_work }))
 }
 
 /// Everything that is ready when the first process is started.
 struct Launch {
     recipes: Vec<Recipe>,
-    sockets: Sockets,
     page: Option<MetricsPage>,
     file: PathBuf,
     runtime_dir: PathBuf,
@@ -76,74 +79,72 @@ struct Launch {
     at_work: AtWork,
 }
 
-async fn supervise(launch: Launch) -> Result<(), String> {
-    let Launch { recipes, sockets, page, file, runtime_dir, digest, at_work } = launch;
+async fn supervise(house: &Rc<House>, launch: Launch) -> Result<(), String> {
+    let Launch { recipes, page, file, runtime_dir, digest, at_work } = launch;
     let mut signals = Signals::listen().map_err(|error| format!("error: cannot listen for signals: {error}"))?;
     let begun = Instant::now();
-    let shared = Rc::new(Shared::new(&runtime_dir));
-    let keepers: Vec<Rc<Keeper>> = recipes.into_iter().map(|recipe| Keeper::start(recipe, &shared)).collect();
+    let door = house.open_door()?;
+    recipes.into_iter().for_each(|recipe| drop(house.keep(recipe)));
     let start = async {
-        agreement::reach(&keepers, &shared.changed, &file, &digest).await?;
-        let listening = open_the_doors(sockets, page.as_ref())?;
-        shared.give_the_word();
-        everybody_serves(&keepers, &shared.changed).await.map(|()| listening)
+        agreement::reach(&house.keepers(), house.changed(), &file, &digest).await?;
+        page.as_ref().map_or(Ok(()), MetricsPage::listen)?;
+        let listening = house.let_clients_in()?;
+        common::sys::memory::give_back();
+        everybody_serves(house).await.map(|()| listening)
     };
     let outcome = tokio::select! {
         outcome = start => outcome,
         signal = signals.end() => {
             tracing::info!("{signal}: stopping before everybody served");
-            stop::in_order(&keepers, &shared.changed, &mut signals).await;
+            stop::in_order(house, &mut signals).await;
             return Ok(());
         }
     };
-    if outcome.is_err() && !shared.was_given_the_word() {
-        stop::at_once(&keepers, &shared.changed).await;
+    if outcome.is_err() && !house.was_given_the_word() {
+        stop::at_once(house).await;
         return outcome.map(drop);
     }
     if let Ok(listening) = &outcome {
-        let _page = page.map(MetricsPage::start); // it ends when this ends: the last figures are of a living house
-        let many = count(keepers.len(), "process serves", "processes serve");
+        page.into_iter().for_each(|page| house.start_page(Rc::new(page)));
+        let many = count(house.keepers().len(), "process serves", "processes serve");
         say(&format!("ready: {many} after {}; listening: {listening}", span(begun.elapsed())));
-        let told = Rc::new(Notify::new());
-        let reloading = reload::whenever(Rc::clone(&told), file.clone());
-        let reloading = tokio::task::spawn_local(reloading);
-        let watching = tokio::task::spawn_local(watch::watch(file, at_work, runtime_dir));
-        let signal = loop {
-            match signals.next().await {
-                Wish::Reload => told.notify_one(),
-                Wish::End(signal) => break signal,
-            }
-        };
-        tracing::info!("{signal}: stopping");
-        reloading.abort();
-        watching.abort();
+        let hearing = orders::hear(Rc::clone(house), door);
+        serve(file, runtime_dir, at_work, &mut signals).await;
+        hearing.abort();
     }
-    stop::in_order(&keepers, &shared.changed, &mut signals).await;
+    stop::in_order(house, &mut signals).await;
     outcome.map(drop)
 }
 
-/// Lets clients in, and lets go of the listeners: the keepers hold what the processes need. Says where clients get in.
-fn open_the_doors(sockets: Sockets, page: Option<&MetricsPage>) -> Result<String, String> {
-    sockets.listen()?;
-    page.map_or(Ok(()), MetricsPage::listen)?;
-    Ok(sockets.listening().join(", "))
+/// Until told to end: reloads when told, renews certificates.
+async fn serve(file: PathBuf, runtime_dir: PathBuf, at_work: AtWork, signals: &mut Signals) {
+    let told = Rc::new(Notify::new());
+    let reloading = tokio::task::spawn_local(reload::whenever(Rc::clone(&told), file.clone()));
+    let watching = tokio::task::spawn_local(watch::watch(file, at_work, runtime_dir));
+    let signal = loop {
+        match signals.next().await {
+            Wish::Reload => told.notify_one(),
+            Wish::End(signal) => break signal,
+        }
+    };
+    tracing::info!("{signal}: stopping");
+    reloading.abort();
+    watching.abort();
 }
 
 /// Waits until every process has answered once, or until one of them has proved unable to start.
-async fn everybody_serves(keepers: &[Rc<Keeper>], changed: &Notify) -> Result<(), String> {
-    let deadline = Instant::now() + READY_DEADLINE;
-    loop {
-        if let Some(why) = keepers.iter().find_map(|keeper| keeper.given_up()) {
-            return Err(why);
-        }
-        let late: Vec<String> = keepers.iter().filter(|keeper| !keeper.served()).map(|keeper| keeper.name()).collect();
-        if late.is_empty() {
-            return Ok(());
-        }
-        if tokio::time::timeout_at(deadline.into(), changed.notified()).await.is_err() {
-            return Err(format!("error: not serving after {}: {}", span(READY_DEADLINE), late.join(", ")));
-        }
-    }
+async fn everybody_serves(house: &House) -> Result<(), String> {
+    let keepers = house.keepers();
+    let late = || keepers.iter().filter(|keeper| !keeper.served());
+    let outcome = house.changed().until(|| match keepers.iter().find_map(|keeper| keeper.given_up()) {
+        Some(why) => Some(Err(format!("error: {why}; its own lines above say why"))),
+        None => late().next().is_none().then_some(Ok(())),
+    });
+    let outcome = tokio::time::timeout(READY_DEADLINE, outcome).await;
+    outcome.unwrap_or_else(|_| {
+        let late: Vec<String> = late().map(|keeper| keeper.name()).collect();
+        Err(format!("error: not serving after {}: {}", span(READY_DEADLINE), late.join(", ")))
+    })
 }
 
 /// Every connection costs a few descriptors, and the processes inherit our limit.

@@ -86,6 +86,16 @@ impl RuntimeDir {
     pub fn remember_file(&mut self, path: &Path) {
         self.files.push(path.to_owned());
     }
+
+    /// Removes such a file now.
+    pub fn remove_file(&mut self, path: &Path) {
+        self.files.retain(|file| file != path);
+        if let Err(error) = fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!("cannot remove {}: {error}", path.display());
+        }
+    }
 }
 
 impl Drop for RuntimeDir {

@@ -7,9 +7,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use common::process::Process;
-use tokio::sync::Notify;
 
+use super::changed::Changed;
 use super::children::Keeper;
+use super::house::House;
 use super::signals::Signals;
 
 /// Who stops together.
@@ -27,8 +28,9 @@ const RESERVED: Duration = Duration::from_secs(1);
 const AFTER_KILL: Duration = Duration::from_secs(2);
 
 /// Ends every process. Nobody is started again from here on.
-pub async fn in_order(keepers: &[Rc<Keeper>], changed: &Notify, signals: &mut Signals) {
-    keepers.iter().for_each(|keeper| keeper.let_go());
+pub async fn in_order(house: &House, signals: &mut Signals) {
+    house.close();
+    let (keepers, changed) = (house.keepers(), house.changed());
     let begun = Instant::now();
     let mut patient = true;
     for (stage, processes) in (1u32..).zip(STAGES) {
@@ -55,7 +57,9 @@ pub async fn in_order(keepers: &[Rc<Keeper>], changed: &Notify, signals: &mut Si
 }
 
 /// Ends every process at once: nothing was served, and whoever started us is told why by one line of ours.
-pub async fn at_once(keepers: &[Rc<Keeper>], changed: &Notify) {
+pub async fn at_once(house: &House) {
+    house.close();
+    let (keepers, changed) = (house.keepers(), house.changed());
     keepers.iter().for_each(|keeper| keeper.dismiss());
     let members: Vec<&Rc<Keeper>> = keepers.iter().collect();
     if !all_gone(&members, changed, AFTER_KILL).await {
@@ -68,12 +72,8 @@ fn budget(used: Duration, later: u32) -> Duration {
     PER_STAGE.min(ALL_STAGES.saturating_sub(used).saturating_sub(RESERVED * later))
 }
 
-async fn all_gone(members: &[&Rc<Keeper>], changed: &Notify, time: Duration) -> bool {
-    let all = async {
-        while members.iter().any(|keeper| !keeper.gone()) {
-            changed.notified().await;
-        }
-    };
+async fn all_gone(members: &[&Rc<Keeper>], changed: &Changed, time: Duration) -> bool {
+    let all = changed.until(|| members.iter().all(|keeper| keeper.gone()).then_some(()));
     tokio::time::timeout(time, all).await.is_ok()
 }
 

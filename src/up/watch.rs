@@ -35,8 +35,8 @@ const LONGEST: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_secs(60);
 /// How soon it is tried again after a process could not take the files; doubled up to [`POLL`].
 const RETRY: Duration = Duration::from_secs(5);
-/// File systems stamp with a coarse clock; a file that is read once more for nothing costs nothing.
-const CLOCK_SLACK: Duration = Duration::from_secs(2);
+/// File systems stamp with a clock that is behind by up to a tick of the kernel.
+const CLOCK_SLACK: Duration = Duration::from_millis(20);
 /// Links of links that are followed.
 const MAX_LINKS: usize = 8;
 /// Folders that are watched; the others are looked at once a minute.
@@ -162,9 +162,11 @@ impl Looks {
     /// As if these had not been seen: what was written since then, by the clock that gave the time.
     fn forget_since(&mut self, began: SystemTime) {
         let since = began.checked_sub(CLOCK_SLACK).and_then(|since| since.duration_since(UNIX_EPOCH).ok());
-        let since = since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(i64::MIN);
+        let since = since.map_or((i64::MIN, 0), |since| {
+            (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), i64::from(since.subsec_nanos()))
+        });
         for (_, look) in &mut self.0 {
-            *look = look.filter(|(.., changed, _)| *changed < since);
+            *look = look.filter(|(.., seconds, nanos)| (*seconds, *nanos) < since);
         }
     }
 
@@ -325,6 +327,22 @@ mod tests {
         fs::remove_file(&file).unwrap();
         assert!(differs().is_some());
         assert_eq!(differs(), None);
+    }
+
+    #[test]
+    fn what_changed_after_a_reload_had_begun_is_looked_at_again() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("a.crt");
+        fs::write(&file, "one").unwrap();
+        let seen = Looks::of([&*file].into_iter());
+        let forgetting = |began| {
+            let mut looks = seen.clone();
+            looks.forget_since(began);
+            looks
+        };
+        let now = SystemTime::now();
+        assert_eq!(forgetting(now + Duration::from_secs(60)), seen);
+        assert_ne!(forgetting(now.checked_sub(Duration::from_secs(60)).unwrap()), seen);
     }
 
     #[test]

@@ -1,10 +1,17 @@
 //! The forms themselves. Who adds a verb adds it here, or `read` does not hear of it.
 
+use common::process::Process;
+
 use super::{Form, Kind, Value, Word};
 
 const CONFIG: Value = Value { name: "CONFIG", kind: Kind::Config };
 const POOL: Value = Value { name: "POOL", kind: Kind::Text("shop") };
 const SERVER: Value = Value { name: "SERVER", kind: Kind::Text("192.0.2.10:8080") };
+const PROCESS: Value = Value { name: "PROCESS", kind: Kind::Choice(&NAMES) };
+const NAMES: [&str; 5] = {
+    let [router, relay, terminator, filter, forward] = Process::ALL;
+    [router.name(), relay.name(), terminator.name(), filter.name(), forward.name()]
+};
 const ADDRESS: Value = Value { name: "ADDRESS", kind: Kind::Text("127.0.0.1") };
 
 const fn text(name: &'static str, example: &'static str) -> Value {
@@ -80,6 +87,21 @@ pub const FORMS: &[Form] = &[
         "What it has under way ends as it will. It holds through reloads, not through a restart of the process.",
     ),
     form("undrain", &[Word::Needed(POOL), Word::Needed(SERVER), Word::Where], "take that back", ""),
+    form(
+        "scale",
+        &[Word::Needed(PROCESS), Word::Needed(text("N", "4")), Word::Where],
+        "have N instances of a process until the next start; nothing is lost",
+        "More: they are started beside the others, and all of them taken back if one does not serve. Fewer: those with the highest \
+         numbers finish what they have begun, hand on their living connections and end. It says how to have as many after the \
+         next start.",
+    ),
+    form(
+        "upgrade",
+        &[Word::Optional(PROCESS), Word::Where],
+        "put the programs that are on the disk now in the place of those that run, or take them back",
+        "All processes without PROCESS, receivers first. The new generation starts beside the old one; when all of it serves the \
+         old one finishes, hands on and ends. If it does not serve it is stopped, the old one goes on, and its last lines say why.",
+    ),
     form(
         "ticket-keys",
         &[

@@ -254,6 +254,61 @@ fn a_process_that_starts_again_refuses_the_clients_of_the_broken_pair_only() {
 }
 
 #[test]
+fn authorities_of_clients_that_cannot_be_read_are_the_trouble_of_their_own_site() {
+    let name = "authorities_of_clients_that_cannot_be_read_are_the_trouble_of_their_own_site";
+    if !need(name, "openssl") {
+        return;
+    }
+    within(120, || {
+        let backend = Backend::application();
+        let keys = "client_auth = \"require\"\nclient_ca = \"staff.pem\"";
+        let builder = two_sites("broken-authorities", keys, &backend);
+        let world = builder.file("staff.pem", &certificates::authority_pem()).start();
+        let authorities = world.folder().join("staff.pem");
+        let sound = fs::read(&authorities).unwrap();
+        let ada = certificates::client("ada", "admins", &[], true);
+        let path = world.folder().join("ada.pem");
+        fs::write(&path, format!("{}{}", ada.pem, ada.key_pem)).unwrap();
+        let lets_ada_in = || {
+            let (path, request) =
+                (path.to_string_lossy(), "GET / HTTP/1.1\r\nHost: www.test\r\nConnection: close\r\n\r\n");
+            let with = ["-quiet", "-servername", "www.test", "-cert", &path, "-key", &path];
+            let output = programs::openssl(&world, &with, request);
+            String::from_utf8_lossy(&output.stdout).contains("HTTP/1.1 200")
+        };
+        assert!(lets_ada_in());
+        // Broken while it runs: the last good ones judge on, and other files are renewed.
+        fs::write(&authorities, "no longer a certificate").unwrap();
+        world.wait_for_line("tls-terminator", &["staff.pem", "what was good before is used on"]);
+        let pair = certificates::sign(&["two.test"]);
+        bring(&world, 1, &pair);
+        is_shown(&world, "two.test", &pair);
+        assert!(lets_ada_in());
+        fs::remove_file(&authorities).unwrap();
+        let pair = certificates::sign(&["two.test"]);
+        bring(&world, 1, &pair);
+        is_shown(&world, "two.test", &pair);
+        assert!(lets_ada_in());
+        // Who starts by itself has no good ones: nobody could judge these clients, so none comes in, and the others do.
+        let killed = world.kill("tls-terminator");
+        world.wait_for_restart(&killed);
+        let other = eventually(10, "the other site is served", || tls::client("two.test").connect(world.https()).ok());
+        tls::goodbye(other);
+        let refused = tls::client("www.test").connect(world.https()).unwrap_err().to_string();
+        assert!(refused.contains("UnrecognisedName"), "{refused}");
+        assert!(!lets_ada_in());
+        let pair = certificates::sign(&["two.test"]);
+        bring(&world, 1, &pair);
+        is_shown(&world, "two.test", &pair);
+        // Somebody who waits for the answer gets it.
+        let text = said(&world, &["check", &world.config().to_string_lossy()]);
+        assert!(text.contains("staff.pem") && !text.contains("ok: "), "{text}");
+        swap(&authorities, sound);
+        eventually(15, "the site is served again", || lets_ada_in().then_some(()));
+    });
+}
+
+#[test]
 fn an_operator_renews_where_nobody_watches_and_only_what_is_at_work() {
     within(90, || {
         let backend = Backend::application();

@@ -54,6 +54,11 @@ pub fn reachable_by(uid: u32, spare: &Path) -> PathBuf {
     if probe.status().is_ok() {
         return folder().to_owned();
     }
+    copies_in(spare)
+}
+
+/// Copies of all binaries, in `bin` below a folder.
+pub fn copies_in(spare: &Path) -> PathBuf {
     let copies = spare.join("bin");
     std::fs::create_dir(&copies).expect("a folder for copies");
     crate::folder::open_to_all(&copies);

@@ -6,7 +6,7 @@
 //! must leave behind: as many open descriptors as before, no panic in a log, a clean stop, no process left.
 //!
 //! [`binaries`] → [`folder`], [`certificates`], [`ports`] → [`world`] (with [`processes`]) → [`backends`], [`clients`];
-//! [`limits`] and [`needs`] guard each test.
+//! [`limits`] and [`needs`] guard each test; [`load`] is many clients at once that count what they lose.
 //!
 //! Environment: `CI=true` makes a skipped test a failure; `BULKHEAD_TEST_LOG=debug` is the log level of worlds (a failing test
 //! prints the end of its world's log); `BULKHEAD_TEST_PREBUILT=1` takes the binaries as they are instead of asking cargo.
@@ -19,6 +19,7 @@ pub mod certificates;
 pub mod clients;
 pub mod folder;
 pub mod limits;
+pub mod load;
 pub mod needs;
 pub mod ports;
 pub mod processes;

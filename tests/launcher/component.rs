@@ -2,7 +2,7 @@
 //!
 //! Which process it is, it learns from its own name. What is to go wrong stands in `<process>.behaviour` beside the
 //! configuration: `refuse TEXT` (its check fails), `exit CODE` (at once), `stop MILLISECONDS` (after so long with code 7),
-//! `stay` (SIGTERM does not end it), `mute` (starts and never serves), `ponder` (judges for as long as that stands there), `edit` (the
+//! `stay` (SIGTERM does not end it), `linger MILLISECONDS` (SIGTERM ends it after so long), `mute` (starts and never serves), `ponder` (judges for as long as that stands there), `edit` (the
 //! file is another one when it reads it).
 
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use common::budget::{Budget, need};
 use common::config::Config;
 use common::ipc::directory::Directory;
 use common::process::Process;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
                 None => Ok(()),
             }
         },
+        budget: |_| Budget { connections: 5, descriptors: vec![need(50, "", "what it has")], ..Budget::default() },
     };
     if behaviour() == "edit" {
         let text = std::fs::read_to_string(config_file()).unwrap();
@@ -125,7 +127,11 @@ async fn serve(opened: Opened, context: Context) {
         tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
         std::process::exit(7);
     }
+    context.on_reload(|_, _| Ok(Box::new(|| {})));
     context.stopping().await;
+    if let Some(time) = behaviour.strip_prefix("linger ") {
+        tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
+    }
     if behaviour == "stay" {
         std::future::pending::<()>().await;
     }

@@ -226,6 +226,12 @@ fn send(pid: u32, signal: Signal) {
     nix::sys::signal::kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
+/// Ends it in order.
+pub fn end(launcher: &mut Launcher) {
+    launcher.terminate();
+    assert_eq!(launcher.wait(Duration::from_secs(15)).code(), Some(0), "{}", launcher.log());
+}
+
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {

@@ -1,19 +1,18 @@
 //! What each accident and each order to each process costs the clients: the table in docs/blast-radius.md.
 //!
-//! Eleven kinds of clients ask all the time, one of each. Orders (restart, one generation after another, more and fewer instances) must
+//! Twelve kinds of clients ask all the time, one of each. Orders (restart, one generation after another, more and fewer instances) must
 //! cost nothing, with one exception that is named; an accident may cost what the process held, and nothing else. The figures of the
 //! document are those of the run that wrote it (`BLESS=1 cargo test -p tests --test units blast`, ten rounds); every run asserts the bounds.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use common::process::Process;
+use harness::load::{Load, Manner};
 use harness::needs::note;
 use harness::{eventually, within};
 
-use crate::load::{Load, Lost, Manner};
-use crate::world::{World, instance, unit};
+use crate::world::{World, doors, unit};
 
 /// What is done to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,18 +49,10 @@ impl Act {
         let before = machine.main_pid(&first);
         match self {
             Self::Restart => drop(machine.systemctl(&["restart", &first])),
-            Self::Upgrade => {
-                let second = instance(process, 2);
-                machine.systemctl(&["start", &second]);
-                machine.systemctl(&["stop", &first]);
-                machine.systemctl(&["start", &first]);
-                machine.systemctl(&["stop", &second]);
-            }
+            Self::Upgrade => drop(world.bulkhead(&["upgrade", process.name()])),
             Self::Scale => {
-                let (second, third) = (instance(process, 2), instance(process, 3));
-                machine.systemctl(&["start", &second, &third]);
-                machine.systemctl(&["stop", &third]);
-                machine.systemctl(&["stop", &second]);
+                world.bulkhead(&["scale", process.name(), "3"]);
+                world.bulkhead(&["scale", process.name(), "1"]);
             }
             Self::Kill => drop(machine.systemctl(&["kill", "--signal=KILL", &first])),
             Self::Hang => drop(machine.systemctl(&["kill", "--signal=STOP", &first])),
@@ -84,10 +75,10 @@ fn held_by(process: Process) -> &'static [Manner] {
     use Manner::*;
     match process {
         Process::SniRouter => &[NewPlain, NewTls, NewPassthrough],
-        Process::PassthroughRelay => &[NewPassthrough, Passthrough, Connect],
+        Process::PassthroughRelay => &[NewPassthrough, Passthrough, NewTunnel, Connect],
         Process::TlsTerminator => &[NewTls, KeptTls12],
         Process::HttpFilter => &[NewPlain, KeptPlain, NewTls, KeptTls, KeptTls12, KeptHttp2, WebSocket],
-        Process::ForwardProxy => &[KeptForward],
+        Process::ForwardProxy => &[NewTunnel, KeptForward],
     }
 }
 
@@ -103,14 +94,6 @@ fn may_lose(process: Process, act: Act) -> &'static [Manner] {
 
 fn document() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/blast-radius.md")
-}
-
-/// `0`, or `TLS kept 3, …`.
-fn told(lost: &[Lost]) -> String {
-    let mut counts: BTreeMap<Manner, usize> = BTreeMap::new();
-    lost.iter().for_each(|(manner, _)| *counts.entry(*manner).or_default() += 1);
-    let words: Vec<String> = counts.iter().map(|(manner, count)| format!("{} {count}", manner.words())).collect();
-    if words.is_empty() { "0".to_owned() } else { words.join(", ") }
 }
 
 #[test]
@@ -139,16 +122,17 @@ fn what_every_accident_and_every_order_costs() {
                     row.push("as SIGKILL (not measured)".to_owned());
                     continue;
                 }
-                let load = Load::start(world.web.address(), &Manner::ALL);
+                let load = Load::start(&doors(world.web.address()), &Manner::ALL);
                 load.go_on(60);
                 for _ in 0..rounds {
                     act.happens(&world, process);
                     load.go_on(60);
                 }
-                let (answered, lost) = load.end();
-                let words = told(&lost);
-                note("blast", &format!("{process}, {}: {answered} answered, lost: {words}", act.name()));
-                let beyond = lost.iter().filter(|(manner, _)| !may_lose(process, act).contains(manner));
+                let came = load.end();
+                world.forget();
+                let words = came.told();
+                note("blast", &format!("{process}, {}: {} answered, lost: {words}", act.name(), came.answered));
+                let beyond = came.lost.iter().filter(|(manner, _)| !may_lose(process, act).contains(manner));
                 too_much.extend(beyond.map(|(manner, why)| format!("{process}, {}: {manner:?}: {why}", act.name())));
                 row.push(words);
             }
@@ -185,14 +169,14 @@ instance of each process, debug builds: `BLESS=1 cargo test -p tests --test unit
 an accident costs nobody whom the process did not serve.
 
 Clients, one of each kind, each asking again as soon as it has its answer: new connections (plain HTTP, TLS with a full handshake,
-passed through), kept ones (plain, TLS 1.3, TLS 1.2, HTTP/2, WebSocket, passed through, CONNECT, to the forward proxy). A request is lost
+passed through), a new CONNECT for every request, kept ones (plain, TLS 1.3, TLS 1.2, HTTP/2, WebSocket, passed through, CONNECT, to the forward proxy). A request is lost
 when no whole answer came; a connection is lost when it ended and nobody had said that it would.
 
 ";
 
 const FOOT: &str = "Numbers are requests and connections lost by all clients in all rounds together.
 
-- **restart** is `systemctl restart` of the only instance, **upgrade** starts a second generation and stops the first, then the same back.
+- **restart** is `systemctl restart` of the only instance, **upgrade** is `bulkhead upgrade PROCESS`: a second generation and back, **scale** `bulkhead scale PROCESS 3` and `1`.
   HTTP/1.1 connections, WebSockets and tunnels go on in the successor, HTTP/2 clients are told to open another connection (decision 0029).
   TLS 1.2 clients are served through tls-terminator for as long as they live; one that it cannot wait for is cut.
 - **SIGKILL** and **out of memory**: what the process held at that instant.

@@ -117,7 +117,7 @@ fn every_edge_has_its_socket_its_group_and_its_folder() {
 
 #[test]
 fn every_succession_has_one_letter_box_that_only_its_own_process_may_use() {
-    let folders = text("tmpfiles.d/bulkhead.conf");
+    let (users, folders) = (text("sysusers.d/bulkhead.conf"), text("tmpfiles.d/bulkhead.conf"));
     for edge in EDGES.into_iter().filter(Edge::is_succession) {
         let (name, process) = (edge.name, edge.sender);
         let directory = edge.directory(Path::new("/run/bulkhead")).display().to_string();
@@ -127,12 +127,13 @@ fn every_succession_has_one_letter_box_that_only_its_own_process_may_use() {
             edge.socket(Path::new("/run/bulkhead"), 1).display().to_string()
         );
         assert_eq!(socket.one("FileDescriptorName"), edge.descriptor_name());
-        assert_eq!((socket.one("SocketUser"), socket.one("SocketMode")), (process.user(), "0600"));
+        assert_eq!((socket.one("SocketGroup"), socket.one("SocketMode")), (edge.group, "0660"));
         assert_eq!(socket.one("PartOf"), "bulkhead.target", "it outlives every instance");
         assert!(service(process).words("Sockets").contains(&format!("bulkhead-{name}.socket").as_str()), "{name}");
         assert!(service(process).words("BindReadOnlyPaths").contains(&directory.as_str()), "{process}: {directory}");
-        let user = process.user();
-        assert!(folders.contains(&format!("\nd {directory} 0700 {user} {user} ")), "tmpfiles.d: {directory}");
+        let group = edge.group;
+        assert!(users.contains(&format!("\ng {group} ")), "sysusers.d: {group}");
+        assert!(folders.contains(&format!("\nd {directory} 0750 root {group} ")), "tmpfiles.d: {directory}");
     }
 }
 
@@ -142,8 +143,7 @@ fn nobody_has_a_group_or_a_folder_of_an_edge_he_does_not_send_on() {
         let sends: Vec<_> = EDGES.iter().filter(|edge| edge.sender == process).collect();
         let unit = service(process);
         let groups: BTreeSet<&str> = unit.words("SupplementaryGroups").into_iter().collect();
-        let others = sends.iter().filter(|edge| !edge.is_succession());
-        assert_eq!(groups, others.map(|edge| edge.group).collect(), "{process}: groups");
+        assert_eq!(groups, sends.iter().map(|edge| edge.group).collect(), "{process}: groups");
         let folders: BTreeSet<String> = unit.words("BindReadOnlyPaths").into_iter().map(str::to_owned).collect();
         let folders: BTreeSet<&str> = folders.iter().filter_map(|path| path.strip_prefix("/run/bulkhead/")).collect();
         assert_eq!(folders, sends.iter().map(|edge| edge.name).collect(), "{process}: folders");

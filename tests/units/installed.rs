@@ -9,15 +9,15 @@ use common::process::Process;
 use harness::backends::Backend;
 use harness::certificates;
 use harness::clients::{http, raw, tls};
+use harness::load::{Load, Manner};
 use harness::needs::{find, skip};
 use harness::{folder, within};
 
-use crate::load::{Load, Manner};
 use crate::machine::Machine;
 use crate::package;
 use crate::packages::{offered, packaging};
 use crate::unit_file;
-use crate::world::{HTTP, HTTPS, SECURE, WWW};
+use crate::world::{HTTP, HTTPS, SECURE, WWW, doors};
 
 /// What the default configuration needs.
 const RUNNING: [Process; 4] =
@@ -211,12 +211,12 @@ fn mistaken(host: &Host) {
 fn upgraded(host: &Host, file: &str) {
     let (before, config) = (host.processes(), fs::read(host.machine.path(CONFIG)).unwrap());
     assert!(before.iter().all(|pids| pids.len() == 1), "{before:?}");
-    let load = Load::start(HTTPS, &[Manner::NewTls, Manner::NewPassthrough]);
+    let load = Load::start(&doors(HTTPS), &[Manner::NewTls, Manner::NewPassthrough]);
     load.go_on(30);
     host.dpkg(&["--install", file]);
     load.go_on(30);
-    let (answered, lost) = load.end();
-    assert!(lost.is_empty(), "{} of {answered} requests were lost: {lost:#?}", lost.len());
+    let came = load.end();
+    assert!(came.lost.is_empty(), "requests were lost: {came:#?}");
     for (process, before) in RUNNING.iter().zip(&before) {
         harness::eventually(30, &format!("{process} has been followed"), || {
             let now = host.processes_of(*process);

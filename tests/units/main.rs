@@ -3,7 +3,7 @@
 //!
 //! What needs no PID 1 runs everywhere: [`drift`] (units, code and documents agree) and [`exposure`]. The rest needs root:
 //! [`machine`] boots, [`world`] installs the units and a configuration; [`serving`], [`figures`], [`controls`], [`lifecycle`] and
-//! [`scaling`] (with [`load`]) look at what came of it. [`packages`] looks at what is installed, [`package`] makes a .deb of it,
+//! [`scaling`] look at what came of it. [`packages`] looks at what is installed, [`package`] makes a .deb of it,
 //! [`installed`] leads one through its life: installed, edited, started, upgraded, removed, purged.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
@@ -15,7 +15,6 @@ mod exposure;
 mod figures;
 mod installed;
 mod lifecycle;
-mod load;
 mod machine;
 mod package;
 mod packages;

@@ -8,6 +8,7 @@ use common::process::Process;
 use harness::backends::{Backend, websocket};
 use harness::certificates::{self, Signed};
 use harness::clients::{http, raw, tls, tunnel};
+use harness::load::Doors;
 
 use crate::machine::Machine;
 use crate::unit_file;
@@ -22,6 +23,11 @@ pub const HTTPS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOC
 pub const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 80);
 /// Where clients going out connect.
 pub const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 3128);
+
+/// Clients' doors, for a load.
+pub fn doors(server: SocketAddr) -> Doors {
+    Doors { https: HTTPS, http: HTTP, proxy: PROXY, www: WWW, secure: SECURE, server }
+}
 
 /// A machine, and what stands behind its proxy.
 #[derive(Debug)]
@@ -188,6 +194,12 @@ address = "127.0.0.1:3128"
         let request = format!("GET http://{target}/absolute HTTP/1.1\r\nHost: {target}\r\n\r\n");
         let answer = raw::ask(PROXY, request.as_bytes());
         assert!(answer.starts_with(b"HTTP/1.1 200 "), "absolute form: {}", String::from_utf8_lossy(&answer));
+    }
+
+    /// Lets go of what backends have recorded, a descriptor for every connection.
+    pub fn forget(&self) {
+        self.web.forget();
+        self.secure.forget();
     }
 
     /// The status of a plain request.

@@ -48,10 +48,8 @@ use store::{Held, Known, Slot, Store};
 pub struct Loaded {
     /// The pairs, by site in the order of the configuration.
     pub store: Arc<Store>,
-    /// One entry per site: the authorities of client certificates, where clients are asked for one.
-    pub authorities: Vec<Option<Arc<RootCertStore>>>,
-    /// What cannot be served; not empty: do not start, do not take it.
-    pub errors: Vec<String>,
+    /// One entry per site: the authorities of client certificates where clients are asked for one, or what is wrong with them.
+    pub authorities: Vec<Option<Result<Arc<RootCertStore>, String>>>,
     /// Pairs of which there is nothing to serve; see above who refuses for them.
     pub broken: Vec<String>,
     /// What clients may refuse, and pairs whose last good one is kept.
@@ -117,16 +115,13 @@ fn load_by(order: Order<'_>, provider: &CryptoProvider, read: Read<'_>) -> Loade
     };
     let slots = order.sites.iter().map(|site| loading.site(site)).collect();
     let Loading { broken, warnings, .. } = loading;
-    let mut errors = Vec::new();
     let authorities = order.sites.iter().map(|site| {
-        let read = site.client_auth.as_ref().map(|auth| authorities::authorities(&auth.authorities, read)).transpose();
-        read.unwrap_or_else(|text| {
-            errors.push(format!("{text} ({})", label(site)));
-            None
-        })
+        let auth = site.client_auth.as_ref()?;
+        let read = authorities::authorities(&auth.authorities, read);
+        Some(read.map_err(|text| format!("{text} ({})", label(site))))
     });
     let authorities = authorities.collect();
-    Loaded { store: Arc::new(Store::new(ring, slots)), authorities, errors, broken, warnings }
+    Loaded { store: Arc::new(Store::new(ring, slots)), authorities, broken, warnings }
 }
 
 struct Loading<'a> {
@@ -256,7 +251,8 @@ pub fn about_time(held: &Held, now: i64, warn_before: i64) -> impl Iterator<Item
     pairs.flat_map(move |pair| expiry::warnings(&pair.lives, now, warn_before)).map(move |text| (held, text))
 }
 
-fn first_name(site: &Site) -> &str {
+/// By which a site is known from one configuration to the next.
+pub fn first_name(site: &Site) -> &str {
     site.names.first().map_or("without a name", |name| name.as_str())
 }
 

@@ -31,7 +31,7 @@ use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use crate::under_way;
 
 /// Networks that are remembered; 24 bytes each, taken only as they come.
-const NETWORKS: usize = 65_536;
+pub const NETWORKS: usize = 65_536;
 /// Longest hello that is looked at; `sni-router.client_hello_limit` cannot be set higher.
 const MAX_HELLO: usize = 1 << 20;
 

@@ -10,13 +10,14 @@ use common::process::Process;
 use common::startup::{Component, run};
 use common::wiring::ROUTER_TO_TERMINATOR;
 use tls_terminator::certificates::desk::Desk;
-use tls_terminator::{explain, metrics::TerminatorFigures, sandbox, serve};
+use tls_terminator::{budget, explain, metrics::TerminatorFigures, sandbox, serve};
 
 const COMPONENT: Component = Component {
     process: Process::TlsTerminator,
     policy: &sandbox::POLICY,
     figures: TerminatorFigures::TABLE,
     check: serve::check,
+    budget: budget::budget,
 };
 
 fn main() -> ExitCode {

@@ -14,6 +14,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls_pki_types::CertificateRevocationListDer;
 
+use crate::certificates::first_name;
 use crate::client_auth;
 use crate::settings::Settings;
 use crate::tickets::{Keyring, Scope};
@@ -91,41 +92,33 @@ impl<'a> Policy<'a> {
 /// Contents of the files that are neither certificates nor keys of certificates.
 #[derive(Debug, Default)]
 pub struct Material {
-    /// The keys of the file of ticket keys, if there is one.
-    pub tickets: Option<Arc<Keyring>>,
-    /// By site: its revocation lists.
-    pub lists: Vec<Vec<CertificateRevocationListDer<'static>>>,
+    /// The keys of the file of ticket keys, if there is one, or what is wrong with it.
+    pub tickets: Option<Result<Arc<Keyring>, String>>,
+    /// By site: its revocation lists, or what is wrong with one.
+    pub lists: Vec<Result<Vec<CertificateRevocationListDer<'static>>, String>>,
     /// What somebody should know.
     pub warnings: Vec<String>,
 }
 
 impl Material {
     /// Reads all of it.
-    ///
-    /// # Errors
-    /// What cannot be used, one sentence each.
-    pub fn read(settings: &Settings, read: Read<'_>) -> Result<Self, Vec<String>> {
-        let (mut material, mut errors) = (Self::default(), Vec::new());
+    #[must_use]
+    pub fn read(settings: &Settings, read: Read<'_>) -> Self {
+        let mut material = Self::default();
         let tickets = &settings.terminator.tickets;
         if let Some(path) = &tickets.keys {
             let made = read(path).and_then(|text| {
                 let ring = Keyring::from_file(&text, tickets.lifetime);
                 ring.map_err(|error| format!("tls-terminator.ticket_keys: {}: {error}", path.display()))
             });
-            match made {
-                Ok(ring) => material.tickets = Some(Arc::new(ring)),
-                Err(error) => errors.push(error),
-            }
+            material.tickets = Some(made.map(Arc::new));
         }
         for site in &settings.sites {
             let paths = site.client_auth.as_ref().map(|auth| &*auth.revocation.lists).unwrap_or_default();
             let lists = client_auth::lists(paths, read, &mut material.warnings);
-            material.lists.push(lists.unwrap_or_else(|error| {
-                errors.push(error);
-                Vec::new()
-            }));
+            material.lists.push(lists.map_err(|error| format!("{error} ([[site]] {})", first_name(site))));
         }
-        if errors.is_empty() { Ok(material) } else { Err(errors) }
+        material
     }
 }
 

@@ -13,7 +13,7 @@ pub const MAX_HELD: usize = 64 * 1024;
 /// Bytes taken from http-filter at once.
 pub const FROM_FILTER: usize = 256 * 1024;
 /// Room for what [`FROM_FILTER`] becomes: each 16 KiB grow by at most 30 bytes.
-const RECORDS: usize = FROM_FILTER + 4096;
+pub const RECORDS: usize = FROM_FILTER + 4096;
 
 /// See the module.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ use crate::admission::{Admission, Limits};
 use crate::certificates::store::Store;
 use crate::certificates::{self, desk};
 use crate::handshake_rate::Guard;
+use crate::last_good::Broken;
 use crate::metrics::TerminatorFigures;
 use crate::policy::{Material, from_disk};
 use crate::pulse::Clock;
@@ -77,20 +78,26 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
 pub fn load_sites(settings: &Settings, figures: &TerminatorFigures, strict: bool) -> Result<Sites, StartError> {
     let mut loaded = certificates::load(order(settings, None, certificates::NONE), &provider());
     let material = Material::read(settings, &from_disk);
-    let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
-    loaded.warnings.extend_from_slice(&material.warnings);
-    let nothing = (0..settings.sites.len()).all(|site| !loaded.store.serves(site));
-    let refused = (strict && !loaded.broken.is_empty()) || (nothing && !settings.sites.is_empty());
-    if refused || !loaded.errors.is_empty() {
-        let broken = std::mem::take(&mut loaded.broken);
-        return Err(StartError::Refused(loaded.errors.into_iter().chain(broken).collect()));
+    let broken = std::mem::take(&mut loaded.broken);
+    let mut warnings = [std::mem::take(&mut loaded.warnings), material.warnings.clone()].concat();
+    let put_up_with = if strict { Broken::Refused } else { Broken::LeftOut };
+    let sites = match Sites::new(settings, loaded, material, put_up_with, None) {
+        Ok((sites, more)) => {
+            warnings.extend(more);
+            sites
+        }
+        Err(errors) => return Err(StartError::Refused([errors, broken].concat())),
+    };
+    let nothing = (0..settings.sites.len()).all(|site| !sites.serves(site)) && !settings.sites.is_empty();
+    if nothing || (strict && !broken.is_empty()) {
+        return Err(StartError::Refused(if nothing { [broken, warnings].concat() } else { broken }));
     }
-    for text in &loaded.broken {
+    for text in &broken {
         tracing::error!("{text}; it is not served, its clients are refused until its files are good");
     }
-    tell(&loaded.warnings, figures);
-    desk::count(&loaded.store, figures, certificates::now(), certificates::warn_before(&settings.terminator), true);
-    Sites::new(settings, loaded, material).map_err(|error| StartError::Refused(vec![error]))
+    tell(&warnings, figures);
+    desk::count(sites.store(), figures, certificates::now(), certificates::warn_before(&settings.terminator), true);
+    Ok(sites)
 }
 
 fn order<'a>(settings: &'a Settings, so_far: Option<&'a Store>, parse: u32) -> certificates::Order<'a> {
@@ -111,15 +118,13 @@ pub fn check(config: &Config, depth: Depth) -> Result<(), Vec<String>> {
     let parse = if depth == Depth::Whole { certificates::ALL } else { certificates::NONE };
     let mut loaded = certificates::load(order(&settings, None, parse), &provider());
     let material = Material::read(&settings, &from_disk);
-    let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
-    loaded.warnings.extend_from_slice(&material.warnings);
-    loaded.warnings.iter().for_each(|warning| common::complain::complain(format_args!("warning: {warning}")));
-    let mut errors = std::mem::take(&mut loaded.errors);
-    errors.append(&mut loaded.broken);
-    if !errors.is_empty() {
-        return Err(errors);
+    let warnings = loaded.warnings.iter().chain(&material.warnings);
+    warnings.for_each(|warning| common::complain::complain(format_args!("warning: {warning}")));
+    let broken = std::mem::take(&mut loaded.broken);
+    match Sites::new(&settings, loaded, material, Broken::Refused, None) {
+        Ok(_) if broken.is_empty() => Ok(()),
+        made => Err([made.err().unwrap_or_default(), broken].concat()),
     }
-    Sites::new(&settings, loaded, material).map(drop).map_err(|error| vec![error])
 }
 
 /// Starts the way to http-filter and the clock; inside the runtime. The second value is where clients come from.
@@ -148,16 +153,15 @@ pub fn prepare(world: &Rc<World>, config: &Config, files: &Files) -> Result<impl
     let so_far = now.sites.store();
     let mut loaded = certificates::load_from(order(&settings, Some(so_far), certificates::FEW), &provider(), files);
     let material = Material::read(&settings, &|path| files.get(path).map(|bytes| bytes.to_vec()));
-    let material = material.map_err(|errors| loaded.errors.extend(errors)).unwrap_or_default();
-    let mut errors = std::mem::take(&mut loaded.errors);
-    errors.append(&mut loaded.broken);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let mut warnings = std::mem::take(&mut loaded.warnings);
-    warnings.extend_from_slice(&material.warnings);
+    let broken = std::mem::take(&mut loaded.broken);
+    let mut warnings = [std::mem::take(&mut loaded.warnings), material.warnings.clone()].concat();
     let renewed = loaded.store.renewed_since(so_far);
-    let sites = now.sites.succeed(&settings, loaded, material).map_err(|error| vec![error])?;
+    let put_up_with = if files.is_renewal() { Broken::Kept } else { Broken::Refused };
+    let (sites, more) = match Sites::new(&settings, loaded, material, put_up_with, Some(&now.sites)) {
+        Ok(made) if broken.is_empty() => made,
+        made => return Err([made.err().unwrap_or_default(), broken].concat()),
+    };
+    warnings.extend(more);
     let next = Rc::new(generation(&settings, sites));
     let world = Rc::clone(world);
     Ok(move || {

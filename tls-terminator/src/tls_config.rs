@@ -6,6 +6,7 @@
 //! configuration of its own without tickets: every connection is verified anew, and none is resumed past a new list of authorities.
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::config::{Handoff, Site};
@@ -17,8 +18,8 @@ use rustls::sign::CertifiedKey;
 use crate::certificates::Loaded;
 use crate::certificates::store::Store;
 use crate::choose_certificate::{Names, SiteIndex};
-use crate::client_auth::verifier;
 use crate::handshake_rate::GuardedKeys;
+use crate::last_good::{Broken, ClientJudge, Trouble};
 use crate::policy::{Material, Policy};
 use crate::secrets::Catcher;
 use crate::settings::Settings;
@@ -33,55 +34,77 @@ pub fn provider() -> CryptoProvider {
 #[derive(Debug)]
 pub struct Sites {
     tickets: Arc<Keyring>,
+    /// The file that they should be from.
+    ticket_file: Option<PathBuf>,
     resolver: Arc<Resolver>,
-    /// By site; sites with the same policy that ask for no client certificate share one.
-    configs: Vec<Arc<ServerConfig>>,
+    /// By site; sites with the same policy that ask for no client certificate share one. `None`: nobody could judge its clients.
+    configs: Vec<Option<Arc<ServerConfig>>>,
+    /// Those that ask for client certificates.
+    judges: Vec<ClientJudge>,
     /// By site: whether backends are handed client certificates.
     hand_on: Vec<bool>,
 }
 
+/// Configurations, and what somebody should know of them; or what speaks against them.
+pub type Made = Result<(Sites, Vec<String>), Vec<String>>;
+
 impl Sites {
-    /// Builds the configurations. `Err` is one sentence for the log.
-    pub fn new(settings: &Settings, loaded: Loaded, mut material: Material) -> Result<Self, String> {
-        let tickets = match material.tickets.take() {
-            Some(shared) => shared,
-            None => Arc::new(Keyring::of_our_own(settings.terminator.tickets.lifetime)?),
-        };
-        Self::build(settings, loaded, material, tickets)
-    }
-
-    /// The same for a reload: tickets that these have given out stay good, if the keys are our own. (Sites that ask for client
-    /// certificates give out none, so no ticket stands for a certificate that somebody would not believe any more.)
-    pub fn succeed(&self, settings: &Settings, loaded: Loaded, mut material: Material) -> Result<Self, String> {
-        if material.tickets.is_none() && self.tickets.stays(settings.terminator.tickets.lifetime) {
-            material.tickets = Some(Arc::clone(&self.tickets));
+    /// Builds the configurations.
+    ///
+    /// # Errors
+    /// What `broken` does not put up with, one sentence each.
+    pub fn new(
+        settings: &Settings,
+        loaded: Loaded,
+        mut material: Material,
+        broken: Broken,
+        before: Option<&Self>,
+    ) -> Made {
+        let mut trouble = Trouble { broken, before, errors: Vec::new(), warnings: Vec::new() };
+        let tickets = trouble.ticket_keys(settings, material.tickets.take());
+        let made = Self::build(settings, loaded, material, tickets, &mut trouble);
+        match made {
+            Err(error) => Err(trouble.errors.into_iter().chain([error]).collect()),
+            Ok(_) if !trouble.errors.is_empty() => Err(trouble.errors),
+            Ok(sites) => Ok((sites, trouble.warnings)),
         }
-        Self::new(settings, loaded, material)
     }
 
-    fn build(settings: &Settings, loaded: Loaded, material: Material, tickets: Arc<Keyring>) -> Result<Self, String> {
-        let Loaded { store, authorities, .. } = loaded;
+    fn build(
+        settings: &Settings,
+        loaded: Loaded,
+        material: Material,
+        tickets: Result<Arc<Keyring>, String>,
+        trouble: &mut Trouble<'_>,
+    ) -> Result<Self, String> {
+        let (Loaded { store, authorities, .. }, tickets) = (loaded, tickets?);
         let names = Names::new(&settings.sites, settings.strangers)?;
         let resolver = Arc::new(Resolver { names, store });
         let all = Arc::new(provider());
         let mut made: Vec<(Policy<'_>, Arc<ServerConfig>)> = Vec::new();
-        let mut configs = Vec::with_capacity(settings.sites.len());
+        let (mut configs, mut judges) = (Vec::with_capacity(settings.sites.len()), Vec::new());
         for ((site, authorities), lists) in settings.sites.iter().zip(authorities).zip(material.lists) {
             let policy = Policy::of(site, &settings.terminator);
             let shared = made.iter().find(|(own, _)| *own == policy && site.client_auth.is_none());
             if let Some((_, config)) = shared {
-                configs.push(Arc::clone(config));
+                configs.push(Some(Arc::clone(config)));
                 continue;
             }
             let provider = policy.provider(&all);
             let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
             let builder = builder.with_protocol_versions(&policy.versions()).map_err(|error| error.to_string())?;
-            let builder = match (&site.client_auth, &authorities) {
-                (None, _) => builder.with_no_client_auth(),
-                (Some(auth), Some(authorities)) => {
-                    builder.with_client_cert_verifier(verifier(auth, authorities, lists, &provider)?)
+            let builder = match &site.client_auth {
+                None => builder.with_no_client_auth(),
+                Some(auth) => {
+                    let judge = trouble.judge(site, auth, authorities, lists, &provider);
+                    let verifier = judge.verifier.clone();
+                    judges.push(judge);
+                    let Some(verifier) = verifier else {
+                        configs.push(None);
+                        continue;
+                    };
+                    builder.with_client_cert_verifier(verifier)
                 }
-                (Some(_), None) => return Err("a site asks for client certificates without authorities".to_owned()),
             };
             let mut config = builder.with_cert_resolver(Arc::clone(&resolver) as Arc<dyn ResolvesServerCert>);
             config.alpn_protocols = site.alpn.iter().map(|protocol| protocol.as_str().into()).collect();
@@ -99,11 +122,28 @@ impl Sites {
             if site.client_auth.is_none() {
                 made.push((policy, Arc::clone(&config)));
             }
-            configs.push(config);
+            configs.push(Some(config));
         }
         let wants =
             |site: &Site| site.client_auth.as_ref().is_some_and(|auth| auth.identity_headers.certificate.is_some());
-        Ok(Self { tickets, resolver, configs, hand_on: settings.sites.iter().map(wants).collect() })
+        let hand_on = settings.sites.iter().map(wants).collect();
+        let ticket_file = settings.terminator.tickets.keys.clone();
+        Ok(Self { tickets, ticket_file, resolver, configs, judges, hand_on })
+    }
+
+    /// Whether clients of this site can be served.
+    pub fn serves(&self, site: SiteIndex) -> bool {
+        self.configs.get(site).is_some_and(Option::is_some) && self.resolver.store.serves(site)
+    }
+
+    /// The ticket keys, and the file that they should be from.
+    pub(crate) fn tickets(&self) -> (&Arc<Keyring>, Option<&Path>) {
+        (&self.tickets, self.ticket_file.as_deref())
+    }
+
+    /// Who judges the clients of sites that ask for certificates.
+    pub(crate) fn judges(&self) -> &[ClientJudge] {
+        &self.judges
     }
 
     /// The place of the site for the name that the router read, among those it was made from.
@@ -127,7 +167,7 @@ impl Sites {
         if !self.resolver.store.serves(site) {
             return None;
         }
-        self.configs.get(site).cloned()
+        self.configs.get(site).cloned().flatten()
     }
 }
 

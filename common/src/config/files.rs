@@ -25,8 +25,8 @@ pub struct FileReference {
 }
 
 impl FileReference {
-    /// Whether a file that cannot be read is the trouble of one site only: tls-terminator knows what it served so far, and
-    /// keeps the last good pair.
+    /// Whether a file that cannot be read is the trouble of one site only when files are renewed: tls-terminator knows what it had
+    /// so far, and uses the last good one on.
     pub fn may_fail(&self) -> bool {
         may_fail(self.key)
     }
@@ -49,13 +49,21 @@ impl From<&NamedFile> for FileReference {
 }
 
 fn may_fail(key: &str) -> bool {
+    is_of_a_pair(key) || matches!(key, "site.client_ca" | "site.crl" | "tls-terminator.ticket_keys")
+}
+
+/// What of them a reload puts up with, too: tls-terminator keeps pairs, and says what it keeps.
+fn is_of_a_pair(key: &str) -> bool {
     matches!(key, "site.certificate" | "site.key" | "site.ocsp")
 }
 
 /// Contents of the files of one process, or why there are none. A process whose sandbox is closed opens nothing; whatever it
 /// needs is in here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files(BTreeMap<PathBuf, Result<Arc<[u8]>, Arc<str>>>);
+pub struct Files {
+    contents: BTreeMap<PathBuf, Result<Arc<[u8]>, Arc<str>>>,
+    renewal: bool,
+}
 
 impl Files {
     /// Reads those of `process`.
@@ -76,29 +84,41 @@ impl Files {
                 Err(why) => errors.push(format!("{}: {}: {why}", reference.key, reference.path.display())),
             }
         }
-        if errors.is_empty() { Ok(Files(files)) } else { Err(errors) }
+        if errors.is_empty() { Ok(Files { contents: files, renewal: false }) } else { Err(errors) }
     }
 
     /// These, with a sentence for each that could not be read.
     pub fn with_faults(files: impl IntoIterator<Item = (PathBuf, Result<Arc<[u8]>, Arc<str>>)>) -> Self {
-        Self(files.into_iter().collect())
+        Self { contents: files.into_iter().collect(), renewal: false }
     }
 
     /// All of them, by path; a sentence stands for one that could not be read.
     pub fn iter(&self) -> impl Iterator<Item = (&Path, Result<&Arc<[u8]>, &Arc<str>>)> {
-        self.0.iter().map(|(path, contents)| (path.as_path(), contents.as_ref()))
+        self.contents.iter().map(|(path, contents)| (path.as_path(), contents.as_ref()))
+    }
+
+    /// The same, for a configuration that is at work already: nobody waits for the answer, so what cannot be used stays as it was.
+    #[must_use]
+    pub fn of_a_renewal(self) -> Self {
+        Self { renewal: true, ..self }
+    }
+
+    /// Whether they are.
+    #[must_use]
+    pub fn is_renewal(&self) -> bool {
+        self.renewal
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.contents.len()
     }
 
     /// None at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.contents.is_empty()
     }
 
     /// The contents of one.
@@ -106,15 +126,17 @@ impl Files {
     /// # Errors
     /// It could not be read; or it was not among the files read, which is a mistake of the caller.
     pub fn get(&self, path: &Path) -> Result<&Arc<[u8]>, String> {
-        let found =
-            self.0.get(path).ok_or_else(|| format!("{} was not read when the process started", path.display()))?;
+        let found = self
+            .contents
+            .get(path)
+            .ok_or_else(|| format!("{} was not read when the process started", path.display()))?;
         found.as_ref().map_err(|why| format!("{}: {why}", path.display()))
     }
 }
 
 impl FromIterator<(PathBuf, Arc<[u8]>)> for Files {
     fn from_iter<I: IntoIterator<Item = (PathBuf, Arc<[u8]>)>>(files: I) -> Self {
-        Self(files.into_iter().map(|(path, contents)| (path, Ok(contents))).collect())
+        Self::with_faults(files.into_iter().map(|(path, contents)| (path, Ok(contents))))
     }
 }
 
@@ -157,7 +179,7 @@ pub(super) fn check(ledger: &Ledger, lenient: bool) {
             },
         };
         if let Some((what, help)) = problem {
-            let tolerated = file.key == "site.ocsp" || (lenient && may_fail(file.key));
+            let tolerated = file.key == "site.ocsp" || (lenient && is_of_a_pair(file.key));
             let error = if tolerated { ledger.warning(file.key, what) } else { ledger.error(file.key, what) };
             let mut error = error.at(&file.span, format!("{shown}"));
             if let Some(help) = help {

@@ -21,7 +21,7 @@ use crate::wiring::LETTER_BOX;
 /// More sockets than this in one directory are ignored (and said so once by the sender).
 pub const MAX_INSTANCES: usize = 64;
 /// Channels through one letter box.
-const CHANNELS_OF_A_LETTER_BOX: usize = 16;
+pub const CHANNELS_OF_A_LETTER_BOX: usize = 16;
 
 /// An edge's directory, opened but not yet part of an event loop.
 #[derive(Debug)]
@@ -68,6 +68,11 @@ impl Directory {
 
     /// The instances whose sockets are there now, by name, in order.
     pub fn instances(&self) -> io::Result<Vec<String>> {
+        self.first_instances(MAX_INSTANCES)
+    }
+
+    /// The same where more than one process has its sockets.
+    pub fn first_instances(&self, most: usize) -> io::Result<Vec<String>> {
         let mut listing = self.listing.borrow_mut();
         listing.rewind();
         let mut found = Vec::new();
@@ -75,7 +80,7 @@ impl Directory {
             let entry = entry?;
             if let Some(instance) = entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(".sock"))
                 && !instance.is_empty()
-                && found.len() < MAX_INSTANCES
+                && found.len() < most
             {
                 match instance {
                     LETTER_BOX => found.extend((1..=CHANNELS_OF_A_LETTER_BOX).map(|n| format!("{LETTER_BOX}#{n}"))),

@@ -13,7 +13,7 @@ use tokio::net::unix::pipe;
 use crate::observe::metrics::Figure;
 
 /// Refused connections of a process that may linger at a time; beyond it they are closed at once.
-const MAX_LINGERING: u64 = 1024;
+pub const MAX_LINGERING: u64 = 1024;
 /// How long a refused client may take to read its answer and close.
 const LINGER: Duration = Duration::from_secs(2);
 /// Bytes discarded at most before closing anyway.

@@ -4,13 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{Component, Depth};
-use crate::complain::answer;
+use crate::budget::Budget;
+use crate::complain::{answer, complain};
+use crate::config::Text;
 use crate::observe::output;
 use crate::sandbox;
 
 /// What the processes say when they were not understood.
 pub const USAGE: &str = "usage: PROCESS --config FILE [--instance N]   serve (started by systemd or `bulkhead up`)
        PROCESS --check FILE [--quick]          judge the configuration as this process would
+       PROCESS --budget FILE                   print what this process may need under the configuration, at most
        PROCESS --figures | --version           print the table of figures | the release
        PROCESS --syscalls                      print the system calls of its whole life, for SystemCallFilter=
        PROCESS --acts                          try what the sandbox must forbid, without closing it: what the unit holds";
@@ -35,6 +38,8 @@ pub enum Order {
 
 /// What to print.
 pub enum Printed {
+    /// What the process may need under this configuration.
+    Budget(PathBuf),
     /// The release.
     Version,
     /// The table of figures.
@@ -66,6 +71,7 @@ impl Arguments {
                         .filter(|number| *number > 0)
                         .ok_or(format!("--instance {text}: expected a number from 1"))?;
                 }
+                "--budget" => return Ok(Order::Print(Printed::Budget(value()?.into()))),
                 "--version" => return Ok(Order::Print(Printed::Version)),
                 "--figures" => return Ok(Order::Print(Printed::Figures)),
                 "--syscalls" => return Ok(Order::Print(Printed::Syscalls)),
@@ -81,6 +87,17 @@ impl Arguments {
 /// Prints it.
 pub fn print(component: &Component, what: Printed) -> ExitCode {
     match what {
+        // What is wrong with the file, or strange about it, is for `--check` to say.
+        Printed::Budget(file) => match Text::read(&file).and_then(|text| text.parse()) {
+            Ok((config, _)) => {
+                let limit = component.policy.limits.open_files;
+                answer(Budget { limit, ..(component.budget)(&config) });
+            }
+            Err(errors) => {
+                complain(errors);
+                return ExitCode::FAILURE;
+            }
+        },
         Printed::Version => answer(format_args!("{} {}", component.process, env!("CARGO_PKG_VERSION"))),
         Printed::Figures => {
             let figures = component.figures.iter().chain(output::TABLE);

@@ -1,6 +1,6 @@
 //! A SecLang engine: it reads ModSecurity rules (such as the OWASP Core Rule Set) and judges HTTP transactions by them.
 //!
-//! It runs all of CRS 4 and (but for three patterns) CRS 3.3. Requests and responses are raw bytes, matching takes time linear in them, there is no
+//! It runs all of CRS 4 and (but for one rule) CRS 3.3. Requests and responses are raw bytes, matching takes time linear in them, there is no
 //! `unsafe` code, no I/O but reading rule files, no clock, no thread, no async: a program of any kind can hold a [`Transaction`] next to each
 //! HTTP exchange and ask it phase by phase.
 //!
@@ -50,10 +50,10 @@
 //! # What differs from `ModSecurity` 3
 //! Semantics are those of `libmodsecurity` 3 where it and the manual agree, and where they do not:
 //! - `MATCHED_VARS` begins empty with every rule; `REQUEST_BODY` is filled for URL-encoded bodies and, with `ctl:forceRequestBodyVariable`, for
-//!   bodies of unknown types only (as in version 2; CRS's tests expect it);
+//!   bodies of unknown types only (as in version 2; CRS's tests expect it), and for bodies that cannot be taken apart;
 //! - tags and messages in `SecRuleRemoveByTag` and its like are compared whole, or as a pattern if they hold signs of one;
 //! - a rule without a disruptive action takes that of `SecDefaultAction`, as the manual says;
-//! - `@rbl` and `@geoLookup` never match, patterns with look-around or back-references neither; [`RuleSet::notes`] names the rules.
+//! - `@rbl` and `@geoLookup` never match, patterns with back-references or unbounded look-around neither; [`RuleSet::notes`] names the rules.
 #![forbid(unsafe_code)]
 
 pub mod body;

@@ -46,4 +46,6 @@ fn crs_3_3_of_debian_loads() {
     let rules = RuleSet::load(&[Source::Path(setup), Source::Path(rules.join("*.conf"))], Settings::default());
     let rules = rules.unwrap_or_else(|errors| panic!("{}", show(&errors)));
     assert!(rules.len() > 500, "{}", rules.len());
+    // @geoLookup, @rbl, and the back-reference of 942130.
+    assert_eq!(rules.notes().len(), 3, "{}", show(rules.notes()));
 }

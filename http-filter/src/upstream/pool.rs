@@ -8,8 +8,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::budget::wide;
 use common::config::{self, Balance, Files, HashOn};
 use common::net::balance::{Balancer, Choice, Pick, ServerStatus, hash};
+use common::observe::metrics::Held;
 use common_http::guarded::Clock;
 use common_http::upstream::{Endpoint, H2Limits, Pool, PoolLimits, ResponseBody, SendError, Slot};
 use http::header::HeaderValue;
@@ -23,6 +25,7 @@ use super::health::Checks;
 use super::queue::{Queue, Wish};
 use super::retry::{self, Budget};
 use super::sticky::{Key, Sticky};
+use crate::app::App;
 use crate::metrics::Metrics;
 
 type Backend = Slot<RelayDialer, ClientBody>;
@@ -81,11 +84,15 @@ pub struct Busy {
     pool: Rc<ServerPool>,
     /// Of the whole request.
     pub(super) deadline: Option<Deadline>,
+    /// Its place among the requests of this process (`http-filter.max_requests`).
+    _sent_on: Option<Held>,
 }
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPlace {
+    /// As many requests as may be are under way in this process.
+    Shed,
     /// All were tried or are being drained.
     Nobody,
     /// So many wait that nobody may join them.
@@ -213,6 +220,22 @@ impl ServerPool {
     /// A place at a server that was not tried, after a wait if need be; how long it was is added to `waited`.
     pub(super) async fn place(
         self: &Rc<Self>,
+        app: &App,
+        wish: &Wish,
+        tried: &[usize],
+        waited: &mut Option<Duration>,
+    ) -> Result<Busy, NoPlace> {
+        if app.metrics.sent_on.get() >= wide(app.config.max_requests) {
+            return Err(NoPlace::Shed);
+        }
+        let sent_on = app.metrics.sent_on.hold();
+        let mut busy = self.place_at_server(&app.metrics, wish, tried, waited).await?;
+        busy._sent_on = Some(sent_on);
+        Ok(busy)
+    }
+
+    async fn place_at_server(
+        self: &Rc<Self>,
         metrics: &Metrics,
         wish: &Wish,
         tried: &[usize],
@@ -238,7 +261,7 @@ impl ServerPool {
     }
 
     fn busy(self: &Rc<Self>, pick: Pick) -> Busy {
-        Busy { pick: Some(pick), pool: Rc::clone(self), deadline: None }
+        Busy { pick: Some(pick), pool: Rc::clone(self), deadline: None, _sent_on: None }
     }
 
     pub(super) fn serve_queue(self: &Rc<Self>) {

@@ -53,7 +53,7 @@ async fn try_servers(
     let mut last = None;
     loop {
         let mut waited = None;
-        let place = pool.place(&app.metrics, &wish, &tried, &mut waited).await;
+        let place = pool.place(app, &wish, &tried, &mut waited).await;
         if let Some(waited) = waited {
             journey.queued(waited);
         }
@@ -146,13 +146,18 @@ fn no_place(app: &App, pool: &ServerPool, why: NoPlace) -> Refusal {
     app.metrics.upstream_failed.up();
     let (reason, decision) = match why {
         NoPlace::Nobody => ("No server behind this proxy can be reached.", "no-server"),
+        NoPlace::Shed => {
+            ("This proxy has as many requests under way as it may; try again in a moment.", "max-requests")
+        }
         NoPlace::QueueFull => ("The servers behind this proxy are busy; try again in a moment.", "queue-full"),
         NoPlace::TooLong => ("The servers behind this proxy were busy for too long; try again.", "queue-timeout"),
     };
     match why {
         NoPlace::Nobody => tracing::warn!(pool = &*pool.name, "no server left to try"),
+        NoPlace::Shed => app.metrics.shed.up(),
         NoPlace::QueueFull => app.metrics.queue_full.up(),
         NoPlace::TooLong => app.metrics.queue_timeouts.up(),
     }
-    Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: reason.into(), rule: None, decision, close: false }
+    let rule = (why == NoPlace::Shed).then(|| "max_requests".into());
+    Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: reason.into(), rule, decision, close: false }
 }

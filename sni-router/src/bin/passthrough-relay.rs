@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         policy: &POLICY,
         figures: Metrics::TABLE,
         check: |_, _| Ok(()),
+        budget: relay::budget::budget,
     };
     run(&component, relay::open, relay::serve)
 }

@@ -26,7 +26,7 @@ use super::socket_options::SocketOptions;
 /// Nobody may ask us to try for longer.
 const LONGEST: Duration = Duration::from_secs(60);
 /// Dials under way; more are refused at once.
-const MAX_DIALS: u64 = 4096;
+pub const MAX_DIALS: u64 = 4096;
 
 /// The service.
 #[derive(Debug)]

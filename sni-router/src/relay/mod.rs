@@ -4,12 +4,13 @@
 //! [`literal`] (is this text an address or a name?) → [`common::net::balance`] (which server? with [`health`]) → [`resolve`] (name → addresses) → [`address_guard`] (may we connect there?)
 //! → [`connect`] with [`socket_options`] → [`tunnel`] (both directions, deadlines) made of two [`flow`]s, which borrow [`pipes`] for bulk.
 //!
-//! On top of these stand the three services: [`passthrough`], [`dial`] and [`splice`] (both tunnels count in [`tunnels`]); [`serve`] wires them up, [`generations`] is what a reload replaces, [`explain`] says what would be connected to.
+//! On top of these stand the three services: [`passthrough`], [`dial`] and [`splice`] (both tunnels count in [`tunnels`]); [`serve`] wires them up, [`generations`] is what a reload replaces, [`explain`] says what would be connected to, [`budget`] what the process may need.
 //! A process that finishes is [`leaving`]: its tunnels go on in the [`succession`].
 //!
 //! [`literal`], [`generations`] and [`address_guard`] are pure: no socket, no file, the clock is an argument.
 
 pub mod address_guard;
+pub mod budget;
 pub mod connect;
 pub mod dial;
 pub mod explain;

@@ -35,12 +35,12 @@ pub const MOST_ADDRESSES: usize = 64;
 /// Responses in hickory's own cache, which mainly remembers what does not exist.
 const HICKORY_CACHE: u64 = 1024;
 /// Questions in flight to one name server.
-const MOST_QUESTIONS: usize = 2 * cache::MOST_LOOKUPS;
+pub const MOST_QUESTIONS: usize = 2 * cache::MOST_LOOKUPS;
 /// How long one address family waits for the other after a good answer (RFC 8305 §3 waits 50 ms; servers that drop AAAA questions are common,
 /// but connecting without the second family has a price, too, because this answer is then kept for its TTL).
 const PATIENCE: Duration = Duration::from_millis(300);
 /// `/etc/hosts` is read up to this many bytes.
-const LONGEST_HOSTS: usize = 4 * 1024 * 1024;
+pub const LONGEST_HOSTS: usize = 4 * 1024 * 1024;
 
 /// On whose behalf a name is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

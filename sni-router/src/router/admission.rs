@@ -7,7 +7,7 @@ use common::config::ConnectionRate;
 use common::net::client_limit::ClientKey;
 
 /// Addresses whose rate is remembered at a time. Beyond it the oldest knowledge is forgotten, never a client refused.
-const MAX_TRACKED: usize = 65_536;
+pub const MAX_TRACKED: usize = 65_536;
 
 /// Connections per second and address, by the generic cell rate algorithm: one instant per address.
 #[derive(Debug)]

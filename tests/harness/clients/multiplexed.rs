@@ -111,6 +111,13 @@ impl Client {
     }
 }
 
+/// Whether the server has said GOAWAY without a fault, or refused the stream before it began with it: then it may be asked again
+/// (RFC 9113 §8.7).
+pub fn was_told_to_go(error: &h2::Error) -> bool {
+    let gone = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    gone || error.reason() == Some(h2::Reason::REFUSED_STREAM)
+}
+
 /// Reads to the end.
 ///
 /// # Errors

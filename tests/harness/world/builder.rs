@@ -35,6 +35,7 @@ pub struct Builder {
     whole: Option<String>,
     plain: bool,
     forwards: bool,
+    own_programs: bool,
 }
 
 impl Builder {
@@ -53,6 +54,7 @@ impl Builder {
             whole: None,
             plain: true,
             forwards: false,
+            own_programs: false,
         };
         // All clients of a test come from one address, many at once.
         builder.set("sni-router", "connection_rate", "0").set("sni-router", "max_hellos_per_address", "4096").set(
@@ -187,6 +189,13 @@ impl Builder {
         )
     }
 
+    /// Runs programs of its own folder, so that others can be put in their place ([`World::put_program`]).
+    #[must_use]
+    pub fn own_programs(mut self) -> Self {
+        self.own_programs = true;
+        self
+    }
+
     /// No plain-HTTP listener, although there are routes for HTTP.
     #[must_use]
     pub fn without_plain_http(mut self) -> Self {
@@ -251,6 +260,7 @@ impl Builder {
                 folder::give_to(directory.path(), uid);
                 bin
             }
+            None if self.own_programs => binaries::copies_in(directory.path()),
             None => binaries::folder().to_owned(),
         };
         drop(held);

@@ -20,6 +20,7 @@ pub use builder::Builder;
 pub use log::Log;
 
 use crate::limits::eventually;
+use crate::load::Doors;
 use crate::processes::{self, Living};
 
 /// Descriptors by kind, of every process by name and instance.
@@ -193,6 +194,28 @@ impl World {
         command.args(arguments);
         builder::become_user(&mut command, self.uid);
         command.output().expect("bulkhead can be started")
+    }
+
+    /// Puts another file in the place of a program, as a package manager does: the old one lives on in whoever runs it. Only in a
+    /// world with programs of its own.
+    ///
+    /// # Panics
+    /// When the programs are everybody's.
+    pub fn put_program(&self, process: &str, from: &Path) {
+        assert!(self.bin.starts_with(self.folder.path()), "these programs are not ours");
+        let fresh = self.bin.join("fresh");
+        std::fs::copy(from, &fresh).expect("our own folder");
+        std::fs::rename(&fresh, self.bin.join(process)).expect("our own folder");
+    }
+
+    /// Where its programs are.
+    pub fn programs(&self) -> &Path {
+        &self.bin
+    }
+
+    /// Clients' doors, for a load: a terminated name, one that is passed through, a plain server.
+    pub fn doors(&self, www: &'static str, secure: &'static str, server: SocketAddr) -> Doors {
+        Doors { https: self.https(), http: self.http(), proxy: self.proxy(), www, secure, server }
     }
 
     /// A figure of a process, by `bulkhead status`, summed over its instances.

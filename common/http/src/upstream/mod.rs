@@ -30,6 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use body::ResponseBody;
 pub use error::{DialError, SendError};
+pub use h1::MOST_READ;
 pub use h2::H2Limits;
 pub use pool::{Counters, DialTime, Pool, PoolLimits, Slot, Unanswered};
 pub use switched::{Switched, upgraded};

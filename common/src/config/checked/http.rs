@@ -44,6 +44,8 @@ pub struct HttpFilter {
     pub max_connections: usize,
     /// The same per IPv4 address or IPv6 /64.
     pub max_connections_per_address: usize,
+    /// Requests that are sent on or wait for a server, at once.
+    pub max_requests: usize,
     /// Bytes of HTTP/2 answers that may wait for one IPv4 address or IPv6 /64.
     pub max_unsent_per_address: u64,
     /// Bytes of a request's header, request line included.

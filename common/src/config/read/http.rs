@@ -43,6 +43,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
         tunnel_idle_deadline: section.duration("tunnel_idle_deadline"),
         max_connections: section.count("max_connections"),
         max_connections_per_address: section.count_up_to("max_connections_per_address", "max_connections"),
+        max_requests: section.count("max_requests"),
         max_unsent_per_address: section.amount("max_unsent_per_address").value,
         max_header_bytes: section.count("max_header_bytes"),
         max_headers: section.count("max_headers"),

@@ -77,6 +77,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("http-filter.max_connections_per_address", integer(1, MANY), value("512"), PER_ADDRESS, PER_ADDRESS_LONG),
     key(
+        "http-filter.max_requests",
+        integer(1, MANY),
+        value("16384"),
+        "Requests that are sent on or wait for a server at once in one instance, WebSockets included; one more is a 503.",
+        "Each may hold a connection to a server, and an HTTP/2 client has many at once. Those under way go on.",
+    ),
+    key(
         "http-filter.max_unsent_per_address",
         size(64 * KIB, 64 * GIB),
         value("\"64MiB\""),

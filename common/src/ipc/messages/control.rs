@@ -32,7 +32,8 @@ pub enum Control {
     /// Take nothing new, finish what is begun, then exit. Answered with [`ControlReply::Done`] at once.
     Drain,
     /// Judge the configuration in the sealed memory file that comes with this ([`crate::config::archive`]) and keep aside what
-    /// it needs; `generation` stands for it from here on. Answered with [`ControlReply::Done`] or [`ControlReply::Refused`].
+    /// it needs; `generation` stands for it from here on. Answered with [`ControlReply::Done`], [`ControlReply::Refused`] or
+    /// [`ControlReply::Finishing`].
     Prepare {
         /// Which reload, chosen by whoever asks.
         generation: u64,
@@ -77,6 +78,8 @@ pub enum ControlReply {
     Explained(Box<str>, Box<Explained>),
     /// It is not, for these reasons.
     Refused(Vec<Box<str>>),
+    /// To `Prepare`: it takes nothing new any more, so it needs no new configuration either.
+    Finishing,
 }
 
 /// What a process says of itself.

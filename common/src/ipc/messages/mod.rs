@@ -6,6 +6,7 @@ pub mod filter_to_relay;
 pub mod filter_to_successor;
 pub mod forward_to_relay;
 pub mod forward_to_successor;
+pub mod launcher;
 pub mod relay_to_successor;
 pub mod router_to_filter;
 pub mod router_to_relay;

@@ -93,8 +93,10 @@ impl<'a> Reader<'a> {
             while next_mark.is_some_and(|at| at < begin) {
                 next_mark = finder.find(rest).map(|at| at + begin);
             }
-            match self.classify(line, next_mark.is_some_and(|at| at < end)) {
+            let kind = self.classify(line, next_mark.is_some_and(|at| at < end));
+            match self.without_line_end(kind, begin) {
                 Line::Boundary { last } => {
+                    self.note_line_end(begin);
                     self.end_part(begin)?;
                     if last {
                         if end < self.body.len() {
@@ -118,6 +120,15 @@ impl<'a> Reader<'a> {
             "Multipart: No boundaries found in payload."
         });
         self.end_part(self.body.len())
+    }
+
+    /// The line end before a boundary belongs to it.
+    fn note_line_end(&mut self, boundary: usize) {
+        match self.body.get(..boundary) {
+            Some([.., b'\r', b'\n']) => self.carriage_return = true,
+            Some([.., b'\n']) => self.line_feed = true,
+            _ => {}
+        }
     }
 
     /// Notes the first error.
@@ -155,6 +166,19 @@ impl<'a> Reader<'a> {
         }
         self.unmatched = true;
         Line::Other
+    }
+
+    /// A boundary right behind the empty line of the headers has no line end that belongs to it (RFC 2046 section 5.1.1). Some backends take it
+    /// for content all the same, others for a boundary: as content all that follows is looked at.
+    fn without_line_end(&mut self, kind: Line, begin: usize) -> Line {
+        match (kind, &self.state) {
+            (Line::Boundary { .. }, State::Content(at)) if *at == begin => {
+                self.wrong("Multipart: Invalid boundary (no line end before it).");
+                self.unmatched = true;
+                Line::Other
+            }
+            (kind, _) => kind,
+        }
     }
 
     /// A line of a part's headers, which ends at `end`; an empty one ends them.

@@ -1,7 +1,8 @@
 //! `application/x-www-form-urlencoded` (WHATWG URL §5.1) and query strings, with ModSecurity's reading: nothing between two separators is
-//! an argument without a name, an invalid escape stays as it is.
+//! an argument without a name, an invalid escape stays as it is (and is reported when all arguments have been given).
 
-use super::{BodyLimits, Limit, Parsed, check_lengths, count};
+use super::{BodyLimits, Limit, Parsed, check_lengths, count, malformed};
+use crate::transform::bytes::hex_pair;
 use crate::transform::url;
 
 /// Calls `found` with each name and value, decoded.
@@ -13,11 +14,11 @@ pub(super) fn parse(
 ) -> Parsed<()> {
     let (mut name, mut value) = (Vec::new(), Vec::new());
     let mut arguments = 0;
-    // Nothing behind the last separator is not an argument.
-    let text = text.strip_suffix(&[separator]).unwrap_or(text);
     if text.is_empty() {
         return Ok(());
     }
+    // Nothing behind the last separator is not an argument.
+    let text = text.strip_suffix(&[separator]).unwrap_or(text);
     for pair in text.split(|byte| *byte == separator) {
         count(&mut arguments, limits.arguments, Limit::Arguments)?;
         let equals = memchr::memchr(b'=', pair).unwrap_or(pair.len());
@@ -36,5 +37,13 @@ pub(super) fn parse(
         check_lengths(&name, &value, limits)?;
         found(&name, &value);
     }
-    Ok(())
+    if has_invalid_escape(text) {
+        malformed("Urlencoded: a percent sign without two hexadecimal digits")
+    } else {
+        Ok(())
+    }
+}
+
+fn has_invalid_escape(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', text).any(|at| text.get(at + 1..).and_then(hex_pair).is_none())
 }

@@ -2,6 +2,7 @@
 
 use super::Loader;
 use crate::error::Mistake;
+use crate::operator::around::Guarded;
 use crate::operator::bytes::ByteSet;
 use crate::operator::networks::Networks;
 use crate::operator::number::Comparison;
@@ -70,7 +71,7 @@ impl Loader<'_> {
         })
     }
 
-    /// A pattern. One that no linear-time engine can run (CRS 3.3 has three, CRS 4 none) makes the rule inert, and a note says so.
+    /// A pattern. One that no linear-time engine can run (CRS 3.3 has one, CRS 4 none) makes the rule inert, and a note says so.
     fn rx(&mut self, source: &str, negated: bool) -> Result<(Operator, bool), Mistake> {
         // `%{` that names no variable is a piece of pattern.
         if let Ok(text) = Text::parse(source)
@@ -83,6 +84,9 @@ impl Loader<'_> {
                 Ok((Operator::Rx(Box::new(Rx { regex: pattern::compile(source)?, source: translated })), negated))
             }
             Err(mistake) if mistake.is_beyond() => {
+                if let Some(guarded) = Guarded::parse(source) {
+                    return Ok((Operator::RxGuarded(Box::new(guarded)), negated));
+                }
                 self.note(mistake.but("the rule never matches"));
                 Ok((Operator::Never, false))
             }

@@ -1,5 +1,6 @@
 //! Operators: what a rule asks of a value. Each is a pure function of the value and the operator's argument.
 
+pub(crate) mod around;
 pub(crate) mod bytes;
 pub(crate) mod networks;
 pub(crate) mod number;
@@ -8,6 +9,7 @@ pub(crate) mod phrases;
 
 use regex::bytes::Regex;
 
+use self::around::Guarded;
 use self::bytes::ByteSet;
 use self::networks::Networks;
 use self::number::Comparison;
@@ -22,6 +24,8 @@ pub(crate) enum Operator {
     Rx(Box<Rx>),
     /// `@rx` whose pattern holds a macro: compiled when it runs.
     RxMacro(Text),
+    /// `@rx` with a look-around that stays linear.
+    RxGuarded(Box<Guarded>),
     /// `@pm`, `@pmFromFile`.
     Pm(Box<Phrases>),
     Within(Text),
@@ -95,6 +99,7 @@ impl Operator {
         match self {
             Self::Rx(rx) => rx.regex.is_match(value),
             Self::RxMacro(_) => macro_pattern(argument).is_some_and(|regex| regex.is_match(value)),
+            Self::RxGuarded(guarded) => guarded.find(value).is_some(),
             Self::Pm(phrases) => phrases.find(value).is_some(),
             Self::Within(_) => memchr::memmem::find(argument, value).is_some(),
             Self::Contains(_) => memchr::memmem::find(value, argument).is_some(),
@@ -124,6 +129,10 @@ impl Operator {
                     groups(&regex, value, into);
                 }
             }
+            Self::RxGuarded(guarded) => {
+                let found = guarded.find(value).and_then(|range| value.get(range));
+                into.groups.extend(found.map(|found| (0, found.to_vec())));
+            }
             Self::Pm(phrases) => into.groups.extend(phrases.find(value).map(|phrase| (0, phrase.to_vec()))),
             Self::DetectSqli => {
                 let fingerprint = libinjectionrs::detect_sqli(value).fingerprint;
@@ -141,7 +150,7 @@ impl Operator {
         match self {
             Self::DetectSqli => 16,
             Self::DetectXss => 8,
-            Self::Rx(_) | Self::RxMacro(_) => 2,
+            Self::Rx(_) | Self::RxMacro(_) | Self::RxGuarded(_) => 2,
             _ => 1,
         }
     }

@@ -12,7 +12,7 @@
 //! If it does, the rule is evaluated in full (captures, variables, chain), on the values whose strings matched.
 //!
 //! Rules that look at what other rules change (TX, MATCHED_VAR ...), count, or are negated are not planned; neither are those that the
-//! paranoia level skips. The plan may only err by running a rule in vain: `tests/exact.rs` compares it with the naive evaluation.
+//! paranoia level skips. The plan may only err by running a rule in vain: `tests/crs` compares it with the naive evaluation.
 
 pub(crate) mod bits;
 mod build;

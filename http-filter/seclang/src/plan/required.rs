@@ -334,9 +334,9 @@ mod tests {
     #[test]
     fn strings_of_patterns() {
         let set = |list: &[&str]| Some(list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
-        assert_eq!(strings("(?i)union.*?select"), set(&["select"]));
+        assert_eq!(strings("(?i)union.*?select"), set(&["union"]));
         assert_eq!(strings("a(?:bc|de)f"), set(&["abcf", "adef"]));
-        assert_eq!(strings(r"\bfoo(?:bar)?\s"), set(&["foo"]));
+        assert_eq!(strings(r"\bfoo(?:bar)?.*"), set(&["foo"]));
         assert_eq!(strings("[0-9a-f]+"), None);
         assert_eq!(strings("(?:abc|x*)"), None);
         assert_eq!(strings(".*"), None);
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn values_without_quotes_need_the_plain_word() {
         let source = pattern::translate(r#"c[\\'"]*a[\\'"]*t[\s<>]"#).unwrap();
-        assert_eq!(Required::of(&source, ByteMask::NONE).strings, None);
+        assert!(Required::of(&source, ByteMask::NONE).strings.unwrap().iter().all(|string| string.len() == 2));
         let plain = Required::of(&source, ByteMask::bytes(b"\\'\""));
         assert!(plain.strings.unwrap().iter().all(|string| string.starts_with(b"cat")));
         let quoted = pattern::translate("'[a-z]+'").unwrap();

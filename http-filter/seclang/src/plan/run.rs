@@ -7,11 +7,11 @@ use super::build::SHELL;
 use super::state::{Base, NONE};
 use super::{Literals, PhasePlan, Wanted, sqli};
 use crate::mask::ByteMask;
-use crate::operator::Operator;
+use crate::operator::{Operator, number};
 use crate::rule::{Phase, Rule};
 use crate::transaction::values::Found;
 use crate::transaction::{Partial, PlannedScratch, Transaction};
-use crate::variable::{Kind, Variable};
+use crate::variable::{Kind, Selector, Variable};
 
 /// Work that a distinct value costs besides its bytes.
 const VALUE: usize = 32;
@@ -109,7 +109,7 @@ impl Transaction {
         let start = self.state.outcomes.len();
         self.state.outcomes.push(text);
         let mut out = std::mem::take(&mut self.state.scratch);
-        let mut work = VALUE;
+        let mut left = self.spend(VALUE);
         for (at, node) in plan.nodes.iter().enumerate() {
             if at > 0 {
                 let mut outcome = NONE;
@@ -119,11 +119,15 @@ impl Transaction {
                         && node.transform.may_change(parent.mask)
                     {
                         let bytes = self.values.get(parent.span);
-                        work += bytes.len();
+                        let mut work = bytes.len();
                         if node.transform.apply(bytes, &mut out) {
                             work += out.len();
                             let span = self.values.push(&out);
                             outcome = self.state.intern(&self.values, span);
+                        }
+                        left = self.spend(work);
+                        if !left {
+                            break;
                         }
                     }
                 }
@@ -136,7 +140,7 @@ impl Transaction {
             }
         }
         self.state.scratch = out;
-        self.spend(work)
+        left
     }
 
     /// Step 3: for which rules a string is a candidate. False if the budget is spent.
@@ -201,6 +205,26 @@ impl Transaction {
         self.state.matched.is_empty()
     }
 
+    /// True if the rule compares one variable of TX with a number, and plainly in vain. A third of CRS's rules are of this kind: defaults and
+    /// paranoia levels.
+    pub(crate) fn compares_in_vain(&self, rule: &Rule) -> bool {
+        let ([target], Operator::Compare(comparison, text)) = (rule.targets.as_slice(), rule.operator.as_ref()) else {
+            return false;
+        };
+        let (Variable::Tx, Selector::Slot(slot), true) =
+            (target.variable, &target.selector, rule.transforms.is_empty())
+        else {
+            return false;
+        };
+        let Some(limit) = text.constant().filter(|_| self.state.phase.is_some()) else { return false };
+        let value = match (self.tx.slot(*slot), target.count) {
+            (value, true) => i64::from(value.is_some()),
+            (Some(value), false) => number::parse(value),
+            (None, false) => return true,
+        };
+        comparison.holds(value, number::parse(limit)) == rule.negated
+    }
+
     fn note_budget(&mut self) {
         self.note(Partial::Budget);
     }
@@ -233,7 +257,8 @@ impl Transaction {
             let last = place + 1 == planned.path.len();
             let looked_at = if rule.multi_match { now != before } else { last };
             before = now;
-            if looked_at && self.state.matched.contains(&now) {
+            // Candidates come in the order of their numbers, so the list is sorted.
+            if looked_at && self.state.matched.binary_search(&now).is_ok() {
                 let bytes = self.state.text(now).map(|text| self.values.get(text.span).to_vec()).unwrap_or_default();
                 self.matched_value_of(rule, found, &bytes, scratch);
             }

@@ -26,12 +26,20 @@ pub(crate) fn may_be_injection(value: &[u8], mask: ByteMask) -> bool {
     {
         return true;
     }
+    // Numbers that run into letters.
+    let number = |run: &[u8]| {
+        run.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.')
+            && run.iter().any(u8::is_ascii_alphabetic)
+    };
+    if value.split(|byte| !(part_of_word(*byte) || *byte == b'.')).any(number) {
+        return true;
+    }
     let words = words();
-    value.split(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_')).any(|word| match word {
-        [] => false,
-        [first, rest @ ..] if first.is_ascii_digit() => rest.iter().any(|byte| !byte.is_ascii_digit()),
-        _ => words.has(word),
-    })
+    value.split(|byte| !part_of_word(*byte)).any(|word| words.has(word))
+}
+
+fn part_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// The words of libinjection's dictionary, in capitals.
@@ -62,7 +70,7 @@ fn words() -> &'static Words {
     WORDS.get_or_init(|| {
         let mut words = Words { set: HashSet::new(), longest: 0, lengths: [0; 256] };
         for keyword in SQL_KEYWORDS.iter().filter(|keyword| keyword.token_type != b'F') {
-            for word in keyword.word.as_bytes().split(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_')) {
+            for word in keyword.word.as_bytes().split(|byte| !part_of_word(*byte)) {
                 let Some(first) = word.first() else { continue };
                 words.longest = words.longest.max(word.len());
                 if let Some(lengths) = words.lengths.get_mut(usize::from(*first)) {
@@ -84,10 +92,10 @@ mod tests {
 
     #[test]
     fn ordinary_values_pass_and_injections_do_not() {
-        for value in ["hello world", "2026-11-23", "a.b.c/d=e", "12,5", ""] {
+        for value in ["hello world", "2026-11-23", "a.b.c/d=e", "12,5", "3.14", ""] {
             assert!(!may_be_injection(value.as_bytes(), ByteMask::of(value.as_bytes())), "{value}");
         }
-        for value in ["1 or 1", "1 union x", "1.eand", "a'b", "x--", "1;drop"] {
+        for value in ["1 or 1", "1 union x", "1.eand", "1.e and 1", "a'b", "x--", "1;drop"] {
             assert!(may_be_injection(value.as_bytes(), ByteMask::of(value.as_bytes())), "{value}");
         }
     }
@@ -101,6 +109,8 @@ mod tests {
             ),
             "[a-zA-Z_]{1,6}",
             "[0-9]{1,3}",
+            "[0-9.eExXbB_]{1,4}",
+            "[0-9]\\.?[eE]?",
             "[-+/%=<>!~^*.,:? \t_]{1,3}",
             Just(" ".to_owned()),
         ];

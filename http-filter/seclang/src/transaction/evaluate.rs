@@ -51,8 +51,17 @@ impl Transaction {
                 self.note_partial(Partial::Budget);
                 return;
             }
+            if self.compares_in_vain(rule) {
+                continue;
+            }
             self.matched.clear();
+            let mark = self.values.mark();
             self.evaluate(rule, rule, number);
+            // What a rule matched is of no use to the next one; with many rules and long values it would add up.
+            if !std::mem::take(&mut self.keep) {
+                self.matched.clear();
+                self.values.rewind(mark);
+            }
             if let Some(to) = self.jump.take() {
                 at = at.max(to);
             }
@@ -244,6 +253,10 @@ impl Transaction {
             self.resolve(target, rule, &mut found);
         }
         for value in &found {
+            if !self.spend(VALUE) {
+                self.note_partial(Partial::Budget);
+                break;
+            }
             self.test_planned(rule, number, value, &mut PlannedScratch(scratch));
         }
         scratch.found = found;

@@ -87,6 +87,8 @@ pub struct Transaction {
     engine: Engine,
     allow: Option<Allow>,
     interrupt: Option<Interrupt>,
+    /// The current rule has set a variable that stays.
+    keep: bool,
     skip: u32,
     jump: Option<usize>,
     /// Rules that `ctl` removed, by number; empty if none.
@@ -131,6 +133,7 @@ impl Transaction {
             engine: Engine::Off,
             allow: None,
             interrupt: None,
+            keep: false,
             skip: 0,
             jump: None,
             removed: Vec::new(),
@@ -167,6 +170,7 @@ impl Transaction {
         self.engine = rules.values.engine;
         self.allow = None;
         self.interrupt = None;
+        self.keep = false;
         (self.skip, self.jump) = (0, None);
         self.removed.clear();
         self.removed_targets.clear();
@@ -197,8 +201,8 @@ impl Transaction {
         self.budget = units;
     }
 
-    /// The work done so far: roughly, bytes looked at. A unit takes some nanoseconds; a program that wants to spend time rather than work
-    /// measures once how many its machine does.
+    /// The work done so far: roughly, bytes looked at. A unit takes one to five nanoseconds; a program that wants to spend time rather than
+    /// work measures once how many its machine does. 10 million units are some 30 ms.
     #[must_use]
     pub fn work(&self) -> u64 {
         self.work

@@ -54,7 +54,10 @@ impl Transaction {
                 let pair = values.pair(name, value);
                 values.arguments_get.push(pair);
             });
-            self.note_outcome(&outcome);
+            if matches!(outcome, Outcome::Malformed(_)) {
+                self.values.set(Variable::UrlencodedError, b"1");
+            }
+            self.note_limit(&outcome);
             self.combine_sizes();
         }
     }
@@ -106,6 +109,7 @@ impl Transaction {
 
     pub(super) fn set_processor(&mut self, processor: Processor) {
         self.processor = Some(processor);
+        self.keep = true;
         let name: &[u8] = match processor {
             Processor::UrlEncoded => b"URLENCODED",
             Processor::Multipart => b"MULTIPART",
@@ -174,13 +178,21 @@ impl Transaction {
             self.values.set_number(Variable::FilesCombinedSize, file_bytes);
             outcome
         };
-        // What a strict reader of multipart refuses is an error of its own kind.
         let empty_json = processor == Processor::Json && body.is_empty();
         match &outcome {
-            Outcome::Malformed(reason) if !empty_json => self.set_errors(Some(reason)),
+            // A form with `%` and no digits behind it is a form all the same; a variable of its own tells.
+            Outcome::Malformed(_) if processor == Processor::UrlEncoded => {
+                self.values.set(Variable::UrlencodedError, b"1");
+                self.set_errors(None);
+            }
+            Outcome::Malformed(reason) if !empty_json => {
+                // What we could not take apart a lenient backend may: rules on the whole body see it.
+                self.values.set_span(Variable::RequestBody, span);
+                self.set_errors(Some(reason));
+            }
             _ => self.set_errors(None),
         }
-        self.note_outcome(&outcome);
+        self.note_limit(&outcome);
         self.combine_sizes();
         self.spend(body.len());
     }
@@ -195,11 +207,9 @@ impl Transaction {
         }
     }
 
-    fn note_outcome(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Limit(limit) => self.note_partial(Partial::Limit(*limit)),
-            Outcome::Malformed(_) => self.values.set(Variable::UrlencodedError, b"1"),
-            Outcome::Complete => {}
+    fn note_limit(&mut self, outcome: &Outcome) {
+        if let Outcome::Limit(limit) = outcome {
+            self.note_partial(Partial::Limit(*limit));
         }
     }
 

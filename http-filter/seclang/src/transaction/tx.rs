@@ -77,6 +77,11 @@ impl Tx {
         }
     }
 
+    /// How many names were made at run time.
+    pub(crate) fn made(&self) -> usize {
+        self.made.len()
+    }
+
     /// Everything that is set: names and values.
     pub(crate) fn iter<'a>(&'a self, names: &'a Names) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let numbered = self

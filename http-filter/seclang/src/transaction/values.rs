@@ -74,6 +74,16 @@ impl Values {
         Span { at, len: bytes.len() }
     }
 
+    /// How much there is, for [`Values::rewind`].
+    pub(crate) fn mark(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Forgets what was added since the mark; no span of it may be used again.
+    pub(crate) fn rewind(&mut self, mark: usize) {
+        self.buffer.truncate(mark);
+    }
+
     /// Adds the bytes of several pieces as one.
     pub(crate) fn push_all(&mut self, pieces: &[&[u8]]) -> Span {
         let at = self.buffer.len();

@@ -13,6 +13,7 @@
 
 #[path = "../crs/backend.rs"]
 mod backend;
+mod bodies;
 #[path = "../crs/cases.rs"]
 mod cases;
 mod generator;

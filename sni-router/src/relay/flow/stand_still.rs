@@ -61,3 +61,47 @@ impl Flow {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::relay::flow::SCRATCH_SIZE;
+
+    /// What is still to be delivered, in order.
+    fn left(flow: &Flow, ends: Option<&OwnedFd>) -> Vec<u8> {
+        let mut all = flow.held[flow.sent..].to_vec();
+        let mut piped = vec![0; flow.pipe.as_ref().map_or(0, crate::relay::pipes::HeldPipe::bytes)];
+        let (mut have, wanted) = (0, piped.len());
+        while have < wanted {
+            have += rustix::io::read(ends.unwrap(), &mut piped[have..]).unwrap();
+        }
+        all.extend(piped);
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_is_left_in_its_order(length in 0..=SCRATCH_SIZE, part in 0.0f64..=1.0, hands in 1usize..4, seed in any::<u8>()) {
+            let bytes: Vec<u8> = (0..length).map(|at| (at as u8).wrapping_mul(31) ^ (at >> 8) as u8 ^ seed).collect();
+            let sent = ((length as f64) * part) as usize;
+            let pipes = PipePool::default();
+            let mut flow = Flow { sent, moved: 7, spliced: 5, ended: true, ..Flow::new(bytes.clone()) };
+            let mut reading = None;
+            for _ in 0..hands {
+                let mut descriptors = Vec::new();
+                let direction = flow.stand_still(&mut descriptors);
+                prop_assert_eq!(descriptors.len(), if direction.piped { 2 } else { 0 });
+                prop_assert_eq!(direction.piped, length - sent > IN_THE_MESSAGE);
+                prop_assert!(direction.held.len() <= IN_THE_MESSAGE);
+                reading = descriptors.first().map(|end| end.try_clone().unwrap());
+                flow = Flow::go_on(direction, &mut descriptors.into_iter(), &pipes).unwrap();
+            }
+            prop_assert_eq!((flow.moved, flow.spliced, flow.ended), (7, 5, true));
+            prop_assert!(left(&flow, reading.as_ref()) == bytes[sent..]);
+        }
+    }
+}

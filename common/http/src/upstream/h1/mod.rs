@@ -34,7 +34,8 @@ use super::{PoolLimits, RequestBody};
 
 /// Bytes asked for at least with each read, and at most.
 const LEAST_READ: usize = 8 * 1024;
-const MOST_READ: usize = 64 * 1024;
+/// Bytes of an answer that are read at once, at most.
+pub const MOST_READ: usize = 64 * 1024;
 /// Interim answers (1xx) before the answer; more are a flood.
 const MAX_INTERIM: usize = 16;
 
