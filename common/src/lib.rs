@@ -11,6 +11,7 @@ pub mod complain;
 pub mod config;
 pub mod credentials;
 pub mod ipc;
+pub mod journal;
 pub mod limit;
 pub mod net;
 pub mod notify;

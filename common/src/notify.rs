@@ -3,9 +3,14 @@
 //! The socket is connected before the sandbox closes, because a path is needed for that. Every message is sent without
 //! waiting: a service manager that does not read must never stop a proxy. Without the variable nothing happens.
 
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 /// How often the process looks after itself where no watchdog says it.
 const WITHOUT_WATCHDOG: Duration = Duration::from_secs(1);
@@ -66,6 +71,33 @@ impl Notifier {
             let _ = socket.send(text.as_bytes()); // full: it is behind, and the next message says the same
         }
     }
+}
+
+/// Whether there is a service manager.
+#[must_use]
+pub fn is_there() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some_and(|address| !address.is_empty())
+}
+
+/// Gives a descriptor to the service manager, which passes it to the next life of this service, under this name, among its
+/// sockets (`FDSTORE=1`, sd_pid_notify_with_fds(3)). Only where the unit has `FileDescriptorStoreMax=`; elsewhere it is closed. Call
+/// before the sandbox closes.
+///
+/// # Errors
+/// There is no service manager, or it cannot be reached.
+pub fn keep(name: &str, descriptor: BorrowedFd<'_>) -> std::io::Result<()> {
+    let address = std::env::var("NOTIFY_SOCKET").map_err(std::io::Error::other)?;
+    store(&connect(&address)?, name, descriptor)
+}
+
+fn store(socket: &UnixDatagram, name: &str, descriptor: BorrowedFd<'_>) -> std::io::Result<()> {
+    let text = format!("FDSTORE=1\nFDNAME={name}");
+    let descriptors = [descriptor];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(socket, &[IoSlice::new(text.as_bytes())], &mut control, SendFlags::empty())?;
+    Ok(())
 }
 
 fn connect(address: &str) -> std::io::Result<UnixDatagram> {

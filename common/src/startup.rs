@@ -28,6 +28,7 @@ use crate::ipc::messages::control::{Control, ControlReply, Status};
 use crate::ipc::messages::explain::{Explain, Explained};
 use crate::ipc::peer::PeerCheck;
 use crate::ipc::receiver::{Arrival, Receiver, Replier, Verdict};
+use crate::journal::{self, JOURNAL};
 use crate::net::listen_fds::{InheritError, Inherited};
 use crate::notify::Notifier;
 use crate::observe::metrics::Figures;
@@ -123,6 +124,14 @@ impl Opening {
     /// Reads the files that the configuration names for `process`.
     pub fn files(&self, process: Process) -> Result<Files, StartError> {
         Files::read(&self.config.files, process).map_err(StartError::Refused)
+    }
+
+    /// The journal that the starter keeps for this process, or that the service manager has been given now; `None`: nobody keeps one.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn journal(&mut self) -> std::io::Result<Option<OwnedFd>> {
+        self.inherited.take_all(JOURNAL).into_iter().next().map_or_else(journal::of_the_manager, |kept| Ok(Some(kept)))
     }
 
     /// Takes all listening sockets of one name.

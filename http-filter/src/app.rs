@@ -21,6 +21,7 @@ use common_http::headers::{Style, Underscores};
 
 use super::certified::Certified;
 use super::identity_headers::IdentityHeaders;
+use super::journal::Journal;
 use super::metrics::Metrics;
 use super::observe::settings::Settings;
 use super::response::compression::Compression;
@@ -61,6 +62,8 @@ pub struct Instance {
     retired: RefCell<Vec<Weak<App>>>,
     /// The way out.
     pub leaving: Rc<Leaving>,
+    /// What is in flight, for the next life; `None`: nobody keeps it.
+    pub journal: Option<Rc<Journal>>,
 }
 
 impl Instance {
@@ -79,6 +82,7 @@ impl Instance {
             streams: Rc::new(StreamWatch::new(clock.clone(), stream_deadlines(filter), metrics.timeouts.clone())),
             unsent: Addresses::new(filter.max_unsent_per_address, metrics.unsent.clone(), metrics.held_back.clone()),
             leaving: Leaving::new(metrics.handed_on.clone()),
+            journal: None,
             metrics,
             clock,
             relay,
@@ -112,6 +116,7 @@ impl Instance {
         self.streams.set_deadlines(stream_deadlines(filter));
         self.unsent.set_max(filter.max_unsent_per_address);
         self.relay.set_limits(relay_limits(filter));
+        self.journal.iter().for_each(|journal| journal.pardon());
         let old = self.current.replace(Rc::new(app));
         let mut retired = self.retired.borrow_mut();
         retired.retain(|app| app.strong_count() > 0);
@@ -133,6 +138,7 @@ impl Instance {
         self.watch_h1.sweep();
         self.watch_h2.sweep();
         self.streams.sweep();
+        self.journal.iter().for_each(|journal| journal.sweep());
         let current = self.app();
         current.pools.iter().for_each(|pool| pool.sweep());
         for old in self.retired.borrow().iter().filter_map(Weak::upgrade) {

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Notify;
 
 use super::app::{App, Instance};
+use super::journal::Journal;
 use super::receive::Client;
 use super::streams::Executor;
 use super::succession::{self, Leaving, Stream};
@@ -41,6 +42,8 @@ pub struct Connection {
     pub unsent: Option<Rc<Unsent>>,
     /// The way out of this process.
     pub leaving: Rc<Leaving>,
+    /// Where requests in flight are noted; `None`: nobody keeps one.
+    pub journal: Option<Rc<Journal>>,
     /// It has brought as many requests as it may: the present ones are its last.
     enough: Notify,
     /// Its place among the connections: as long as anything of it lives, a WebSocket that it became included.
@@ -62,6 +65,7 @@ impl Connection {
             client,
             h2,
             leaving: Rc::clone(&instance.leaving),
+            journal: instance.journal.clone(),
             enough: Notify::new(),
             _place: place,
             _open: instance.metrics.connections.hold(),

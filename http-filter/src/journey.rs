@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 
 use super::app::App;
 use super::connection::Connection;
+use super::journal::{AtWork, Noted};
 use super::normalise::Seen;
 use super::observe::access_line;
 use super::observe::context::Context;
@@ -37,6 +38,7 @@ pub struct Journey {
     app: Rc<App>,
     account: Option<Box<Account>>,
     counted: Option<Box<Counted>>,
+    noted: Option<Noted>,
 }
 
 /// What is known of one request so far.
@@ -182,7 +184,7 @@ impl Journey {
         app.metrics.requests.up();
         app.metrics.requests_active.up();
         let account = Account::new(app, connection, request);
-        Self { app: Rc::clone(app), account: Some(Box::new(account)), counted: None }
+        Self { app: Rc::clone(app), account: Some(Box::new(account)), counted: None, noted: None }
     }
 
     fn note(&mut self, write: impl FnOnce(&mut Account)) {
@@ -221,6 +223,16 @@ impl Journey {
     /// Rate and concurrency limits count it until it is over.
     pub fn counted(&mut self, counted: Box<Counted>) {
         self.counted = Some(counted);
+    }
+
+    /// It is noted in the journal until it is over.
+    pub fn noted(&mut self, noted: Option<Noted>) {
+        self.noted = noted;
+    }
+
+    /// Its own code runs until what is returned is dropped.
+    pub fn at_work(&self) -> Option<AtWork<'_>> {
+        self.noted.as_ref().map(Noted::at_work)
     }
 
     /// What the client is told about limits.
@@ -389,6 +401,13 @@ impl Drop for Journey {
             route.ended(account.status, total);
             route.bytes_in.add(bytes_in);
             route.bytes_out.add(account.bytes_out);
+        }
+        if let Some(noted) = self.noted.take()
+            && account.complete
+            && account.reason.is_none()
+            && account.error.is_none()
+        {
+            noted.answered();
         }
         access_line::write(&account, &self.app.observe, total);
         #[cfg(feature = "otlp")]

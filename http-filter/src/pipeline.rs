@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 
 use super::app::App;
 use super::connection::Connection;
+use super::journal::guard;
 use super::journey::Journey;
 use super::response::plan::{self, Plan};
 use super::response::{self, FilterBody, Refusal};
@@ -33,15 +34,24 @@ use super::{grpc, normalise, route, upgrade, upstream};
 pub async fn run(
     app: Rc<App>,
     connection: Rc<Connection>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<FilterBody>, Infallible> {
+    let (noted, refused) = guard::enter(&app, &connection, &mut request);
     let exchange = connection.ledger.begin();
     connection.follow(&app);
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
     let mut plan = Plan::begin(&app, &connection, &request);
     let call = connection.h2 && grpc::is_call(request.headers());
-    let mut answer = match judge_and_serve(&app, &connection, request, &exchange, &mut plan, &mut journey).await {
+    let serving = async {
+        match refused {
+            Some(refusal) => Err(refusal),
+            None => judge_and_serve(&app, &connection, request, &exchange, &mut plan, &mut journey).await,
+        }
+    };
+    let served = guard::watch(noted.as_ref(), serving).await;
+    journey.noted(noted);
+    let mut answer = match served {
         Ok(answer) => response::pass_on(&app, answer, &mut plan, exchange, journey),
         Err(refusal) if call => response::refuse_call(&app, refusal, &mut plan, exchange, journey),
         Err(refusal) => response::refuse(&app, name_violation(refusal, &connection), &mut plan, exchange, journey),

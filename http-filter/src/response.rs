@@ -258,13 +258,16 @@ impl Body for FilterBody {
             note(Event::HeldBack);
             return Poll::Pending;
         }
-        let polled = match &mut self.source {
+        let this = &mut *self;
+        let at_work = this.journey.at_work();
+        let polled = match &mut this.source {
             Source::Own(body) => {
                 Poll::Ready(body.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
             }
             Source::Backend(body) => Pin::new(body).poll_frame(cx),
             Source::Compressed(body) => Pin::new(&mut **body).poll_frame(cx),
         };
+        drop(at_work);
         note(if polled.is_pending() { Event::BackendPending } else { Event::Gave });
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {

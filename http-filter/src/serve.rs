@@ -21,6 +21,7 @@ use common_http::guarded::SWEEP_INTERVAL;
 
 use super::app::{Instance, relay_limits};
 use super::explain::explain;
+use super::journal::{Journal, guard};
 use super::metrics::Metrics;
 use super::{receive, succession};
 
@@ -39,6 +40,7 @@ pub struct Opened {
     terminator: Option<OwnedFd>,
     letter_box: OwnedFd,
     successors: Directory,
+    journal: Option<Rc<Journal>>,
     metrics: Metrics,
 }
 
@@ -51,7 +53,9 @@ impl HasFigures<Metrics> for Opened {
 /// Takes the receiving ends of its edges, opens the sending one.
 pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
     let config = opening.config.clone();
+    let metrics = Metrics::default();
     Ok(Opened {
+        journal: journal(opening, &metrics),
         relay: opening.edge_to(&FILTER_TO_RELAY)?,
         router: ROUTER_TO_FILTER.is_used(&config).then(|| opening.edge_from(&ROUTER_TO_FILTER)).transpose()?,
         terminator: TERMINATOR_TO_FILTER
@@ -62,16 +66,45 @@ pub fn open(opening: &mut Opening) -> Result<Opened, StartError> {
         successors: opening.edge_to(&FILTER_TO_SUCCESSOR)?,
         files: opening.files(Process::HttpFilter)?,
         config,
-        metrics: Metrics::default(),
+        metrics,
     })
+}
+
+/// The journal that the starter keeps. Without one everything is served, and nothing is known after a death.
+fn journal(opening: &mut Opening, metrics: &Metrics) -> Option<Rc<Journal>> {
+    let max = guard::limit(&opening.config.http_filter);
+    let file = match opening.journal() {
+        Ok(file) => file?,
+        Err(error) => {
+            max.inspect(|_| {
+                tracing::warn!("no journal, so a request that kills this process will not be known: {error}")
+            });
+            return None;
+        }
+    };
+    match Journal::open(file, opening.instance, max) {
+        Ok((journal, charged)) => {
+            metrics.deaths_recorded.add(charged);
+            Some(journal)
+        }
+        Err(error) => {
+            tracing::warn!(
+                "the journal cannot be used, so a request that kills this process will not be known: {error}"
+            );
+            None
+        }
+    }
 }
 
 /// Serves until told to stop, then lets requests finish.
 pub async fn serve(opened: Opened, context: Context) {
-    let Opened { config, files, relay, router, terminator, letter_box, successors, metrics } = opened;
+    let Opened { config, files, relay, router, terminator, letter_box, successors, journal, metrics } = opened;
     let relay = Sender::start(FILTER_TO_RELAY.name, relay, relay_limits(&config.http_filter), |_, _| {});
     let instance = match Instance::new(&config, &files, relay, metrics) {
-        Ok(instance) => Rc::new(instance),
+        Ok(mut instance) => {
+            instance.journal = journal;
+            Rc::new(instance)
+        }
         Err(error) => return tracing::error!("{error}"),
     };
     let sweeping = tokio::task::spawn_local(sweep(Rc::clone(&instance)));
@@ -111,6 +144,7 @@ pub async fn serve(opened: Opened, context: Context) {
 
     drop((config, files));
     context.stopping().await;
+    instance.journal.iter().for_each(|journal| journal.goodbye());
     from_router.drain();
     from_terminator.drain();
     from_predecessor.drain();

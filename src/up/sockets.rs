@@ -12,6 +12,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
+use common::ipc::directory::MAX_INSTANCES;
+use common::journal::JOURNAL;
 use common::net::listen_fds::MOST;
 use common::process::Process;
 use common::sandbox::Identity;
@@ -37,6 +39,8 @@ pub struct Sockets {
     edges: Vec<Edge>,
     letter_boxes: Vec<(Edge, Rc<OwnedFd>)>,
     instances: BTreeMap<(Process, u32), Own>,
+    /// Of all http-filters: what they note lives here, because they die.
+    journal: Option<Rc<OwnedFd>>,
 }
 
 /// What belongs to one instance alone.
@@ -54,7 +58,8 @@ impl Sockets {
     pub fn open(plan: &Plan, home: &mut RuntimeDir) -> Result<Self, String> {
         let listeners = bind_listeners(&plan.listeners)?;
         let (instances, letter_boxes) = (BTreeMap::new(), Vec::new());
-        let mut sockets = Self { listeners, edges: plan.edges.clone(), letter_boxes, instances };
+        let mut sockets =
+            Self { listeners, edges: plan.edges.clone(), letter_boxes, instances, journal: make_journal(plan) };
         let path = home.path().to_owned();
         home.make_folder(&path.join(CONTROL))?;
         for edge in &plan.edges {
@@ -142,6 +147,7 @@ impl Sockets {
         self.listeners.clear();
         self.letter_boxes.clear();
         self.instances.clear();
+        self.journal = None;
     }
 
     /// What one instance inherits, by descriptor name. Instances of a process share its listeners and its letter box.
@@ -151,10 +157,12 @@ impl Sockets {
         let edges = own.into_iter().flat_map(|own| &own.edges);
         let letter_boxes = self.letter_boxes.iter().filter(|(edge, _)| edge.receiver == process);
         let listeners = self.listeners.iter().filter(|(listener, _)| listener.process == process);
+        let journal = self.journal.iter().filter(|_| process == Process::HttpFilter);
         control
             .into_iter()
             .chain(edges.chain(letter_boxes).map(|(edge, socket)| (edge.descriptor_name(), Rc::clone(socket))))
             .chain(listeners.map(|(listener, socket)| (listener.descriptor_name.clone(), Rc::clone(socket))))
+            .chain(journal.map(|file| (JOURNAL.to_owned(), Rc::clone(file))))
             .collect()
     }
 
@@ -165,6 +173,18 @@ impl Sockets {
             Listening { address: bound.unwrap_or(listener.address), ..listener.clone() }.to_string()
         };
         self.listeners.iter().map(one).collect()
+    }
+}
+
+/// Without it everything is served. It has a part for each instance that may come later: memory is taken only for those that note something.
+fn make_journal(plan: &Plan) -> Option<Rc<OwnedFd>> {
+    let needed = plan.instances().any(|(process, _)| process == Process::HttpFilter);
+    match needed.then(|| common::journal::create(MAX_INSTANCES))? {
+        Ok(file) => Some(Rc::new(file)),
+        Err(error) => {
+            tracing::warn!("requests that kill http-filter will not be known: no memory file: {error}");
+            None
+        }
     }
 }
 

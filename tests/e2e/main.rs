@@ -33,6 +33,7 @@ mod observe;
 mod overload;
 mod passthrough;
 mod pools;
+mod query_of_death;
 mod rate_limits;
 mod recordings;
 mod reload;

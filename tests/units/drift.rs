@@ -14,7 +14,7 @@ use crate::unit_file::{self, UnitFile, folder, read, service};
 /// Longest line of system calls in a unit.
 const WIDTH: usize = 120;
 /// Keys in which the services of the five processes may differ, because their jobs do.
-const OWN: [&str; 18] = [
+const OWN: [&str; 19] = [
     "Description",
     "Wants",
     "After",
@@ -33,6 +33,7 @@ const OWN: [&str; 18] = [
     "IPAddressDeny",
     "SocketBindDeny",
     "LimitNOFILE",
+    "FileDescriptorStoreMax",
 ];
 
 /// What the process says of itself.

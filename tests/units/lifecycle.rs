@@ -4,10 +4,10 @@ use std::fs;
 use std::thread;
 
 use common::process::Process;
-use harness::clients::{http, tls};
+use harness::clients::{http, raw, tls};
 use harness::{certificates, eventually, within};
 
-use crate::world::{HTTPS, WWW, World, unit};
+use crate::world::{HTTP, HTTPS, WWW, World, unit};
 
 const DENY: &str = "\n[[http-filter.access]]\nname = \"no-secret\"\naction = \"deny\"\npaths = [\"/secret*\"]\n";
 
@@ -93,6 +93,30 @@ fn whoever_hangs_is_killed_by_the_watchdog_and_comes_back() {
         for process in Process::ALL {
             assert_eq!(world.machine.property(&unit(process), "NRestarts"), "1", "{process}");
         }
+    });
+}
+
+#[test]
+fn systemd_keeps_what_a_dead_http_filter_was_answering() {
+    within(120, || {
+        let Some(world) = World::start("systemd_keeps") else { return };
+        let unit = unit(Process::HttpFilter);
+        for _ in 0..2 {
+            assert_eq!(world.machine.property(&unit, "NFileDescriptorStore"), "1", "its journal");
+            let (asked, before) = (world.web.bytes().len(), world.machine.main_pid(&unit));
+            let slow = thread::spawn(|| http::get(&mut raw::connect(HTTP), WWW, "/sleep/3000").is_err());
+            eventually(10, "the backend has the request", || (world.web.bytes().len() > asked + 20).then_some(()));
+            world.machine.systemctl(&["kill", "--signal=KILL", &unit]);
+            assert!(slow.join().expect("no panic"), "it died with the process");
+            is_back(&world, &unit, before);
+        }
+        assert_eq!(world.status_of("/sleep/3000"), 500, "a query of death");
+        assert_eq!(world.status_of("/sleep/3"), 200);
+        world.machine.systemctl(&["restart", &unit]);
+        assert_eq!(world.status_of("/sleep/3000"), 500, "the journal outlives a restart");
+        let told = world.machine.journal("bulkhead-http-filter@*");
+        assert!(told.contains("query of death") && told.contains("/sleep/3000"), "{told}");
+        world.everything_serves();
     });
 }
 

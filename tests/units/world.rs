@@ -105,6 +105,9 @@ impl World {
         let (web, secure, chat) = (self.web.address(), self.secure.address(), self.chat.address());
         let text = format!(
             r#"
+[sni-router]
+connection_rate = 0 # the load is one address
+
 [[sni-router.listen]]
 name = "https"
 address = ["0.0.0.0:443", "[::]:443"]

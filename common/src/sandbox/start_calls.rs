@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::policy::Policy;
+use crate::process::Process;
 
 /// Name, and what needs it during the start. A unit starts the process as its own user without a capability, so changing ids
 /// and giving capabilities back are not here; nor is choosing a scheduler, which the unit of sni-router does.
@@ -46,11 +47,16 @@ const START: &[(&str, &str)] = &[
     ("clone3", "glibc: a thread, where the policy allows threads"),
 ];
 
+/// What http-filter alone needs during its start: it makes its journal when the service manager has none (decision 0033).
+const JOURNAL: &[&str] = &["memfd_create", "ftruncate"];
+
 /// Every system call of the life of a process under this policy, by name, sorted.
 #[must_use]
 pub fn unit_calls(policy: &Policy) -> Vec<&'static str> {
     let threads = matches!(policy.threads, super::Threads::Few { .. });
     let start = START.iter().map(|(call, _)| *call).filter(|call| *call != "clone3" || threads);
-    let all: BTreeSet<&'static str> = start.chain(policy.permissions().map(|permission| permission.call)).collect();
+    let journal = JOURNAL.iter().copied().filter(|_| policy.process == Process::HttpFilter);
+    let all: BTreeSet<&'static str> =
+        start.chain(journal).chain(policy.permissions().map(|permission| permission.call)).collect();
     all.into_iter().collect()
 }

@@ -6,4 +6,5 @@
 pub mod jail;
 pub mod memory;
 pub mod probe;
+pub mod shared;
 pub mod socket;

@@ -59,6 +59,7 @@ fn answer(talk: &mut Talk, method: &str, path: &str, head: &[u8], body: Vec<u8>)
         }
         return talk.say(b"0\r\n\r\n");
     }
+    let path = path.split('?').next().unwrap_or_default();
     let number = |prefix: &str| path.strip_prefix(prefix).and_then(|number| number.parse::<usize>().ok());
     let body = if let Some(count) = number("/bytes/") {
         pattern_of(count)

@@ -66,6 +66,8 @@ pub struct HttpFilter {
     pub h2: H2Limits,
     /// How often a request that is safe to repeat is tried again on another server.
     pub max_retries: u32,
+    /// Deaths with a request in flight after which it is refused; 0: never.
+    pub max_deaths: u32,
     /// Requests for a connection in flight per relay instance.
     pub max_unacknowledged: usize,
     /// Networks whose `Forwarded` and `X-Forwarded-*` are believed.

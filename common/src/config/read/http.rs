@@ -53,6 +53,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
         max_records_per_key: section.amount("max_records_per_key").value,
         max_streams: section.count32("max_streams"),
         max_retries: section.count32("max_retries"),
+        max_deaths: section.count32("max_deaths"),
         max_unacknowledged: section.count("max_unacknowledged"),
         trusted_proxies: networks(section, "trusted_proxies").unwrap_or_default(),
         path: section.choice("path", &paths).map_or(PathPolicy::RejectAmbiguous, |placed| placed.value),

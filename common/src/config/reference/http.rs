@@ -136,6 +136,14 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ),
     key(
+        "http-filter.max_deaths",
+        integer_or_zero(2, 100, "nothing is noted and nothing refused"),
+        value("2"),
+        "At so many deaths of http-filter in which a request was in flight, requests like it are refused (500).",
+        "Alike are requests with the same method, host, path, query, and names and lengths of headers. One that is answered in between is \
+         no longer suspected; ten minutes after its last death it is forgotten (operations.md, \"A request that kills\").",
+    ),
+    key(
         "http-filter.max_unacknowledged",
         integer(1, 4096),
         value("256"),
