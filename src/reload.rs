@@ -46,6 +46,8 @@ pub fn run(file: &Path) -> Result<(), String> {
             file.display()
         ));
     }
+    // Before the files are read: whoever comes later has newer ones. And before anybody is counted: an upgrade that was at it has ended.
+    let _alone = Crew::of(&config, &plan)?.alone()?;
     let mut crew = Crew::of(&config, &plan)?;
     let needed: Vec<(Process, u32)> = plan.instances().collect();
     let mut left_over = Vec::new();
@@ -62,7 +64,6 @@ pub fn run(file: &Path) -> Result<(), String> {
             left_over.join(", ")
         ));
     }
-    let _alone = crew.alone()?; // before the files are read: whoever comes later has newer ones
     let parcels = parcels(&crew, &Contents { file: &file, text: &text.text, config: &config, files_only: false })?;
     let generation = generation();
     event_loop()?.block_on(async {

@@ -32,12 +32,14 @@ pub fn run(file: &Path, stdin: bool) -> Result<(), String> {
     let base = file.parent().unwrap_or(Path::new("/"));
     let parsed = Config::parse(&text, &file.display().to_string(), base);
     let (config, _) = parsed.map_err(|errors| errors.to_string())?;
-    let mut crew = Crew::of(&config, &Plan::of(&config))?;
+    let plan = Plan::of(&config);
+    // Before the files are read: whoever comes later has newer ones. And before anybody is counted: an upgrade that was at it has ended.
+    let _alone = Crew::of(&config, &plan)?.alone()?;
+    let mut crew = Crew::of(&config, &plan)?;
     crew.targets.retain(|target| target.process == Process::TlsTerminator);
     if crew.targets.is_empty() {
         return Err(complain("nothing is terminated, so there is no certificate to renew".to_owned()));
     }
-    let _alone = crew.alone()?; // before the files are read: whoever comes later has newer ones
     let contents = Contents { file: &file, text: &text, config: &config, files_only: true };
     let parcels = parcels(&crew, &contents)?;
     let generation = generation();
