@@ -116,11 +116,18 @@ async fn killed_with_bytes_inside(pipes: &PipePool) {
     let World { client, a, b, upstream } = World::new();
     let (mine, options) = (pipes.clone(), TunnelOptions::default());
     let tunnel = tokio::spawn(async move { run(ours(a), ours(b), vec![], vec![], &options, &mine).await });
+    let seen = pipes.clone();
     let (client, upstream) = tokio::task::spawn_blocking(move || {
         upstream.set_nonblocking(true).unwrap();
-        for _ in 0..200 {
+        // Until bytes lie in a pipe, and then some more: on a busy machine the first reads are small.
+        let mut after = 0;
+        for _ in 0..5000 {
             let _ = (&upstream).write(&[0xEE; MIB]);
             std::thread::sleep(Duration::from_millis(2));
+            after += usize::from(seen.stats().in_use == 1);
+            if after > 100 {
+                break;
+            }
         }
         (client, upstream)
     })
