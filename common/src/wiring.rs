@@ -84,7 +84,7 @@ pub const FILTER_TO_SUCCESSOR: Edge = Edge {
 /// Living tunnels of a passthrough-relay that finishes.
 pub const RELAY_TO_SUCCESSOR: Edge = Edge {
     name: "passthrough-relay-to-successor",
-    group: "bulkhead-relay-to-successor",
+    group: "bulkhead-passthrough-relay", // its own: it needs no further one, and a further one would be a right more
     sender: Process::PassthroughRelay,
     receiver: Process::PassthroughRelay,
     purpose: "HandedOn: both sockets of a tunnel, and what is between them",
