@@ -63,6 +63,8 @@ pub struct Channel {
     pipe: pipe::Receiver,
     postponed: RefCell<VecDeque<(Vec<u8>, Vec<OwnedFd>)>>,
     retrying: Cell<bool>,
+    /// By us.
+    hung_up: Cell<bool>,
 }
 
 impl Channel {
@@ -73,6 +75,7 @@ impl Channel {
             pipe: pipe::Receiver::from_owned_fd_unchecked(socket)?,
             postponed: RefCell::default(),
             retrying: Cell::new(false),
+            hung_up: Cell::new(false),
         })
     }
 
@@ -134,9 +137,15 @@ impl Channel {
         asked.is_ok() && watched.iter().any(|seen| seen.revents().intersects(ends))
     }
 
+    /// Whether the peer, and not we, has ended it.
+    pub fn was_left(&self) -> bool {
+        !self.hung_up.get() && self.has_ended()
+    }
+
     /// Ends both directions at once: from here on the peer can neither send nor be sent to. What the peer had sent
     /// before can still be received.
     pub fn hang_up(&self) {
+        self.hung_up.set(true);
         let _ = rustix::net::shutdown(&self.pipe, Shutdown::Both);
     }
 }

@@ -221,7 +221,7 @@ impl<M: Message, R: Message> Receiver<M, R> {
             // A sender hangs up before it gives a parcel to somebody else, and reads what was sent before that. So what has
             // left is final, and what has not is nobody's: dropped here, the sender has it still.
             let said = outbox.flush();
-            if !(said || self.heir && channel.has_ended()) {
+            if !(said || self.heir && channel.was_left()) {
                 return Err(ChannelError::HungUp);
             }
             beginnings.into_iter().for_each(|begin| begin());

@@ -23,8 +23,9 @@ use crate::succession::{Leaving, Parted, Stream};
 use crate::tls_stream::TlsStream;
 use crate::upstream::socket::Socket;
 
-/// Bytes read at once; also the most that one direction can hold back.
-const BUFFER: usize = 16 * 1024;
+/// Bytes read at once; also the most that one direction can hold back. With the rest of a record, which a TLS stream may hold, it must fit into
+/// [`common::ipc::messages::filter_to_successor::MAX_AHEAD`]: or a tunnel that stands still could not move.
+const BUFFER: usize = 8 * 1024;
 /// How often an idle tunnel is looked at, at least.
 const LOOKS: u32 = 8;
 

@@ -4,7 +4,7 @@ use super::Ends;
 use super::terminator_to_filter::{ClientIdentity, Kind};
 
 /// Bytes that may go along in one direction: both, and the rest of a message, fit into a frame.
-pub const MAX_AHEAD: usize = 16 * 1024;
+pub const MAX_AHEAD: usize = 24 * 1024;
 
 /// A connection that has been served for a while. Carries one descriptor (the client's socket, or one end of a socketpair); a WebSocket
 /// a second one (the server's socket).
