@@ -32,8 +32,9 @@ pub(super) fn is_key(key: &str) -> bool {
     matches!(key, "http-filter.web-attacks.rules" | "http-filter.web-attacks.shadow")
 }
 
-/// The files of one set of rules, by the paths at which its patterns and includes name them. Equal sets are the same rules.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The files of one set of rules, by the paths at which its patterns and includes name them. Equal ones make the same rules; they can go
+/// to another thread.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RuleFiles(BTreeMap<PathBuf, Arc<[u8]>>);
 
 impl RuleFiles {
