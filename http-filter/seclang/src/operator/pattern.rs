@@ -11,6 +11,8 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::meta;
+use regex_automata::util::syntax;
 
 use crate::error::Mistake;
 
@@ -44,12 +46,7 @@ pub(crate) fn parser() -> regex_syntax::Parser {
 }
 
 fn build(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
-    compile_translated(&translate(pattern)?, caseless)
-}
-
-/// Compiles what [`translate`] made.
-pub(crate) fn compile_translated(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
-    RegexBuilder::new(pattern)
+    RegexBuilder::new(&translate(pattern)?)
         .unicode(false)
         .multi_line(true)
         .dot_matches_new_line(true)
@@ -58,6 +55,19 @@ pub(crate) fn compile_translated(pattern: &str, caseless: bool) -> Result<Regex,
         .dfa_size_limit(AUTOMATON)
         .build()
         .map_err(|error| broken(pattern, &error.to_string()))
+}
+
+/// Compiles what [`check`] made, for [`super::rx::Rx`], which lends the memory that it runs in.
+pub(crate) fn compile_translated(pattern: &str) -> Result<meta::Regex, Mistake> {
+    let config = meta::Config::new().utf8_empty(false).nfa_size_limit(Some(PROGRAM)).hybrid_cache_capacity(AUTOMATON);
+    let syntax = syntax::Config::new().utf8(false).unicode(false).multi_line(true).dot_matches_new_line(true);
+    meta::Builder::new().configure(config).syntax(syntax).build(pattern).map_err(|error| {
+        let why = match error.size_limit() {
+            Some(limit) => format!("compiled, it would take more than {limit} bytes"),
+            None => error.to_string(),
+        };
+        broken(pattern, &why)
+    })
 }
 
 fn broken(pattern: &str, error: &str) -> Mistake {
