@@ -1,10 +1,10 @@
 //! What patterns remember while they run: the states of their automata, built as values need them, and room to work in. It belongs to a thread, is
-//! found by the pattern's number, and is bounded as a whole: what was not used for longest goes first, and is built again when it is needed.
+//! found by the automaton's number, and is bounded as a whole: what was not used for longest goes first, and is built again when it is needed.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use regex_automata::meta::{Cache, Regex};
+use regex_automata::hybrid::dfa::{Cache, DFA};
 
 use crate::plan::state::Same;
 
@@ -38,10 +38,10 @@ impl Caches {
         self.now += 1;
     }
 
-    /// Lets `regex`, whose number is `number`, run with its cache.
-    pub(crate) fn with<R>(&mut self, number: u64, regex: &Regex, run: impl FnOnce(&mut Cache) -> R) -> R {
+    /// Lets an automaton run with its cache, which is found by `number`.
+    pub(crate) fn with<R>(&mut self, number: u64, automaton: &DFA, run: impl FnOnce(&mut Cache) -> R) -> R {
         let entry = self.entries.entry(number).or_insert_with(|| {
-            let cache = Box::new(regex.create_cache());
+            let cache = Box::new(automaton.create_cache());
             self.made += cache.memory_usage();
             Entry { cache, size: 0, used: 0 }
         });
@@ -84,16 +84,16 @@ mod tests {
 
     #[test]
     fn caches_are_bounded_and_the_oldest_goes_first() {
-        let regexes: Vec<Regex> = (0..50).map(|n| Regex::new(&format!("[a-f]{{{n},60}}x[0-9]+y")).unwrap()).collect();
+        let automata: Vec<DFA> = (0..50).map(|n| DFA::new(&format!("[a-f]{{{n},60}}x[0-9]+y")).unwrap()).collect();
         let mut caches = Caches::default();
         let limit = 400_000;
         for round in 0..3 {
-            for (number, regex) in (0..).zip(&regexes) {
+            for (number, automaton) in (0..).zip(&automata) {
                 caches.begin(limit);
                 let text = format!("{}x12y", "abcdef".repeat(10));
-                assert!(
-                    caches.with(number, regex, |cache| regex.search_half_with(cache, &text.as_str().into()).is_some())
-                );
+                let input = regex_automata::Input::new(&text);
+                let found = caches.with(number, automaton, |cache| automaton.try_search_fwd(cache, &input));
+                assert!(found.unwrap().is_some());
                 let sum: usize = caches.entries.values().map(|entry| entry.size).sum();
                 assert!(sum == caches.size && sum <= limit, "{sum}");
                 assert!(round == 0 || caches.entries.len() > 2, "not all go at once");

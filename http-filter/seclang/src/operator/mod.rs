@@ -3,6 +3,7 @@
 pub(crate) mod around;
 pub(crate) mod bytes;
 pub(crate) mod caches;
+mod matcher;
 pub(crate) mod networks;
 pub(crate) mod number;
 pub(crate) mod pattern;

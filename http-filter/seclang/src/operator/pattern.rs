@@ -11,17 +11,11 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 use regex::bytes::{Regex, RegexBuilder};
-use regex_automata::meta;
-use regex_automata::util::syntax;
 
+use super::matcher::{AUTOMATON, PROGRAM};
 use crate::error::Mistake;
 
-/// Memory that one compiled pattern may take. The largest of CRS takes some 2 MiB.
-const PROGRAM: usize = 32 << 20;
-/// Memory of one pattern's lazily built automaton; when it is full it starts anew, so more would only buy speed on odd values.
-const AUTOMATON: usize = 512 << 10;
-
-/// Compiles the pattern of `@rx`.
+/// Compiles a pattern that is not a rule's whole operator.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, Mistake> {
     build(pattern, false)
 }
@@ -55,19 +49,6 @@ fn build(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
         .dfa_size_limit(AUTOMATON)
         .build()
         .map_err(|error| broken(pattern, &error.to_string()))
-}
-
-/// Compiles what [`check`] made, for [`super::rx::Rx`], which lends the memory that it runs in.
-pub(crate) fn compile_translated(pattern: &str) -> Result<meta::Regex, Mistake> {
-    let config = meta::Config::new().utf8_empty(false).nfa_size_limit(Some(PROGRAM)).hybrid_cache_capacity(AUTOMATON);
-    let syntax = syntax::Config::new().utf8(false).unicode(false).multi_line(true).dot_matches_new_line(true);
-    meta::Builder::new().configure(config).syntax(syntax).build(pattern).map_err(|error| {
-        let why = match error.size_limit() {
-            Some(limit) => format!("compiled, it would take more than {limit} bytes"),
-            None => error.to_string(),
-        };
-        broken(pattern, &why)
-    })
 }
 
 fn broken(pattern: &str, error: &str) -> Mistake {

@@ -1,13 +1,11 @@
-//! `@rx`: a pattern, and how it runs.
+//! `@rx`: a pattern, compiled when it is needed.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use regex_automata::Input;
-use regex_automata::meta::Regex;
-
 use super::caches::Caches;
-use super::{Captures, GROUPS, pattern};
+use super::matcher::{Matcher, PROGRAM};
+use super::{Captures, GROUPS};
 use crate::error::Mistake;
 
 /// The next pattern's number.
@@ -20,7 +18,8 @@ pub(crate) struct Rx {
     pub(crate) source: Box<str>,
     /// No other pattern of this process has it.
     number: u64,
-    compiled: OnceLock<Option<Regex>>,
+    /// `None`: it is too large.
+    compiled: OnceLock<Option<Matcher>>,
 }
 
 impl Rx {
@@ -30,37 +29,35 @@ impl Rx {
         Self { source: source.into_boxed_str(), number, compiled: OnceLock::new() }
     }
 
-    /// The compiled pattern; `None` if it is too large, which [`Rx::check`] tells at load.
-    fn regex(&self) -> Option<&Regex> {
-        self.compiled.get_or_init(|| pattern::compile_translated(&self.source).ok()).as_ref()
+    fn matcher(&self) -> Option<&Matcher> {
+        self.compiled.get_or_init(|| Matcher::new(&self.source).ok()).as_ref()
     }
 
-    /// Compiles the pattern, for use or only to see whether that is possible.
+    /// Compiles the pattern at load, for use or only to see whether that is possible.
     pub(crate) fn check(&self, keep: bool) -> Result<(), Mistake> {
         if self.compiled.get().is_some_and(Option::is_some) {
             return Ok(());
         }
-        let regex = pattern::compile_translated(&self.source)?;
-        if keep {
-            let _ = self.compiled.set(Some(regex));
+        match Matcher::new(&self.source) {
+            Ok(matcher) if keep => {
+                let _ = self.compiled.set(Some(matcher));
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(_) => Err(Mistake::new(&self.source, "the pattern is too large")
+                .allowed(format!("{} MiB when it is compiled", PROGRAM >> 20))),
         }
-        Ok(())
     }
 
     /// True if the pattern matches somewhere in the value.
     pub(crate) fn is_match(&self, value: &[u8], caches: &mut Caches) -> bool {
-        let Some(regex) = self.regex() else { return false };
-        let input = Input::new(value).earliest(true);
-        caches.with(self.number, regex, |cache| regex.search_half_with(cache, &input).is_some())
+        self.matcher().is_some_and(|matcher| matcher.is_match(value, self.number, caches))
     }
 
     /// What the groups of the leftmost match hold.
     pub(crate) fn capture(&self, value: &[u8], caches: &mut Caches, into: &mut Captures) {
-        let Some(regex) = self.regex() else { return };
-        let mut found = regex.create_captures();
-        caches.with(self.number, regex, |cache| {
-            regex.search_captures_with(cache, &Input::new(value), &mut found);
-        });
+        let found = self.matcher().and_then(|matcher| matcher.captures(&self.source, value, self.number, caches));
+        let Some(found) = found else { return };
         for number in 0..found.group_len().min(GROUPS) {
             let group = found.get_group(number).and_then(|span| value.get(span.range()));
             into.groups.extend(group.map(|group| (number, group.to_vec())));
