@@ -49,6 +49,15 @@ impl Rx {
         }
     }
 
+    /// Lets the pattern run over ordinary values, so that its cache is there. Not if it has not been compiled: then nobody expects it to run.
+    pub(crate) fn warm(&self, values: &[&[u8]], caches: &mut Caches) {
+        if let Some(Some(matcher)) = self.compiled.get() {
+            for value in values {
+                let _ = matcher.is_match(value, self.number, caches);
+            }
+        }
+    }
+
     /// True if the pattern matches somewhere in the value.
     pub(crate) fn is_match(&self, value: &[u8], caches: &mut Caches) -> bool {
         self.matcher().is_some_and(|matcher| matcher.is_match(value, self.number, caches))
