@@ -142,7 +142,7 @@ impl ClientBody {
     }
 
     /// A piece of what was read ahead.
-    fn from_held(&mut self) -> Option<Frame<Bytes>> {
+    fn take_held(&mut self) -> Option<Frame<Bytes>> {
         let held = self.held.as_mut()?;
         if !held.data.is_empty() {
             return Some(Frame::data(std::mem::take(&mut held.data)));
@@ -204,7 +204,7 @@ impl Body for ClientBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(frame) = self.from_held() {
+        if let Some(frame) = self.take_held() {
             note(Event::Got);
             return Poll::Ready(Some(Ok(frame)));
         }

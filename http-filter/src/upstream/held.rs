@@ -93,6 +93,11 @@ impl Gathered {
         Self { first: Bytes::new(), all: Vec::with_capacity(expected), share: holding.share() }
     }
 
+    /// No byte so far.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Bytes so far.
     pub fn len(&self) -> usize {
         self.first.len() + self.all.len()
@@ -101,7 +106,7 @@ impl Gathered {
     /// Adds a piece. `false`: there is no room for more bodies; the piece was added all the same, and is to be the last.
     pub fn add(&mut self, piece: Bytes, last: bool) -> bool {
         let fits = self.share.grow(piece.len());
-        if self.len() == 0 && last {
+        if self.is_empty() && last {
             self.first = piece;
         } else {
             self.all.extend_from_slice(&piece);

@@ -30,8 +30,7 @@ mod tests {
         let rules = "SecRuleEngine On\nSecRequestBodyAccess On\n\
                      SecRule REQUEST_HEADERS:Content-Type \"json\" \"id:1,phase:1,pass,nolog,ctl:requestBodyProcessor=JSON\"\n\
                      SecRule ARGS \"@contains bad\" \"id:2,phase:2,deny\"";
-        let mut transaction =
-            Transaction::new(Arc::new(RuleSet::load_text(rules, Settings::default()).unwrap()), None);
+        let mut transaction = Transaction::new(Arc::new(RuleSet::load_text(rules, Settings::default()).unwrap()), None);
         for (query, body, passes, fault) in [
             ("/?a=1", Some("{\"a\":\"bad\"}"), false, false),
             ("/?a=1", None, true, false),
@@ -46,7 +45,11 @@ mod tests {
                 Some(body) => transaction.request_body(body.as_bytes()),
                 None => transaction.request_body_unread(),
             };
-            assert_eq!((verdict == Verdict::Pass, transaction.body_fault().is_some()), (passes, fault), "{query} {body:?}");
+            assert_eq!(
+                (verdict == Verdict::Pass, transaction.body_fault().is_some()),
+                (passes, fault),
+                "{query} {body:?}"
+            );
         }
     }
 }

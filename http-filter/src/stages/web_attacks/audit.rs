@@ -62,6 +62,7 @@ struct Entry {
     value: Vec<u8>,
     data: Vec<u8>,
     place: String,
+    disruptive: bool,
 }
 
 impl Record {
@@ -76,17 +77,39 @@ impl Record {
         }
         let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
         Self {
-            mode,
-            refused: false,
-            detected: false,
             score: score(transaction, &["blocking_inbound_anomaly_score", "inbound_anomaly_score", "anomaly_score"]),
             outbound_score: score(transaction, &["blocking_outbound_anomaly_score", "outbound_anomaly_score"]),
             rules: ids.join(","),
-            note: None,
-            location: None,
             hits: hits.iter().take(HITS).map(|hit| Entry::of(hit, mask)).collect(),
             more: transaction.hit_count().saturating_sub(hits.len().min(HITS)),
+            ..Self::empty(mode)
         }
+    }
+
+    /// Of a request about which nothing is known.
+    pub fn empty(mode: WebAttackMode) -> Self {
+        Self {
+            mode,
+            refused: false,
+            detected: false,
+            score: 0,
+            outbound_score: 0,
+            rules: String::new(),
+            note: None,
+            location: None,
+            hits: Vec::new(),
+            more: 0,
+        }
+    }
+
+    /// A rule refused the request, or would have.
+    pub fn is_disruptive(&self) -> bool {
+        self.hits.iter().any(|hit| hit.disruptive)
+    }
+
+    /// The rules that matched, once each.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.rules.split(',').filter(|id| !id.is_empty())
     }
 
     /// Nothing was found, and all of it was looked at.
@@ -135,7 +158,8 @@ impl Entry {
             variable: hit.variable.clone(),
             value: if secret { MASKED.to_vec() } else { hide(&hit.value, mask) },
             data: if secret { MASKED.to_vec() } else { hide(&hit.data, mask) },
-            place: hit.place.to_string(),
+            place: format!("{}:{}", hit.place.file.display(), hit.place.line),
+            disruptive: hit.disruptive,
         }
     }
 

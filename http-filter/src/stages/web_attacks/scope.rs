@@ -142,7 +142,8 @@ impl Scopes {
 
     /// Ids and tags that exclusions name and no rule has, a sentence each.
     pub fn notes(&self) -> Vec<String> {
-        let notes = self.excludes.iter().flat_map(|exclude| exclude.adjusted.notes().iter().map(move |note| (exclude, note)));
+        let notes =
+            self.excludes.iter().flat_map(|exclude| exclude.adjusted.notes().iter().map(move |note| (exclude, note)));
         notes.map(|(exclude, note)| format!("http-filter.web-attacks.exclude '{}': {note}", exclude.name)).collect()
     }
 }

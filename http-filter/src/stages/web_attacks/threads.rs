@@ -59,24 +59,27 @@ impl<T: Send + 'static> Threads<T> {
         (self.count, self.queue.most) == (count, most)
     }
 
-    /// Has a thread do this. What is returned yields nothing if the work panicked. `Err`: too much is waiting.
-    ///
-    /// # Errors
-    /// The work, not done.
-    pub fn hand(&self, work: Work<T>) -> Result<oneshot::Receiver<T>, Work<T>> {
+    /// Whether one more may wait. Who alone hands work over can rely on it.
+    pub fn has_room(&self) -> bool {
         let mut waiting = self.queue.lock();
         // Those that nobody waits for take no place.
         if waiting.jobs.len() >= self.queue.most {
             waiting.jobs.retain(|(_, reply)| !reply.is_closed());
         }
-        if waiting.jobs.len() >= self.queue.most {
-            return Err(work);
+        waiting.jobs.len() < self.queue.most
+    }
+
+    /// Has a thread do this. What is returned yields nothing if the work panicked. `None`: too much is waiting, and it will not be done.
+    pub fn hand(&self, work: Work<T>) -> Option<oneshot::Receiver<T>> {
+        if !self.has_room() {
+            return None;
         }
+        let mut waiting = self.queue.lock();
         let (reply, answer) = oneshot::channel();
         waiting.jobs.push_back((work, reply));
         drop(waiting);
         self.queue.ready.notify_one();
-        Ok(answer)
+        Some(answer)
     }
 }
 
@@ -135,7 +138,7 @@ mod tests {
         begins.recv().unwrap();
         let mut second = threads.hand(Box::new(|| 2)).unwrap();
         let third = threads.hand(Box::new(|| 3)).unwrap();
-        assert!(threads.hand(Box::new(|| 4)).is_err(), "two wait already");
+        assert!(threads.hand(Box::new(|| 4)).is_none(), "two wait already");
         drop(third);
         let fourth = threads.hand(Box::new(|| 4)).unwrap();
         assert!(second.try_recv().is_err());

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use common::config::{OverLimit, RejectOrPass, WebAttackMode};
-use http::header::HeaderValue;
 use http::StatusCode;
+use http::header::HeaderValue;
 use seclang::{Action, Partial, Verdict};
 
 use crate::response::Refusal;
@@ -62,11 +62,9 @@ impl Fault {
             Verdict::Partial(Partial::Budget) => Some(Self::Budget),
             // The rule files' own limit on bodies.
             Verdict::Interrupt(interrupt) if interrupt.rule == 0 => Some(Self::Large),
-            Verdict::Interrupt(interrupt) => Some(Self::Attack {
-                rule: interrupt.rule,
-                status: interrupt.status,
-                action: interrupt.action,
-            }),
+            Verdict::Interrupt(interrupt) => {
+                Some(Self::Attack { rule: interrupt.rule, status: interrupt.status, action: interrupt.action })
+            }
         }
     }
 
