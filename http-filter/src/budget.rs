@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use common::budget::{Budget, log, need, shared, times, wide};
-use common::config::{Config, Handoff, HttpFilter, Pool, TlsVersion};
+use common::config::{Config, Handoff, HttpFilter, Pool};
 use common::process::Process;
 use common_http::upstream::MOST_READ;
 
@@ -68,13 +68,10 @@ fn pools(config: &Config) -> Vec<&Pool> {
     config.pools.iter().filter(|pool| named.contains(&pool.name)).collect()
 }
 
-/// Whether some connection may come by way of a stream from tls-terminator: TLS 1.2, or because the file says so.
+/// Whether some connection may come by way of a stream from tls-terminator, because the file says so.
 fn relays(config: &Config) -> bool {
     let terminator = &config.tls_terminator;
-    let relays = |site: &common::config::Site| {
-        site.handoff.unwrap_or(terminator.handoff) == Handoff::Relay
-            || site.min_version(terminator) == TlsVersion::Tls12
-    };
+    let relays = |site: &common::config::Site| site.handoff.unwrap_or(terminator.handoff) == Handoff::Relay;
     config.terminates() && config.sites.iter().any(relays)
 }
 
