@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::body::BodyLimits;
 use crate::error::LoadError;
 use crate::load::directives::Values;
 use crate::load::files::{Disk, Files};
 use crate::load::{self, Source};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::rule::{Engine, Phase, Rule};
-use crate::transaction::Transaction;
 
 /// How rules are evaluated. Both ways give the same result; a test holds them together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -30,6 +30,10 @@ pub struct Settings {
     pub engine: Option<Engine>,
     /// Values of TX that are set before the first rule runs, such as `("blocking_paranoia_level", "2")`. Rules that set them later win.
     pub variables: Vec<(String, String)>,
+    /// Values of TX that [`crate::Adjustments`] give to some transactions, as far as they make more rules run: the highest paranoia level of all,
+    /// such as `("detection_paranoia_level", "3")`. Rules that run under these values but not under `variables` are planned too. They cost other
+    /// transactions some 10 % (and memory), and without the plan they would cost theirs far more. What matches is the same.
+    pub planned_variables: Vec<(String, String)>,
     /// Limits on what a request may hold, checked before rules run.
     pub limits: BodyLimits,
     /// Overrides `SecRequestBodyAccess` and `SecResponseBodyAccess`, in this order.
@@ -47,6 +51,7 @@ impl Default for Settings {
         Self {
             engine: None,
             variables: Vec::new(),
+            planned_variables: Vec::new(),
             limits: BodyLimits::default(),
             body_access: (None, None),
             hits: 256,
@@ -101,6 +106,9 @@ impl Names {
     }
 }
 
+/// The next rule set's stamp.
+static STAMPS: AtomicU64 = AtomicU64::new(0);
+
 /// Rules, read and compiled. Share it (`Arc`) between as many [`crate::Transaction`]s as you like.
 #[derive(Debug)]
 pub struct RuleSet {
@@ -114,6 +122,8 @@ pub struct RuleSet {
     /// The values of TX at the start, by number.
     pub(crate) presets: Vec<(u32, Vec<u8>)>,
     pub(crate) plan: Plan,
+    /// Tells rule sets apart.
+    pub(crate) stamp: u64,
     notes: Vec<LoadError>,
 }
 
@@ -170,21 +180,24 @@ impl RuleSet {
             .iter()
             .map(|(name, value)| (names.number(name.as_bytes()), value.clone().into_bytes()))
             .collect();
-        let set = Self { rules, phases, names, values, settings, limits, presets, plan: Plan::default(), notes };
+        let stamp = STAMPS.fetch_add(1, Ordering::Relaxed);
+        let set = Self { rules, phases, names, values, settings, limits, presets, plan: Plan::default(), stamp, notes };
         if set.settings.evaluation == Evaluation::Naive { set } else { set.planned() }
     }
 
-    /// Makes the plan. An ordinary request shows what TX comes to hold, the paranoia level above all.
+    /// Makes the plan.
     #[allow(clippy::expect_used, reason = "no input has a say in who owns the rules here")]
     fn planned(self) -> Self {
         let shared = Arc::new(self);
-        let mut probe = Transaction::new(Arc::clone(&shared), None);
-        probe.request_line(b"GET", b"/", b"HTTP/1.1");
-        probe.request_header(b"Host", b"localhost");
-        let _ = probe.request_headers();
-        let plan = Plan::build(&shared, &probe.tx);
-        drop(probe);
-        let mut set = Arc::into_inner(shared).expect("the probe, its only other owner, is gone");
+        let own = plan::probe(&shared, |_| {});
+        let wide = plan::probe(&shared, |probe| {
+            for (name, value) in &shared.settings.planned_variables {
+                probe.tx.set(&shared.names, name.as_bytes(), Some(value.as_bytes()));
+            }
+        });
+        let plan = Plan::build(&shared, &own.tx, &wide.tx);
+        drop((own, wide));
+        let mut set = Arc::into_inner(shared).expect("the probes, its only other owners, are gone");
         set.plan = plan;
         set
     }

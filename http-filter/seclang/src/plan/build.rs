@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::bits::{Bits, MOST};
 use super::required::Required;
-use super::{Literals, Node, PhasePlan, Plan, Planned, Wanted};
+use super::{Literals, Live, Node, PhasePlan, Plan, Planned, Wanted};
 use crate::mask::ByteMask;
 use crate::operator::{Operator, number};
 use crate::rule::{Late, Phase, Rule};
 use crate::ruleset::RuleSet;
-use crate::transaction::is_fixed;
 use crate::transaction::tx::Tx;
+use crate::transaction::{Transaction, is_fixed};
 use crate::transform::Transform;
 use crate::variable::{Selector, Target, Variable};
 
@@ -22,28 +22,54 @@ pub(super) const SHELL: ByteMask = ByteMask::bytes(b"\\'\"[]$^`{}");
 const LITERALS: usize = 60_000;
 
 impl Plan {
-    /// Plans the rules of all phases. `tx` is what TX holds after an ordinary request: rules that are skipped because of it (those above the
-    /// paranoia level) are not planned. Should they be reached after all, they are evaluated one by one.
-    pub(crate) fn build(set: &RuleSet, tx: &Tx) -> Self {
+    /// Plans the rules of all phases. `own` is what TX holds after an ordinary request, `wide` what it may come to hold in others: rules that are
+    /// skipped because of both (those above the paranoia level) are not planned. Should they be reached after all, they are evaluated one by one.
+    pub(crate) fn build(set: &RuleSet, own: &Tx, wide: &Tx) -> Self {
         let mut plan = Self { of_rule: vec![None; set.rules.len()], ..Self::default() };
         for (phase, list) in PHASES.into_iter().zip(&set.phases) {
-            let active = active(set, list, tx);
-            let mut planned = Vec::new();
+            let active = active(set, list, own).into_iter().zip(active(set, list, wide));
+            let (mut planned, mut numbers) = (Vec::new(), Vec::new());
             for (rule_number, active) in list.iter().zip(active) {
                 let Some(rule) = set.rules.get(*rule_number) else { continue };
-                if active && is_fixed(rule) && planned.len() < MOST {
+                if (active.0 || active.1) && is_fixed(rule) && planned.len() < MOST {
                     if let Some(slot) = plan.of_rule.get_mut(*rule_number) {
                         *slot = u16::try_from(planned.len()).ok();
                     }
                     planned.push(rule);
+                    numbers.push(*rule_number);
                 }
             }
             if let Some(slot) = plan.phases.get_mut(phase.index()) {
-                *slot = PhasePlan::build(&planned);
+                *slot = PhasePlan::build(&planned, numbers);
             }
         }
+        plan.live = plan.live(set, own);
         plan
     }
+
+    /// The planned rules that are reached when TX holds this.
+    pub(crate) fn live(&self, set: &RuleSet, tx: &Tx) -> Live {
+        let mut live = Live::default();
+        for (bits, list) in live.0.iter_mut().zip(&set.phases) {
+            for (number, active) in list.iter().zip(active(set, list, tx)) {
+                if let Some(bit) = self.of_rule.get(*number).copied().flatten().filter(|_| active) {
+                    bits.add(usize::from(bit));
+                }
+            }
+        }
+        live
+    }
+}
+
+/// A transaction in which the rules have seen the headers of an ordinary request: it shows what TX comes to hold, the paranoia level above all.
+/// `prepare` may set variables before.
+pub(crate) fn probe(set: &Arc<RuleSet>, prepare: impl FnOnce(&mut Transaction)) -> Transaction {
+    let mut probe = Transaction::new(Arc::clone(set), None);
+    prepare(&mut probe);
+    probe.request_line(b"GET", b"/", b"HTTP/1.1");
+    probe.request_header(b"Host", b"localhost");
+    let _ = probe.request_headers();
+    probe
 }
 
 /// In the order of their numbers.
@@ -86,8 +112,9 @@ fn jumps(rule: &Rule, tx: &Tx) -> bool {
 }
 
 impl PhasePlan {
-    fn build(rules: &[&Rule]) -> Self {
+    fn build(rules: &[&Rule], numbers: Vec<usize>) -> Self {
         let mut plan = Self {
+            numbers,
             nodes: vec![Node { parent: 0, transform: Transform::None, here: Bits::default(), below: Bits::default() }],
             ..Self::default()
         };
@@ -119,7 +146,6 @@ impl PhasePlan {
                 rich: without(ByteMask::NONE),
                 plain: without(SHELL),
             });
-            plan.all.add(bit);
         }
         plan.rich = Literals::build(plan.rules.iter().map(|rule| &rule.rich));
         plan.plain = Literals::build(plan.rules.iter().map(|rule| &rule.plain));

@@ -12,10 +12,12 @@
 //! If it does, the rule is evaluated in full (captures, variables, chain), on the values whose strings matched.
 //!
 //! Rules that look at what other rules change (TX, MATCHED_VAR ...), count, or are negated are not planned; neither are those that the
-//! paranoia level skips. The plan may only err by running a rule in vain: `tests/crs` compares it with the naive evaluation.
+//! paranoia level skips. Where transactions differ in their paranoia level ([`crate::Adjustments`]), rules of the highest one may be planned
+//! ([`crate::Settings::planned_variables`]); each transaction has the plan look for those that it can reach. The plan may only err by running a rule in vain: `tests/crs` compares it with the naive evaluation.
 
 pub(crate) mod bits;
 mod build;
+pub(crate) use self::build::probe;
 mod required;
 mod run;
 pub(crate) mod sqli;
@@ -34,10 +36,24 @@ use crate::rule::Phase;
 use crate::transform::Transform;
 use crate::variable::Variable;
 
+/// The planned rules that a transaction can reach, by phase.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Live([Bits; Phase::COUNT]);
+
+impl Live {
+    /// Both together.
+    pub(crate) fn or(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own = own.or(other));
+        self
+    }
+}
+
 /// The plans of all phases.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     phases: [PhasePlan; Phase::COUNT],
+    /// The rules that are reached in transactions without adjustments.
+    live: Live,
     /// By rule: its number in the plan of its phase.
     of_rule: Vec<Option<u16>>,
 }
@@ -46,7 +62,8 @@ pub(crate) struct Plan {
 #[derive(Debug, Default)]
 struct PhasePlan {
     rules: Vec<Planned>,
-    all: Bits,
+    /// The rules' numbers in the rule set.
+    numbers: Vec<usize>,
     /// The tree of transformations; parents come before their children, the root is the value as it came.
     nodes: Vec<Node>,
     /// By variable: who looks at it.

@@ -26,6 +26,7 @@ impl Transaction {
         };
         self.state.forget();
         self.state.phase = Some(phase);
+        self.state.live = self.reachable(plan, phase);
         if self.state.candidates.len() < plan.rules.len() {
             self.state.candidates.resize_with(plan.rules.len(), Vec::new);
         }
@@ -42,6 +43,20 @@ impl Transaction {
                 return;
             }
         }
+    }
+
+    /// The planned rules that this transaction may reach.
+    fn reachable(&self, plan: &PhasePlan, phase: Phase) -> Bits {
+        let live = self.live.as_ref().unwrap_or(&self.rules.plan.live);
+        let mut live = live.0.get(phase.index()).copied().unwrap_or_default();
+        if !self.removed.is_empty() {
+            let mut removed = Bits::default();
+            for (bit, _) in plan.numbers.iter().enumerate().filter(|(_, number)| self.removed.has(**number)) {
+                removed.add(bit);
+            }
+            live = live.without(&removed);
+        }
+        live
     }
 
     /// The budget is spent: the plan knows too little to leave anything out.
@@ -88,6 +103,7 @@ impl Transaction {
     }
 
     fn add_base(&mut self, span: crate::transaction::values::Span, rules: &Bits) {
+        let rules = &rules.and(&self.state.live);
         if rules.is_empty() {
             return;
         }
@@ -231,7 +247,8 @@ impl Transaction {
 
     fn planned_bit(&self, number: usize) -> Option<usize> {
         self.state.phase?;
-        self.rules.plan.of_rule.get(number).copied().flatten().map(usize::from)
+        let bit = self.rules.plan.of_rule.get(number).copied().flatten().map(usize::from);
+        bit.filter(|bit| self.state.live.has(*bit))
     }
 
     /// True if the plan knows about the rule.
