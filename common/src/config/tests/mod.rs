@@ -11,6 +11,7 @@ mod sections;
 mod tls_policy;
 mod transport;
 mod values;
+mod web_attacks;
 mod words;
 
 use super::*;
