@@ -63,7 +63,12 @@ impl Report {
         } else {
             count.failed += 1;
             let difference = differences.join("; ");
-            eprintln!("{over} {}: {difference} ({}) there is: {}", case.name, heard.decision, compare::log(&heard.matched));
+            eprintln!(
+                "{over} {}: {difference} ({}) there is: {}",
+                case.name,
+                heard.decision,
+                compare::log(&heard.matched)
+            );
             self.failures.entry((case.name.clone(), difference)).or_default().insert(over);
         }
     }
@@ -75,7 +80,10 @@ impl Report {
         eprintln!("{table}");
         hold_against_docs(&table);
         let mut names = self.failures.keys().map(|(name, _)| name.as_str());
-        assert!(names.all(|name| reasons.contains_key(name)), "a stage failed that tests/crs/reasons.txt does not explain");
+        assert!(
+            names.all(|name| reasons.contains_key(name)),
+            "a stage failed that tests/crs/reasons.txt does not explain"
+        );
         for count in [self.tcp, self.tls] {
             assert!(count.failed * 1000 <= 15 * (count.passed + count.failed), "less than 98.5 % pass");
             assert!(count.refused <= 80, "the HTTP layer refuses more than it did");
@@ -105,7 +113,12 @@ impl Report {
         }
         if !self.otherwise.is_empty() {
             let list: Vec<String> = self.otherwise.iter().map(|(name, what)| format!("{name} ({what})")).collect();
-            writeln!(text, "\nOnly about the HTTP layer, and answered otherwise than Apache does: {}.", list.join(", ")).unwrap();
+            writeln!(
+                text,
+                "\nOnly about the HTTP layer, and answered otherwise than Apache does: {}.",
+                list.join(", ")
+            )
+            .unwrap();
         }
         text
     }

@@ -63,7 +63,8 @@ fn request(talk: &mut Talk) -> io::Result<Vec<u8>> {
             }
         }
     }
-    let length = head.split("\r\ncontent-length:").nth(1).and_then(|rest| rest.split("\r\n").next()?.trim().parse().ok());
+    let length =
+        head.split("\r\ncontent-length:").nth(1).and_then(|rest| rest.split("\r\n").next()?.trim().parse().ok());
     bytes.extend(talk.read_exactly(length.unwrap_or(0))?);
     Ok(bytes)
 }
@@ -72,7 +73,8 @@ fn request(talk: &mut Talk) -> io::Result<Vec<u8>> {
 pub fn site(case: &Case) -> Option<String> {
     let header = case.input.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
     let host = header?.1.to_ascii_lowercase();
-    let label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let label =
+        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     (host.split('.').all(label) && !host.split('.').all(number)).then_some(host)
 }
@@ -88,7 +90,8 @@ pub fn start(crs: &Path, server: &Backend, cases: &[Case]) -> World {
         .set("http-filter", "body_idle_deadline", "\"2s\"")
         .set("http-filter", "header_deadline", "\"2s\"");
     if std::env::var_os("CRS_OFF").is_none() {
-        let rules = format!("[{:?}, \"tests.conf\", {:?}]", crs.join("crs-setup.conf.example"), crs.join("rules/*.conf"));
+        let rules =
+            format!("[{:?}, \"tests.conf\", {:?}]", crs.join("crs-setup.conf.example"), crs.join("rules/*.conf"));
         for (key, value) in [
             ("mode", "\"detect\""),
             ("paranoia", "4"),

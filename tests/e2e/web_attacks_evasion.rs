@@ -159,9 +159,10 @@ fn judge(backend: &Backend, name: &str, must: Must, status: u16) -> Option<Strin
     let seen = String::from_utf8_lossy(&backend.bytes()).into_owned();
     let leaked = seen.contains("attackword") || seen.contains(" /forbidden");
     match must {
-        Refused(expected) if status != expected || leaked => {
-            Some(format!("{name}: {status} instead of {expected}{}", if leaked { ", and the backend has it" } else { "" }))
-        }
+        Refused(expected) if status != expected || leaked => Some(format!(
+            "{name}: {status} instead of {expected}{}",
+            if leaked { ", and the backend has it" } else { "" }
+        )),
         Served if status != 200 => Some(format!("{name}: {status}, but nothing is wrong with it")),
         _ => None,
     }
