@@ -53,6 +53,4 @@ mod terminal;
 mod termination;
 mod tickets;
 mod unsent;
-mod web_attacks_evasion;
-mod web_attacks_hostile;
-mod websocket;
+mod web_attacks;
