@@ -97,7 +97,7 @@ pub fn start(crs: &Path, server: &Backend, cases: &[Case]) -> World {
             ("paranoia", "4"),
             ("responses", "true"),
             ("max_arguments", "1000"),
-            ("max_depth", "512"),
+            ("max_depth", "256"),
             ("unread_types", "[]"),
             ("rules", &rules),
         ] {
