@@ -28,6 +28,7 @@ SecRule TX:ANOMALY_SCORE "@ge %{tx.inbound_anomaly_score_threshold}" "id:199,pha
 
 /// A world with these rules and keys of `[http-filter.web-attacks]`.
 fn world(name: &str, backend: &Backend, keys: &str) -> Builder {
+    let rules = if keys.contains("rules = [\"rules") { "" } else { "rules = [\"rules/test.conf\"]\n" };
     World::new(name)
         .terminates(&["www.test"])
         .pool("app", &[backend.address()])
@@ -35,7 +36,7 @@ fn world(name: &str, backend: &Backend, keys: &str) -> Builder {
         .set("log", "format", "\"json\"")
         .set("log", "gather", "\"1ms\"")
         .file("rules/test.conf", RULES)
-        .with(&format!("[http-filter.web-attacks]\nrules = [\"rules/test.conf\"]\n{keys}"))
+        .with(&format!("[http-filter.web-attacks]\n{rules}{keys}"))
 }
 
 fn blocking(name: &str, backend: &Backend, keys: &str) -> World {

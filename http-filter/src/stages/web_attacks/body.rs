@@ -66,7 +66,7 @@ impl Inspection {
     }
 
     async fn look(&mut self, body: Bytes, app: &App) -> Result<(), Fault> {
-        app.metrics.web_attack_bodies_inspected.up();
+        app.metrics.web_attack_bodies_inspected.add(u64::from(!body.is_empty()));
         if body.len() <= self.stage.own.inline_body {
             return self.phase_2(&body, app);
         }
