@@ -28,7 +28,7 @@ SecRule TX:ANOMALY_SCORE "@ge %{tx.inbound_anomaly_score_threshold}" "id:199,pha
 
 /// A world with these rules and keys of `[http-filter.web-attacks]`.
 fn world(name: &str, backend: &Backend, keys: &str) -> Builder {
-    let rules = if keys.contains("rules = [\"rules") { "" } else { "rules = [\"rules/test.conf\"]\n" };
+    let rules = if keys.contains("rules = [\"rules") { "" } else { "rules = [\"rules/*.conf\"]\n" };
     World::new(name)
         .terminates(&["www.test"])
         .pool("app", &[backend.address()])

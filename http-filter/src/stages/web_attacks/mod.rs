@@ -1,6 +1,6 @@
 //! Web attacks: requests are judged by rules (the OWASP Core Rule Set, or our own few) before an application sees them.
 //!
-//! In the order in which a request meets the files: [`rules`] (what is asked), [`scope`] (what holds for this request), [`tell`] (what the
+//! In the order in which a request meets the files: [`files`] and [`rules`] (what is asked), [`scope`] (what holds for this request), [`tell`] (what the
 //! engine is told), [`body`] (reading a body in order to look at it), [`threads`] (where large ones are looked at), [`verdict`] (what
 //! follows), [`audit`] (what is written down).
 //!
@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod body;
+pub mod files;
 pub mod rules;
 pub mod scope;
 pub mod tell;
@@ -145,7 +146,7 @@ pub fn check(own: &config::WebAttacks, files: &Files, environment: &Environment)
     if !own.is_on() {
         return Ok(());
     }
-    let rules = Recipe::new(own, files).load()?;
+    let rules = Recipe::new(own, files)?.load()?;
     Scopes::new(own, &rules.set, environment).map(drop)
 }
 

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use common::config::{self, Files};
 use seclang::body::BodyLimits;
-use seclang::{Engine, Memory, RuleSet, Settings, Source};
+use seclang::{Engine, RuleSet, Settings, Source};
 
 use super::audit;
+use super::files::KnownFiles;
 
 /// What protects a first installation: our own rules, which need no download.
 pub const STARTER: &str = include_str!("starter.conf");
@@ -34,32 +35,35 @@ pub struct Rules {
 pub struct Recipe {
     sources: Vec<Source>,
     settings: Settings,
-    files: Memory,
+    files: KnownFiles,
     made_from: [u64; 2],
 }
 
 impl Recipe {
     /// For the rules that decide.
-    pub fn new(own: &config::WebAttacks, files: &Files) -> Self {
+    ///
+    /// # Errors
+    /// A sentence for each file that is missing.
+    pub fn new(own: &config::WebAttacks, files: &Files) -> Result<Self, Vec<String>> {
         Self::of(&own.rules, own, files)
     }
 
     /// The rules at these paths, or the built-in ones.
-    fn of(paths: &[PathBuf], own: &config::WebAttacks, files: &Files) -> Self {
+    fn of(paths: &[PathBuf], own: &config::WebAttacks, files: &Files) -> Result<Self, Vec<String>> {
         let sources = match paths {
             [] => vec![Source::Text { name: STARTER_NAME.to_owned(), text: STARTER.to_owned() }],
             paths => paths.iter().cloned().map(Source::Path).collect(),
         };
         let settings = settings(own);
-        let known = if paths.is_empty() { Memory::default() } else { memory(files) };
+        let known = KnownFiles::new(paths, files)?;
         let made_from = [0_u8, 1].map(|salt| {
             // Not a matter of security: who could find two files alike could write either.
             let mut hasher = DefaultHasher::new();
-            (salt, paths, &known.files).hash(&mut hasher);
+            (salt, paths, &known).hash(&mut hasher);
             format!("{settings:?}").hash(&mut hasher);
             hasher.finish()
         });
-        Self { sources, settings, files: known, made_from }
+        Ok(Self { sources, settings, files: known, made_from })
     }
 
     /// Whether it would make the same rules again.
@@ -132,10 +136,4 @@ pub fn paranoia(level: u8) -> Vec<(String, String)> {
 /// A threshold, likewise; `way` is `inbound` or `outbound`.
 pub fn threshold(way: &str, score: u32) -> Vec<(String, String)> {
     vec![(format!("{way}_anomaly_score_threshold"), score.to_string())]
-}
-
-/// The files that rules may name. What is not theirs is never found by their patterns, and is let go when they are loaded.
-fn memory(files: &Files) -> Memory {
-    let readable = files.iter().filter_map(|(path, contents)| Some((path.to_owned(), contents.ok()?.to_vec())));
-    Memory { files: readable.collect() }
 }
