@@ -84,6 +84,10 @@ impl Transaction {
                     self.set_processor(Processor::Multipart);
                 } else if starts_with_caseless(value, b"application/x-www-form-urlencoded") {
                     self.set_processor(Processor::UrlEncoded);
+                } else if self.rules.settings.json_and_xml
+                    && let Some(processor) = json_or_xml(value)
+                {
+                    self.set_processor(processor);
                 }
             }
             13 if name.eq_ignore_ascii_case(b"authorization") => {
@@ -303,6 +307,22 @@ impl Sink for Collector<'_> {
     }
 }
 
+/// What a media type says by its subtype: `json`, `x-json`, `vnd.api+json`; likewise for XML.
+fn json_or_xml(content_type: &[u8]) -> Option<Processor> {
+    let kind = content_type.split(|byte| matches!(byte, b';' | b',')).next().unwrap_or_default().trim_ascii();
+    let subtype = kind.split(|byte| *byte == b'/').nth(1)?;
+    let form = subtype.rsplit(|byte| *byte == b'+').next().unwrap_or_default();
+    let form =
+        form.get(..2).filter(|start| start.eq_ignore_ascii_case(b"x-")).and_then(|_| form.get(2..)).unwrap_or(form);
+    if form.eq_ignore_ascii_case(b"json") {
+        Some(Processor::Json)
+    } else if form.eq_ignore_ascii_case(b"xml") {
+        Some(Processor::Xml)
+    } else {
+        None
+    }
+}
+
 fn starts_with_caseless(value: &[u8], start: &[u8]) -> bool {
     value.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
@@ -355,6 +375,24 @@ mod tests {
         assert_ne!(transaction.request_headers(), Verdict::Pass);
         transaction.request_path(b"/a%20b/");
         assert_eq!(transaction.values.single(Variable::RequestBasename), None);
+    }
+
+    #[test]
+    fn types_of_json_and_xml() {
+        for (kind, processor) in [
+            ("application/json", Some(Processor::Json)),
+            ("Application/Vnd.Api+JSON ; charset=utf-8", Some(Processor::Json)),
+            ("text/x-json", Some(Processor::Json)),
+            ("application/json, text/plain", Some(Processor::Json)),
+            ("text/xml", Some(Processor::Xml)),
+            ("image/svg+xml", Some(Processor::Xml)),
+            ("application/x-ndjson", None),
+            ("application/json-seq", None),
+            ("json", None),
+            ("", None),
+        ] {
+            assert_eq!(json_or_xml(kind.as_bytes()), processor, "{kind}");
+        }
     }
 
     #[test]
