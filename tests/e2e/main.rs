@@ -54,4 +54,6 @@ mod termination;
 mod tickets;
 mod unsent;
 mod web_attacks;
+mod web_attacks_evasion;
+mod web_attacks_hostile;
 mod websocket;

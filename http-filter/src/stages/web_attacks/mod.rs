@@ -187,7 +187,7 @@ pub fn judge(
         let now = stage.clock.now() / 1000;
         journey.with_id(|id| transaction.begin(now, id.unwrap_or_default().as_bytes()));
         stage.scopes.apply(&choice, &mut transaction, known, &mut failures);
-        tell::request(&mut transaction, connection, seen.client, parts);
+        tell::request(&mut transaction, connection, seen.client, parts, &seen.target.path);
         let policy = Policy {
             mode: choice.mode,
             over_limit: choice.over_limit,

@@ -1,26 +1,35 @@
 //! A request as a [`Transaction`] is told it: the bytes that the client wrote, not what we made of them. Rules look for tricks in the spelling,
 //! and a spelling that we had tidied up would hide them.
 //!
-//! hyper has lower-cased the names of header fields and taken the framing away; nothing else is changed. What HTTP/2 says in pseudo header fields
-//! is told as HTTP/1 says it: rules know no other.
+//! hyper has lower-cased the names of header fields and taken the framing away; nothing else is changed. What HTTP/2 says in pseudo header fields,
+//! and HTTP/1 in an absolute form, is told as HTTP/1 usually says it: rules know no other. One thing is told as the backend will be told it, the
+//! path that it is asked for ([`Transaction::request_path`]).
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use http::Version;
 use http::header::HOST;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use seclang::Transaction;
 
 use crate::connection::Connection;
 
 /// Tells it everything up to the end of the headers.
-pub fn request(transaction: &mut Transaction, connection: &Connection, client: IpAddr, parts: &Parts) {
+pub fn request(
+    transaction: &mut Transaction,
+    connection: &Connection,
+    client: IpAddr,
+    parts: &Parts,
+    path: &Cow<'_, str>,
+) {
     let ends = &connection.client.ends;
     transaction.connection(SocketAddr::new(client, ends.client.port()), ends.local);
-    let method = parts.method.as_str().as_bytes();
-    match target(parts, connection.h2) {
-        Target::Written(target) => transaction.request_line(method, target.as_bytes(), protocol(parts.version)),
-        Target::Whole(target) => transaction.request_line(method, target.as_bytes(), protocol(parts.version)),
+    transaction.request_line(parts.method.as_str().as_bytes(), target(parts).as_bytes(), protocol(parts.version));
+    // The backend is asked for the path in its one form, and so must a rule be that closes a path.
+    if matches!(path, Cow::Owned(_)) {
+        transaction.request_path(path.as_bytes());
     }
     if connection.h2
         && !parts.headers.contains_key(HOST)
@@ -33,19 +42,10 @@ pub fn request(transaction: &mut Transaction, connection: &Connection, client: I
     }
 }
 
-enum Target<'a> {
-    Written(&'a str),
-    Whole(String),
-}
-
-/// The target as it stood in the request line. HTTP/2's has its scheme and authority in fields of their own.
-fn target(parts: &Parts, h2: bool) -> Target<'_> {
-    let path = parts.uri.path_and_query();
-    match (parts.uri.scheme(), path) {
-        (Some(_), _) if !h2 => Target::Whole(parts.uri.to_string()),
-        (_, Some(path)) => Target::Written(path.as_str()),
-        _ => Target::Written("/"),
-    }
+/// Path and query as they stood in the request line. Scheme and authority of an absolute form (RFC 9112 §3.2.2), which say nothing that Host does
+/// not, are left out as they are on the way to the backend: rules about paths would never match.
+fn target(parts: &Parts) -> &str {
+    parts.uri.path_and_query().map_or("/", PathAndQuery::as_str)
 }
 
 /// As it stands in a request line.
@@ -67,18 +67,15 @@ mod tests {
 
     #[test]
     fn targets_are_as_the_client_wrote_them() {
-        for (uri, h2, expected) in [
-            ("/a/../b?c=%27d", false, "/a/../b?c=%27d"),
-            ("http://www.test/a?b", false, "http://www.test/a?b"),
-            ("https://www.test/a%2f?b", true, "/a%2f?b"),
-            ("*", false, "*"),
+        for (uri, expected) in [
+            ("/a/../b?c=%27d", "/a/../b?c=%27d"),
+            ("http://www.test/a/.?b", "/a/.?b"),
+            ("http://www.test", "/"),
+            ("https://www.test/a%2f?b", "/a%2f?b"),
+            ("*", "*"),
         ] {
             let (parts, ()) = Request::builder().uri(uri).body(()).unwrap().into_parts();
-            let told = match target(&parts, h2) {
-                Target::Written(target) => target.to_owned(),
-                Target::Whole(target) => target,
-            };
-            assert_eq!(told, expected, "{uri}");
+            assert_eq!(target(&parts), expected, "{uri}");
         }
     }
 }
