@@ -20,6 +20,8 @@ pub(super) enum Names {
     RouterRules,
     HttpRules,
     HttpLimits,
+    WebAttackScopes,
+    WebAttackExcludes,
     HttpRoutes,
     ForwardRules,
 }
@@ -32,6 +34,8 @@ impl Names {
             Names::Pools => "pool",
             Names::Routes | Names::HttpRoutes => "route",
             Names::HttpLimits => "limit",
+            Names::WebAttackScopes => "scope",
+            Names::WebAttackExcludes => "exclusion",
             Names::RouterRules | Names::HttpRules | Names::ForwardRules => "rule",
         }
     }

@@ -9,7 +9,7 @@ const SHOWN: usize = 80;
 /// One mistake in a rule file. Loading goes on after a mistake, so that all are reported at once; a rule set with mistakes is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadError {
-    /// The file, as it was named or found by an `Include`.
+    /// The file, as it was named or found by an `Include`; empty if the text is from no file ([`crate::Adjustments`]).
     pub file: PathBuf,
     /// The line (from 1) on which the directive begins; 0 if the file as a whole is meant.
     pub line: usize,
@@ -23,7 +23,10 @@ pub struct LoadError {
 
 impl fmt::Display for LoadError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}: {}", self.file.display(), self.line, self.problem)?;
+        if !self.file.as_os_str().is_empty() {
+            write!(out, "{}:{}: ", self.file.display(), self.line)?;
+        }
+        out.write_str(&self.problem)?;
         if !self.text.is_empty() {
             write!(out, ": `{}`", self.text)?;
         }

@@ -36,11 +36,58 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # One rule set, many sites
+//! Rules are loaded once. What differs from site to site (the engine's state, the paranoia level, exclusions) is an adjustment, resolved once and
+//! applied to a transaction at no cost worth naming:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use seclang::{Adjustments, Engine, Removal, RuleSet, Settings, Transaction, Verdict};
+//!
+//! let text = r#"
+//!     SecRule TX:detection_paranoia_level "@lt 2" "id:1,phase:2,pass,nolog,skipAfter:END"
+//!     SecRule ARGS "@contains ../" "id:2,phase:2,deny,tag:'attack-lfi'"
+//!     SecMarker END
+//! "#;
+//! let level = |level: &str| vec![("detection_paranoia_level".to_owned(), level.to_owned())];
+//! // The highest level that anybody uses, so that its rules are planned.
+//! let settings = Settings { variables: level("1"), planned_variables: level("2"), ..Settings::default() };
+//! let rules = Arc::new(RuleSet::load_text(text, settings).map_err(|mistakes| mistakes[0].clone())?);
+//!
+//! let strict = rules.adjust(&Adjustments { variables: level("2"), ..Adjustments::default() })?;
+//! let wiki = rules.adjust(&Adjustments {
+//!     removed: vec![Removal { rules: vec![2..=2], targets: vec!["ARGS:text".to_owned()], ..Removal::default() }],
+//!     ..Adjustments::default()
+//! })?;
+//! let trial = rules.adjust(&Adjustments { engine: Some(Engine::DetectionOnly), ..Adjustments::default() })?;
+//!
+//! let mut transaction = Transaction::new(rules, None);
+//! for (adjustments, refused, hits) in [
+//!     (vec![], false, 0),
+//!     (vec![&strict], true, 1),
+//!     (vec![&strict, &wiki], false, 0),
+//!     (vec![&strict, &trial], false, 1),
+//! ] {
+//!     transaction.begin(0, b"");
+//!     for adjusted in adjustments {
+//!         assert!(transaction.apply(adjusted));
+//!     }
+//!     transaction.request_line(b"GET", b"/?text=../", b"HTTP/1.1");
+//!     assert_eq!(transaction.request_headers(), Verdict::Pass);
+//!     assert!(!transaction.reads_body());
+//!     assert_eq!(transaction.request_body(b"") != Verdict::Pass, refused);
+//!     assert_eq!(transaction.hits().len(), hits);
+//! }
+//! # Ok::<(), seclang::LoadError>(())
+//! ```
+//! [`RuleSet::calibrate`] measures what a budget of milliseconds is in work, and warms everything before the first client waits.
+//!
 //! # The pieces, in the order in which a rule and then a request meets them
 //! - `parse`: lines, quotes, lists. `load`: directives, rules, updates of rules. `variable`, `text`, `operator`, [`transform`]: what a rule is
 //!   made of. `rule`: a rule, compiled. [`RuleSet`]: all of them.
 //! - [`Transaction`]: what is told about a request ([`body`] takes bodies apart), the evaluation, what rules do. [`Store`]: collections that
-//!   outlive it.
+//!   outlive it. [`Adjustments`]: what differs for some transactions, such as the paranoia level or what rules do not look at.
+//!   [`RuleInfo`]: what a rule says about itself.
 //! - `plan`: how most of the work is left out without changing any result. [`Evaluation::Naive`] does without it.
 //!
 //! # Limits
@@ -56,8 +103,11 @@
 //! - `@rbl` and `@geoLookup` never match, patterns with back-references or unbounded look-around neither; [`RuleSet::notes`] names the rules.
 #![forbid(unsafe_code)]
 
+mod adjust;
 pub mod body;
+mod calibrate;
 mod error;
+mod info;
 mod load;
 pub mod mask;
 mod operator;
@@ -71,7 +121,9 @@ mod transaction;
 pub mod transform;
 mod variable;
 
+pub use crate::adjust::{Adjusted, Adjustments, Removal};
 pub use crate::error::LoadError;
+pub use crate::info::RuleInfo;
 pub use crate::load::Source;
 pub use crate::load::directives::OverLimit;
 pub use crate::load::files::{Disk, Files, Memory};

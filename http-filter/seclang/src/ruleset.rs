@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::adjust::RuleBits;
 use crate::body::BodyLimits;
 use crate::error::LoadError;
 use crate::load::directives::Values;
 use crate::load::files::{Disk, Files};
 use crate::load::{self, Source};
-use crate::plan::Plan;
+use crate::operator::Operator;
+use crate::plan::{self, Plan};
 use crate::rule::{Engine, Phase, Rule};
-use crate::transaction::Transaction;
 
 /// How rules are evaluated. Both ways give the same result; a test holds them together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -30,6 +32,10 @@ pub struct Settings {
     pub engine: Option<Engine>,
     /// Values of TX that are set before the first rule runs, such as `("blocking_paranoia_level", "2")`. Rules that set them later win.
     pub variables: Vec<(String, String)>,
+    /// Values of TX that [`crate::Adjustments`] give to some transactions, as far as they make more rules run: the highest paranoia level of all,
+    /// such as `("detection_paranoia_level", "3")`. Rules that run under these values but not under `variables` are planned too. They cost other
+    /// transactions some 10 % (and memory), and without the plan they would cost theirs far more. What matches is the same.
+    pub planned_variables: Vec<(String, String)>,
     /// Limits on what a request may hold, checked before rules run.
     pub limits: BodyLimits,
     /// Overrides `SecRequestBodyAccess` and `SecResponseBodyAccess`, in this order.
@@ -47,6 +53,7 @@ impl Default for Settings {
         Self {
             engine: None,
             variables: Vec::new(),
+            planned_variables: Vec::new(),
             limits: BodyLimits::default(),
             body_access: (None, None),
             hits: 256,
@@ -101,6 +108,9 @@ impl Names {
     }
 }
 
+/// The next rule set's stamp.
+static STAMPS: AtomicU64 = AtomicU64::new(0);
+
 /// Rules, read and compiled. Share it (`Arc`) between as many [`crate::Transaction`]s as you like.
 #[derive(Debug)]
 pub struct RuleSet {
@@ -114,6 +124,8 @@ pub struct RuleSet {
     /// The values of TX at the start, by number.
     pub(crate) presets: Vec<(u32, Vec<u8>)>,
     pub(crate) plan: Plan,
+    /// Tells rule sets apart.
+    pub(crate) stamp: u64,
     notes: Vec<LoadError>,
 }
 
@@ -158,7 +170,7 @@ impl RuleSet {
         mut values: Values,
         settings: Settings,
         notes: Vec<LoadError>,
-    ) -> Self {
+    ) -> Result<Self, Vec<LoadError>> {
         values.engine = settings.engine.unwrap_or(values.engine);
         values.request_body_access = settings.body_access.0.unwrap_or(values.request_body_access);
         values.response_body_access = settings.body_access.1.unwrap_or(values.response_body_access);
@@ -170,23 +182,50 @@ impl RuleSet {
             .iter()
             .map(|(name, value)| (names.number(name.as_bytes()), value.clone().into_bytes()))
             .collect();
-        let set = Self { rules, phases, names, values, settings, limits, presets, plan: Plan::default(), notes };
-        if set.settings.evaluation == Evaluation::Naive { set } else { set.planned() }
+        let stamp = STAMPS.fetch_add(1, Ordering::Relaxed);
+        let set = Self { rules, phases, names, values, settings, limits, presets, plan: Plan::default(), stamp, notes };
+        let (set, reached) = if set.settings.evaluation == Evaluation::Naive {
+            let all = set.rules.len();
+            (set, RuleBits::all(all))
+        } else {
+            set.planned()
+        };
+        let mistakes = set.compile(&reached);
+        if mistakes.is_empty() { Ok(set) } else { Err(mistakes) }
     }
 
-    /// Makes the plan. An ordinary request shows what TX comes to hold, the paranoia level above all.
+    /// Compiles the patterns of the rules that are reached; of the others, sees whether that is possible.
+    fn compile(&self, reached: &RuleBits) -> Vec<LoadError> {
+        let mut mistakes = Vec::new();
+        for (number, rule) in self.rules.iter().enumerate() {
+            rule.operators(&mut |operator| {
+                let Operator::Rx(rx) = operator else { return };
+                if reached.has(number) {
+                    let _ = rx.regex();
+                }
+                if let Err(mistake) = rx.check() {
+                    mistakes.push(mistake.at(&rule.place.file, rule.place.line));
+                }
+            });
+        }
+        mistakes
+    }
+
+    /// Makes the plan; which rules it expects to be reached.
     #[allow(clippy::expect_used, reason = "no input has a say in who owns the rules here")]
-    fn planned(self) -> Self {
+    fn planned(self) -> (Self, RuleBits) {
         let shared = Arc::new(self);
-        let mut probe = Transaction::new(Arc::clone(&shared), None);
-        probe.request_line(b"GET", b"/", b"HTTP/1.1");
-        probe.request_header(b"Host", b"localhost");
-        let _ = probe.request_headers();
-        let plan = Plan::build(&shared, &probe.tx);
-        drop(probe);
-        let mut set = Arc::into_inner(shared).expect("the probe, its only other owner, is gone");
+        let own = plan::probe(&shared, |_| {});
+        let wide = plan::probe(&shared, |probe| {
+            for (name, value) in &shared.settings.planned_variables {
+                probe.tx.set(&shared.names, name.as_bytes(), Some(value.as_bytes()));
+            }
+        });
+        let (plan, reached) = Plan::build(&shared, &own.tx, &wide.tx);
+        drop((own, wide));
+        let mut set = Arc::into_inner(shared).expect("the probes, its only other owners, are gone");
         set.plan = plan;
-        set
+        (set, reached)
     }
 
     /// How many rules there are, chains counted once.

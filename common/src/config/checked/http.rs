@@ -5,6 +5,7 @@ mod h2;
 mod limit;
 mod observe;
 mod route;
+mod web_attacks;
 
 pub use answers::{Algorithm, Compression, CompressionLevel, ErrorPage, HeaderRule, HeaderRules, SecurityHeaders};
 pub use h2::H2Limits;
@@ -14,6 +15,7 @@ pub use route::{
     HostHeader, HttpRoute, Redirect, RedirectTemplate, RedirectTo, Respond, RespondBody, Rewrite, RouteTarget, Split,
     SplitBy,
 };
+pub use web_attacks::{OverLimit, RejectOrPass, WebAttackExclude, WebAttackMode, WebAttackScope, WebAttacks};
 
 use super::{AccessRule, Action};
 use crate::config::pattern::NetworkSet;
@@ -90,6 +92,8 @@ pub struct HttpFilter {
     pub rate_limits: Vec<RateLimit>,
     /// `[[http-filter.concurrency-limit]]`; all that apply count.
     pub concurrency_limits: Vec<ConcurrencyLimit>,
+    /// `[http-filter.web-attacks]`
+    pub web_attacks: WebAttacks,
     /// `[[http-filter.route]]` in order; first match decides, none is a 404.
     pub routes: Vec<HttpRoute>,
     /// Changes to the header of every request that is sent on.

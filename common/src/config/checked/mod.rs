@@ -19,9 +19,10 @@ pub use access::{Access, AccessRule, Conditions, Country, Days, Destination, Hou
 pub use forward::{ForwardListener, ForwardProxy};
 pub use http::{
     Algorithm, Compression, CompressionLevel, ConcurrencyLimit, ErrorPage, ForwardedHeaders, H2Limits, HeaderRule,
-    HeaderRules, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, Observe, PathPolicy, RateLimit, Redirect,
-    RedirectTemplate, RedirectTo, RequestIdPolicy, Respond, RespondBody, Rewrite, RouteTarget, SecurityHeaders, Split,
-    SplitBy, Trace, TraceMode, TraceTrust, UnderscoreHeaders,
+    HeaderRules, HostHeader, HttpFilter, HttpRoute, KeyPart, LimitScope, Observe, OverLimit, PathPolicy, RateLimit,
+    Redirect, RedirectTemplate, RedirectTo, RejectOrPass, RequestIdPolicy, Respond, RespondBody, Rewrite, RouteTarget,
+    SecurityHeaders, Split, SplitBy, Trace, TraceMode, TraceTrust, UnderscoreHeaders, WebAttackExclude, WebAttackMode,
+    WebAttackScope, WebAttacks,
 };
 pub use log::{AccessFields, Log, LogFormat, LogLevel};
 pub use metrics::MetricsPage;

@@ -30,7 +30,8 @@ pub(in crate::config) fn access(section: &Section<'_>, base: &Path) -> Access {
 pub(in crate::config) fn country_file(ledger: &Ledger, config: &Config) {
     let ask = |rules: &[AccessRule]| rules.iter().any(|rule| rule.conditions.ask_countries());
     let filter = &config.http_filter;
-    let lists: [(&'static str, bool); 6] = [
+    let attacks = &filter.web_attacks;
+    let lists: [(&'static str, bool); 8] = [
         ("sni-router.access.countries", ask(&config.sni_router.access)),
         ("http-filter.access.countries", ask(&filter.access)),
         ("http-filter.route.countries", filter.routes.iter().any(|route| route.conditions.ask_countries())),
@@ -41,6 +42,14 @@ pub(in crate::config) fn country_file(ledger: &Ledger, config: &Config) {
         (
             "http-filter.concurrency-limit.countries",
             filter.concurrency_limits.iter().any(|limit| limit.scope.conditions.ask_countries()),
+        ),
+        (
+            "http-filter.web-attacks.scope.countries",
+            attacks.is_on() && attacks.scopes.iter().any(|scope| scope.conditions.ask_countries()),
+        ),
+        (
+            "http-filter.web-attacks.exclude.countries",
+            attacks.is_on() && attacks.excludes.iter().any(|exclude| exclude.conditions.ask_countries()),
         ),
         ("forward-proxy.access.countries", ask(&config.forward_proxy.access)),
     ];
@@ -229,7 +238,7 @@ fn parameter_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn media_type(text: &str) -> Result<TextPattern, String> {
+pub(super) fn media_type(text: &str) -> Result<TextPattern, String> {
     let sound = text.split_once('/').is_some_and(|(kind, sub)| !kind.is_empty() && !sub.is_empty());
     if !sound || text.contains(';') || text.chars().any(char::is_whitespace) {
         return Err(format!("{text:?} is not a media type; write `type/subtype` or `type/*`"));

@@ -8,6 +8,7 @@ mod observe;
 mod redirect_template;
 mod rewriting;
 mod route;
+mod web_attacks;
 
 pub(in crate::config) use route::{HttpRouteDraft, route};
 
@@ -68,6 +69,7 @@ pub(in crate::config) fn http_filter(section: &Section<'_>, routes: Vec<HttpRout
         access: section.tables("access").iter().filter_map(|rule| access::rule(rule, Names::HttpRules)).collect(),
         rate_limits: section.tables("rate-limit").iter().filter_map(limit::rate_limit).collect(),
         concurrency_limits: section.tables("concurrency-limit").iter().filter_map(limit::concurrency_limit).collect(),
+        web_attacks: web_attacks::web_attacks(&section.table("web-attacks"), base),
         h2: h2::h2_limits(&section.table("h2")),
         access_default: section.choice("access_default", &ACTIONS).map_or(Action::Deny, |placed| placed.value),
         routes,

@@ -6,6 +6,7 @@ pub(super) mod limit;
 pub(super) mod observe;
 pub(super) mod rewriting;
 pub(super) mod route;
+pub(super) mod web_attacks;
 
 use super::*;
 

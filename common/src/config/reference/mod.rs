@@ -158,7 +158,7 @@ impl Key {
 
 /// Every key, in the order of the page.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let sections: [&[&[Key]]; 11] = [
+    let sections: [&[&[Key]]; 12] = [
         &[general::KEYS, log::KEYS, metrics::KEYS, access::KEYS],
         &[pool::KEYS, pool::balancing::KEYS, pool::transport::KEYS, router::KEYS],
         access::ROUTER,
@@ -166,6 +166,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         access::HTTP,
         &[http::observe::KEYS],
         http::limit::TABLES,
+        http::web_attacks::TABLES,
         http::route::KEYS,
         &[http::rewriting::ROUTE, http::answers::ERROR_PAGES, http::answers::COMPRESSION],
         &[forward::KEYS],

@@ -7,10 +7,12 @@ mod files;
 mod http_routes;
 mod links;
 mod pools;
+mod rule_files;
 mod sections;
 mod tls_policy;
 mod transport;
 mod values;
+mod web_attacks;
 mod words;
 
 use super::*;

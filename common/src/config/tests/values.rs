@@ -136,7 +136,13 @@ fn in_route(path: &str, line: &str) -> String {
 
 #[test]
 fn required_keys() {
-    const LISTS: [&str; 3] = ["http-filter.access.", "http-filter.rate-limit.", "http-filter.concurrency-limit."];
+    const LISTS: [&str; 5] = [
+        "http-filter.access.",
+        "http-filter.rate-limit.",
+        "http-filter.concurrency-limit.",
+        "http-filter.web-attacks.scope.",
+        "http-filter.web-attacks.exclude.",
+    ];
     for key in reference::keys().filter(|key| matches!(key.preset, Preset::Required)) {
         let text = match key.parent() {
             "pool.servers" => "[[pool]]\nname = \"x\"\nservers = [{ weight = 2 }]\n".to_owned(),

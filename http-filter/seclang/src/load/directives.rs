@@ -225,7 +225,7 @@ pub(super) fn id_ranges(text: &str) -> Result<Vec<Which>, Mistake> {
 }
 
 /// How a tag or a message is to be compared: as a pattern if it holds signs of one.
-pub(super) fn text_match(text: &str) -> Result<Match, Mistake> {
+pub(crate) fn text_match(text: &str) -> Result<Match, Mistake> {
     let text = text.trim_matches(['"', '\'']);
     if text.contains(['*', '+', '^', '$', '[', '|', '\\']) {
         return Ok(Match::Pattern(crate::operator::pattern::compile(text)?));

@@ -12,10 +12,12 @@
 //! If it does, the rule is evaluated in full (captures, variables, chain), on the values whose strings matched.
 //!
 //! Rules that look at what other rules change (TX, MATCHED_VAR ...), count, or are negated are not planned; neither are those that the
-//! paranoia level skips. The plan may only err by running a rule in vain: `tests/crs` compares it with the naive evaluation.
+//! paranoia level skips. Where transactions differ in their paranoia level ([`crate::Adjustments`]), rules of the highest one may be planned
+//! ([`crate::Settings::planned_variables`]); each transaction has the plan look for those that it can reach. The plan may only err by running a rule in vain: `tests/crs` compares it with the naive evaluation.
 
 pub(crate) mod bits;
 mod build;
+pub(crate) use self::build::probe;
 mod required;
 mod run;
 pub(crate) mod sqli;
@@ -28,16 +30,30 @@ use aho_corasick::AhoCorasick;
 use regex::bytes::Regex;
 
 use self::bits::Bits;
-use self::required::Required;
+use crate::mask::ByteMask;
 use crate::operator::Operator;
 use crate::rule::Phase;
 use crate::transform::Transform;
 use crate::variable::Variable;
 
+/// The planned rules that a transaction can reach, by phase.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Live([Bits; Phase::COUNT]);
+
+impl Live {
+    /// Both together.
+    pub(crate) fn or(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own = own.or(other));
+        self
+    }
+}
+
 /// The plans of all phases.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     phases: [PhasePlan; Phase::COUNT],
+    /// The rules that are reached in transactions without adjustments.
+    live: Live,
     /// By rule: its number in the plan of its phase.
     of_rule: Vec<Option<u16>>,
 }
@@ -46,17 +62,15 @@ pub(crate) struct Plan {
 #[derive(Debug, Default)]
 struct PhasePlan {
     rules: Vec<Planned>,
-    all: Bits,
+    /// The rules' numbers in the rule set.
+    numbers: Vec<usize>,
     /// The tree of transformations; parents come before their children, the root is the value as it came.
     nodes: Vec<Node>,
     /// By variable: who looks at it.
     wanted: Vec<Option<Wanted>>,
     /// The variables that anybody looks at.
     variables: Vec<Variable>,
-    /// For any string.
-    rich: Literals,
-    /// For strings without [`build::SHELL`].
-    plain: Literals,
+    literals: Literals,
 }
 
 /// A rule of the plan.
@@ -64,9 +78,24 @@ struct PhasePlan {
 struct Planned {
     operator: Arc<Operator>,
     /// The nodes of its transformations, from the root.
-    path: Vec<u16>,
-    rich: Required,
-    plain: Required,
+    path: Box<[u16]>,
+    /// A string in which one of its literals occurs is a match: the operator need not be asked.
+    certain: bool,
+    /// The kinds of bytes that a match holds, one of each clause.
+    clauses: Sides<Box<[ByteMask]>>,
+}
+
+/// What is so for any string, and what for strings without [`build::SHELL`], for which more is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Sides<T> {
+    rich: T,
+    plain: T,
+}
+
+impl<T> Sides<T> {
+    fn get(&self, plain: bool) -> &T {
+        if plain { &self.plain } else { &self.rich }
+    }
 }
 
 /// A step of transformation.
@@ -91,14 +120,15 @@ struct Wanted {
     patterns: Vec<(Regex, usize)>,
 }
 
-/// The strings of which one must occur, of all rules.
+/// The strings of which one must occur, of all rules. Both sides share the automaton: most strings belong to both.
 #[derive(Debug, Default)]
 struct Literals {
     automaton: Option<AhoCorasick>,
-    /// By string: the rules that require it (or another).
-    rules: Vec<Bits>,
+    /// By string: the place in `sets` of the rules that require it (or another).
+    of_string: Box<[u32]>,
+    sets: Box<[Sides<Bits>]>,
     /// The rules that require a string.
-    by_strings: Bits,
+    by_strings: Sides<Bits>,
     /// The rules that cannot match at all.
-    never: Bits,
+    never: Sides<Bits>,
 }

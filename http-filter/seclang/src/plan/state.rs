@@ -61,6 +61,8 @@ impl Hasher for Same {
 pub(crate) struct State {
     /// The phase that all this is about.
     pub(crate) phase: Option<Phase>,
+    /// The rules that the transaction may reach in it; all others are evaluated without the plan.
+    pub(crate) live: Bits,
     pub(crate) texts: Vec<Text>,
     pub(crate) bases: Vec<Base>,
     /// By base and node of the tree of transformations: the string that comes out, [`NONE`] if nobody asked.

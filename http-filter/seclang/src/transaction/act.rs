@@ -102,9 +102,8 @@ impl Transaction {
             Control::ResponseBodyAccess(access) => self.body_access.1 = *access,
             Control::Remove(which) => {
                 let rules = Arc::clone(&self.rules);
-                self.removed.resize(rules.rules.len(), false);
-                for (rule, removed) in rules.rules.iter().zip(&mut self.removed) {
-                    *removed |= which.picks(rule);
+                for (number, _) in rules.rules.iter().enumerate().filter(|(_, rule)| which.picks(rule)) {
+                    self.removed.add(number);
                 }
             }
             Control::RemoveTarget(which, target) => self.removed_targets.push((which.clone(), Arc::clone(target))),

@@ -44,7 +44,7 @@ impl Transaction {
                 continue;
             }
             let Some(rule) = rules.rules.get(number) else { break };
-            if self.removed.get(number).copied().unwrap_or(false) || self.cannot_match(number) {
+            if self.removed.has(number) || self.cannot_match(number) {
                 continue;
             }
             if !self.spend(RULE) {
@@ -55,6 +55,7 @@ impl Transaction {
                 continue;
             }
             self.matched.clear();
+            self.number = number;
             let mark = self.values.mark();
             self.evaluate(rule, rule, number);
             // What a rule matched is of no use to the next one; with many rules and long values it would add up.
@@ -194,8 +195,9 @@ impl Transaction {
     fn excluded(&self, rule: &Rule, found: &Found) -> bool {
         let name = self.bytes(found.name);
         let meant = |target: &crate::variable::Target| target.variable == found.variable && target.selector.picks(name);
-        rule.excluded.iter().any(meant)
+        rule.excluded.iter().any(&meant)
             || self.removed_targets.iter().any(|(which, target)| meant(target) && which.picks(rule))
+            || self.is_unseen(self.number, meant)
     }
 
     /// What the record of the match says. Its texts are expanded when the whole chain has matched (CRS relies on it: the captures are those

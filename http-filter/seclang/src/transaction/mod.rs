@@ -18,8 +18,10 @@ pub(crate) use self::evaluate::{PlannedScratch, is_fixed};
 pub use self::hit::Hit;
 use self::tx::Tx;
 use self::values::{Found, Span, Values};
+use crate::adjust::{RuleBits, Unseen};
 use crate::body::{Limit, Processor};
 use crate::operator::Captures;
+use crate::plan::Live;
 use crate::plan::state::State;
 use crate::rule::{Allow, Engine, Phase};
 use crate::ruleset::RuleSet;
@@ -84,15 +86,21 @@ pub struct Transaction {
     /// How many rules matched, those that were not remembered included.
     hit_count: usize,
     highest_severity: Option<u8>,
-    engine: Engine,
+    pub(crate) engine: Engine,
     allow: Option<Allow>,
     interrupt: Option<Interrupt>,
     /// The current rule has set a variable that stays.
     keep: bool,
     skip: u32,
     jump: Option<usize>,
-    /// Rules that `ctl` removed, by number; empty if none.
-    removed: Vec<bool>,
+    /// Rules that `ctl` or an adjustment removed.
+    pub(crate) removed: RuleBits,
+    /// What adjustments keep rules from looking at.
+    pub(crate) unseen: Vec<Arc<[Unseen]>>,
+    /// The planned rules that adjustments make (or leave) reachable; `None`: those of the rule set.
+    pub(crate) live: Option<Live>,
+    /// The head of the chain that is being evaluated.
+    number: usize,
     removed_targets: Vec<(crate::rule::Which, Arc<Target>)>,
     collections: Vec<(Variable, Vec<u8>)>,
     processor: Option<Processor>,
@@ -136,7 +144,10 @@ impl Transaction {
             keep: false,
             skip: 0,
             jump: None,
-            removed: Vec::new(),
+            removed: RuleBits::default(),
+            unseen: Vec::new(),
+            live: None,
+            number: 0,
             removed_targets: Vec::new(),
             collections: Vec::new(),
             processor: None,
@@ -174,6 +185,8 @@ impl Transaction {
         (self.skip, self.jump) = (0, None);
         self.removed.clear();
         self.removed_targets.clear();
+        self.unseen.clear();
+        self.live = None;
         self.collections.clear();
         self.processor = None;
         self.force_body = false;
@@ -245,6 +258,18 @@ impl Transaction {
             self.body_access.0 && self.engine != Engine::Off,
             self.body_access.1 && self.engine != Engine::Off && self.response_type_wanted(),
         )
+    }
+
+    /// True if the rules would look into the request's body: they have access to it, and a body processor was chosen for it (or the body as it
+    /// came is asked for). Ask after phase 1. If it is false, the body need not be held for [`Transaction::request_body`]: an empty one does, and
+    /// what differs is what rules learn of its length.
+    #[must_use]
+    pub fn reads_body(&self) -> bool {
+        self.engine != Engine::Off
+            && self.body_access.0
+            && (self.processor.is_some() || self.force_body)
+            && self.interrupt.is_none()
+            && !matches!(self.allow, Some(Allow::Request | Allow::All))
     }
 
     fn bytes(&self, span: Span) -> &[u8] {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use regex::Regex;
-use seclang::{Evaluation, Hit, RuleSet, Settings, Source, Transaction};
+use seclang::{Adjusted, Evaluation, Hit, RuleSet, Settings, Source, Transaction};
 
 use super::backend;
 use super::cases::Expected;
@@ -43,16 +43,25 @@ pub fn crs() -> Option<PathBuf> {
 
 /// CRS as its tests want it.
 pub fn rules(crs: &Path, evaluation: Evaluation) -> Arc<RuleSet> {
+    load(crs, TESTS, Settings { evaluation, ..settings() })
+}
+
+/// Limits above those of CRS's tests.
+pub fn settings() -> Settings {
+    let limits = seclang::body::BodyLimits { arguments: 1000, depth: 512, ..Default::default() };
+    Settings { limits, shown: 4096, ..Settings::default() }
+}
+
+/// CRS with the settings of its tests, `tests`.
+pub fn load(crs: &Path, tests: &str, settings: Settings) -> Arc<RuleSet> {
     let text = |name: &str, text: &str| Source::Text { name: name.to_owned(), text: text.to_owned() };
     let path = |path: PathBuf| Source::Path(path);
     let sources = [
         text("engine", ENGINE),
         path(crs.join("crs-setup.conf.example")),
-        text("tests", TESTS),
+        text("tests", tests),
         path(crs.join("rules/*.conf")),
     ];
-    let limits = seclang::body::BodyLimits { arguments: 1000, depth: 512, ..Default::default() };
-    let settings = Settings { evaluation, limits, shown: 4096, ..Settings::default() };
     match RuleSet::load(&sources, settings) {
         Ok(rules) => Arc::new(rules),
         Err(errors) => panic!("{}", errors.iter().map(|error| format!("{error}\n")).collect::<String>()),
@@ -61,7 +70,13 @@ pub fn rules(crs: &Path, evaluation: Evaluation) -> Arc<RuleSet> {
 
 /// One request (and the answer to it) through all phases.
 pub fn judge(transaction: &mut Transaction, request: &Request) {
+    judge_adjusted(transaction, request, &[]);
+}
+
+/// The same, with adjustments.
+pub fn judge_adjusted(transaction: &mut Transaction, request: &Request, adjusted: &[&Adjusted]) {
     transaction.begin(1_790_000_000, b"0123456789abcdef");
+    assert!(adjusted.iter().all(|adjusted| transaction.apply(adjusted)), "made for these rules");
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     transaction.connection(address(40_000), address(80));
     transaction.request_line(&request.method, &request.uri, &request.protocol);
