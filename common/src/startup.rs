@@ -47,6 +47,8 @@ pub struct Component {
     pub process: Process,
     /// What it may do once the sandbox is closed.
     pub policy: &'static Policy,
+    /// The stricter one that does for this configuration; `None`: no other.
+    pub stricter: fn(&Config) -> Option<&'static Policy>,
     /// Names and meanings of its figures.
     pub figures: &'static [(&'static str, &'static str)],
     /// Judges the component's own part of the configuration beyond what [`Config::load`] does: keys, certificates.
@@ -514,10 +516,11 @@ fn close_sandbox(
     opening: Opening,
 ) -> Result<Report, StartError> {
     let edges: Vec<BorrowedFd<'_>> = opening.edges.iter().map(AsFd::as_fd).collect();
+    let policy = (component.stricter)(&opening.config).unwrap_or(component.policy);
     // Leaks were closed before anything was opened, so what is open now was opened on purpose.
     let report = with_open_descriptors(|keep| {
         let options = Options { mode, identity, keep, edges: &edges, ..Options::default() };
-        sandbox::close(component.policy, &options)
+        sandbox::close(policy, &options)
     });
     report.map_err(|error| StartError::Other(error.to_string()))
 }

@@ -31,6 +31,8 @@ use super::route::split::finish;
 use super::route::{Routes, pool_names};
 use super::stages::access_list;
 use super::stages::rate_limit::Limits as RequestLimits;
+use super::stages::web_attacks::rules::{Recipe, Rules};
+use super::stages::web_attacks::{self, WebAttacks};
 use super::streams::{StreamDeadlines, StreamWatch};
 use super::succession::Leaving;
 use super::unsent::Addresses;
@@ -74,7 +76,9 @@ impl Instance {
     pub fn new(config: &Config, files: &Files, relay: Sender<Dial, Dialed>, metrics: Metrics) -> Result<Self, String> {
         let clock = Clock::new();
         let filter = &config.http_filter;
-        let app = App::new(config, files, &relay, &clock, &metrics, None)?;
+        let rules =
+            needed_rules(config, files, None).map(Recipe::load).transpose().map_err(|errors| errors.join("\n"))?;
+        let app = App::new(config, files, &relay, &clock, &metrics, rules.map(Rules::warm), None)?;
         Ok(Self {
             clients: ClientLimit::new(filter.max_connections, filter.max_connections_per_address),
             watch_h1: Watch::new(clock.clone(), deadlines(filter, filter.tunnel_idle_deadline)),
@@ -102,7 +106,13 @@ impl Instance {
     /// What is wrong with the new one.
     pub fn prepare(self: &Rc<Self>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, String> {
         let old = self.app();
-        let app = App::new(config, files, &self.relay, &self.clock, &self.metrics, Some(&old))?;
+        let rules = needed_rules(config, files, Some(&old))
+            .map(Recipe::load)
+            .transpose()
+            .map_err(|errors| errors.join("\n"))?;
+        let rules = rules.map(Rules::warm).or_else(|| old.web_attacks.as_ref().map(|stage| stage.rules().clone()));
+        let rules = rules.filter(|_| config.http_filter.web_attacks.is_on());
+        let app = App::new(config, files, &self.relay, &self.clock, &self.metrics, rules, Some(&old))?;
         let instance = Rc::clone(self);
         Ok(move || instance.take_over(app))
     }
@@ -177,6 +187,8 @@ pub struct App {
     pub access: RuleSet,
     /// Rate and concurrency limits.
     pub limits: RequestLimits,
+    /// Inspection of requests for attacks; `None`: none.
+    pub web_attacks: Option<Rc<WebAttacks>>,
     /// Routes; they name pools by their number in `pools`.
     pub routes: Routes,
     /// Every pool that a route leads to, once.
@@ -201,6 +213,7 @@ impl App {
         relay: &Sender<Dial, Dialed>,
         clock: &Clock,
         metrics: &Metrics,
+        rules: Option<Rules>,
         previous: Option<&App>,
     ) -> Result<Self, String> {
         let filter = &config.http_filter;
@@ -224,6 +237,11 @@ impl App {
             h2_budgets: Arc::new(h2_budgets(filter)),
             limits: RequestLimits::new(filter, &environment, previous.map(|app| &app.limits))
                 .map_err(|errors| errors.join("\n"))?,
+            web_attacks: {
+                let old = previous.and_then(|app| app.web_attacks.as_deref());
+                WebAttacks::new(&filter.web_attacks, rules, &environment, clock, old)
+                    .map_err(|errors| errors.join("\n"))?
+            },
             routes: Routes::new(config, files, &environment).map_err(|errors| errors.join("\n"))?,
             pools,
             request_headers: rules_of_section("request_headers", &filter.request_headers)?,
@@ -259,6 +277,7 @@ impl App {
         sticky::check(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
         RequestLimits::new(&config.http_filter, &environment, None)?;
+        web_attacks::check(&config.http_filter.web_attacks, &files, &environment)?;
         Routes::new(config, &files, &environment)?;
         rules_of_section("request_headers", &config.http_filter.request_headers)
             .and(ErrorPages::new(&config.http_filter.error_pages, &files).map(drop))
@@ -277,6 +296,14 @@ impl App {
     pub fn buffer_limit(&self) -> usize {
         (self.framing.head * 2).max(64 * 1024)
     }
+}
+
+/// What rules are to be loaded for a configuration; `None`: none, or those that are at work.
+fn needed_rules(config: &Config, files: &Files, previous: Option<&App>) -> Option<Recipe> {
+    let own = &config.http_filter.web_attacks;
+    let recipe = own.is_on().then(|| Recipe::new(own, files))?;
+    let known = previous.and_then(|app| app.web_attacks.as_ref()).is_some_and(|stage| recipe.makes(stage.rules()));
+    (!known).then_some(recipe)
 }
 
 #[cfg_attr(not(feature = "otlp"), allow(unused_variables, unused_mut))]

@@ -53,4 +53,5 @@ mod terminal;
 mod termination;
 mod tickets;
 mod unsent;
+mod web_attacks;
 mod websocket;

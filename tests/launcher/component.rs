@@ -49,6 +49,7 @@ fn main() -> ExitCode {
     let component = Component {
         process,
         policy: Box::leak(Box::new(Policy::strict(process))),
+        stricter: |_| None,
         figures: Figures::TABLE,
         check: |_, _| {
             while behaviour() == "ponder" {

@@ -41,7 +41,7 @@ fn common_imports_no_component_and_components_import_common_only() {
             "common" | "demo" | "seclang" | "tls-record" => &[],
             "common-access" | "bulkhead" | "tests" | "tls-terminator" => &["common"],
             "common-http" | "sni-router" => &["common", "common-access"],
-            "http-filter" => &["common", "common-access", "common-http", "tls-record"],
+            "http-filter" => &["common", "common-access", "common-http", "seclang", "tls-record"],
             "forward-proxy" => &["common", "common-access", "common-http"],
             other => panic!("{other} has no place in the layers; give it one here and in ARCHITECTURE.md"),
         };
