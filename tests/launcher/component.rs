@@ -17,6 +17,7 @@ use common::budget::{Budget, need};
 use common::config::Config;
 use common::ipc::directory::Directory;
 use common::process::Process;
+use common::reload::Commit;
 use common::sandbox::Policy;
 use common::startup::{Component, Context, HasFigures, Opening, StartError};
 use common::wiring::EDGES;
@@ -128,7 +129,7 @@ async fn serve(opened: Opened, context: Context) {
         tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
         std::process::exit(7);
     }
-    context.on_reload(|_, _| Ok(Box::new(|| {})));
+    context.on_reload(|_, _| std::future::ready(Ok(Box::new(|| {}) as Commit)));
     context.stopping().await;
     if let Some(time) = behaviour.strip_prefix("linger ") {
         tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;

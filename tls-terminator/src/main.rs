@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use common::process::Process;
+use common::reload::Commit;
 use common::startup::{Component, run};
 use common::wiring::ROUTER_TO_TERMINATOR;
 use tls_terminator::certificates::desk::Desk;
@@ -35,7 +36,10 @@ fn main() -> ExitCode {
         });
         context.on_reload({
             let world = Rc::clone(&world);
-            move |config, files| Ok(Box::new(serve::prepare(&world, config, files)?))
+            move |config, files| {
+                let prepared = serve::prepare(&world, &config, &files);
+                std::future::ready(prepared.map(|commit| Box::new(commit) as Commit))
+            }
         });
         let stopping = async {
             context.stopping().await;

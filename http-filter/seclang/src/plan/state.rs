@@ -81,13 +81,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Forgets the transaction, not what is known about masks.
-    pub(crate) fn clear(&mut self) {
-        self.phase = None;
-        self.forget();
-    }
-
-    /// Makes room for another phase.
+    /// Makes room for another phase; what is known about masks stays.
     pub(crate) fn forget(&mut self) {
         self.texts.clear();
         self.texts.shrink_to(KEPT / 16);
