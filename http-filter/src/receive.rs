@@ -7,7 +7,7 @@ use std::rc::Rc;
 use common::config::TlsVersion;
 use common::ipc::messages::Ends;
 use common::ipc::messages::router_to_filter::PlainHttp;
-use common::ipc::messages::terminator_to_filter::{ClientIdentity, Decrypted, Kind, Tls13Secrets};
+use common::ipc::messages::terminator_to_filter::{ClientIdentity, Decrypted, Kind};
 use common::ipc::receiver::Verdict;
 use common::ipc::sender::Parcel;
 use common::net::client_limit::{ClientKey, NoPlace, Place};
@@ -98,29 +98,43 @@ pub fn decrypted(instance: &Rc<Instance>, parcel: Parcel<Decrypted>) -> Verdict 
             }
             Verdict::Taken
         }
-        Kind::Tls13Secrets(secrets) => {
+        secrets @ (Kind::Tls13Secrets(_) | Kind::Tls12Keys(_)) => {
             let instance = Rc::clone(instance);
-            Verdict::TakenOnce(Box::new(move || go_on(&instance, socket, *secrets, client, place)))
+            Verdict::TakenOnce(Box::new(move || go_on(&instance, socket, secrets, client, place)))
         }
     }
 }
 
-/// Goes on with a TLS 1.3 connection, now that nobody else can.
-fn go_on(instance: &Rc<Instance>, socket: OwnedFd, secrets: Tls13Secrets, client: Client, place: Place) {
-    match stream_of(instance, socket, secrets) {
-        Ok(stream) => connection::start(instance, stream, client, place, Past::default()),
+/// Goes on with a TLS connection, now that nobody else can.
+fn go_on(instance: &Rc<Instance>, socket: OwnedFd, secrets: Kind, client: Client, place: Place) {
+    match plaintext(instance, socket, secrets) {
+        Ok(Plaintext::Here(stream)) => connection::start(instance, *stream, client, place, Past::default()),
+        Ok(Plaintext::Relayed(stream)) => connection::start(instance, stream, client, place, Past::default()),
         Err(error) => tracing::error!("tls-terminator handed over a connection that cannot be gone on with: {error}"),
     }
 }
 
-/// The plaintext of a TLS 1.3 connection.
+/// Where the plaintext of a TLS connection comes from.
+pub enum Plaintext {
+    /// tls-terminator opens and seals its records.
+    Relayed(QuietStream),
+    /// This process does.
+    Here(Box<TlsStream>),
+}
+
+/// The plaintext of a TLS connection.
 ///
 /// # Errors
 /// The event loop does not take the socket, or the message makes no sense.
-pub fn stream_of(instance: &Instance, socket: OwnedFd, secrets: Tls13Secrets) -> std::io::Result<TlsStream> {
+pub fn plaintext(instance: &Instance, socket: OwnedFd, kind: Kind) -> std::io::Result<Plaintext> {
     let limits = Limits { records_per_key: instance.app().config.max_records_per_key, ..Limits::default() };
-    let socket = TcpStream::from_std(socket.into())?;
-    TlsStream::new(socket, secrets, limits, instance.clock.clone()).map_err(std::io::Error::other)
+    let (clock, client) = (instance.clock.clone(), |socket: OwnedFd| TcpStream::from_std(socket.into()));
+    let stream = match kind {
+        Kind::Relay => return QuietStream::from_handed_over(socket).map(Plaintext::Relayed),
+        Kind::Tls13Secrets(secrets) => TlsStream::tls13(client(socket)?, *secrets, limits, clock),
+        Kind::Tls12Keys(keys) => TlsStream::tls12(client(socket)?, *keys, limits, clock),
+    };
+    stream.map(Box::new).map(Plaintext::Here).map_err(std::io::Error::other)
 }
 
 /// A place for a connection.

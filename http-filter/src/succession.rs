@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 
 use super::app::Instance;
 use super::connection::{self, Connection, Past};
-use super::receive::{self, Client, Tls};
+use super::receive::{self, Client, Plaintext, Tls};
 use super::tls_stream::TlsStream;
 use super::upgrade::Tunnel;
 
@@ -244,11 +244,9 @@ fn put_together(instance: &Instance, parcel: Parcel<HandedOn>) -> io::Result<Rev
     let (stream, tls) = match tls.map(|tls| *tls) {
         None => (Kinds::Plain(TcpStream::from_std(client.into())?), None),
         Some(ToldTls { kind, server_name, version, ja4, identity }) => {
-            let stream = match kind {
-                Kind::Relay => Kinds::Relay(QuietStream::from_handed_over(client)?),
-                Kind::Tls13Secrets(secrets) => {
-                    Kinds::Secrets(Box::new(receive::stream_of(instance, client, *secrets)?))
-                }
+            let stream = match receive::plaintext(instance, client, kind)? {
+                Plaintext::Relayed(stream) => Kinds::Relay(stream),
+                Plaintext::Here(stream) => Kinds::Secrets(stream),
             };
             (stream, Some(Tls { server_name, version, ja4, h2: false, identity }))
         }

@@ -18,6 +18,7 @@ use common::budget::{Budget, need};
 use common::config::Config;
 use common::ipc::directory::Directory;
 use common::process::Process;
+use common::reload::Commit;
 use common::sandbox::Policy;
 use common::startup::{Component, Context, HasFigures, Opening, StartError};
 use common::wiring::EDGES;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     let component = Component {
         process,
         policy: Box::leak(Box::new(Policy::strict(process))),
+        stricter: |_| None,
         figures: Figures::TABLE,
         check: |_, _| {
             while behaviour() == "ponder" {
@@ -135,7 +137,7 @@ async fn serve(opened: Opened, context: Context) {
     if let Some(time) = behaviour.strip_prefix("leave ") {
         return tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
     }
-    context.on_reload(|_, _| Ok(Box::new(|| {})));
+    context.on_reload(|_, _| std::future::ready(Ok(Box::new(|| {}) as Commit)));
     context.stopping().await;
     if let Some(time) = behaviour.strip_prefix("linger ") {
         tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;

@@ -239,6 +239,14 @@ impl<M: Message, R: Message> Sender<M, R> {
         self.0.links.borrow().iter().filter(|link| link.is_open()).count()
     }
 
+    /// Whether a message of this edition would be read: by one instance at least, if any takes parcels now. If none does, those that will are
+    /// taken for our own release.
+    pub fn is_read(&self, edition: u64) -> bool {
+        let links = self.0.links.borrow();
+        let mut open = links.iter().filter(|link| link.is_open()).peekable();
+        open.peek().is_none() || open.any(|link| link.reads(edition))
+    }
+
     /// Waits until every instance that exists now was tried once: connecting waits for nobody, but other tasks may be before ours.
     pub async fn looked_around(&self) {
         while !self.0.looked_around.get() {
@@ -311,7 +319,9 @@ impl<M: Message, R: Message> Shared<M, R> {
 
     fn least_loaded(&self) -> Option<Rc<Link<M, R>>> {
         let links = self.links.borrow();
+        let waiting = self.waiting.borrow();
         let with_room = links.iter().filter(|link| link.has_room(self.limits.get().max_unacknowledged));
+        let with_room = with_room.filter(|link| link.has_work(&waiting));
         let chosen = with_room.min_by_key(|link| link.load()).cloned()?;
         chosen.take_turn(self.turns.replace(self.turns.get() + 1));
         Some(chosen)
