@@ -12,7 +12,7 @@ use harness::load::{Load, Manner};
 use harness::needs::note;
 use harness::{eventually, within};
 
-use crate::memory::Memory;
+use crate::memory::{LIMIT, Memory};
 use crate::world::{World, doors, unit};
 
 /// What is done to a process.
@@ -148,13 +148,13 @@ fn what_every_accident_and_every_order_costs() {
         let lost = too_much.join("\n");
         assert!(too_much.is_empty(), "lost beyond what the process held:\n{lost}\n{}", journal.join("\n"));
         if std::env::var_os("BLESS").is_some() {
-            std::fs::write(document(), page(&table, rounds)).expect("our own tree");
+            std::fs::write(document(), page(&table, rounds, memory.as_ref())).expect("our own tree");
         }
         world.everything_serves();
     });
 }
 
-fn page(table: &[(Process, Vec<String>)], rounds: usize) -> String {
+fn page(table: &[(Process, Vec<String>)], rounds: usize, memory: Option<&Memory>) -> String {
     let mut page = String::from(HEAD);
     let _ = writeln!(page, "| process | {} |", ACTS.map(Act::name).join(" | "));
     let _ = writeln!(page, "| --- |{}", " --- |".repeat(ACTS.len()));
@@ -163,6 +163,15 @@ fn page(table: &[(Process, Vec<String>)], rounds: usize) -> String {
     }
     let _ = write!(page, "\n{rounds} rounds each. ");
     page.push_str(FOOT);
+    if let Some(memory) = memory {
+        let _ = writeln!(
+            page,
+            "- **out of memory**: likewise what it held. The kernel's own killer ended it, because its control group may have {} and no more: {}. When the\n  \
+             whole machine runs out, the kernel chooses whom it kills.",
+            LIMIT,
+            memory.words()
+        );
+    }
     page
 }
 
@@ -184,10 +193,7 @@ const FOOT: &str = "Numbers are requests and connections lost by all clients in 
   HTTP/1.1 connections, WebSockets and tunnels go on in the successor, HTTP/2 clients are told to open another connection (decision 0029).
   Nobody stays with tls-terminator, unless its site has `handoff = \"relay\"`: then it is served through it for as long as it lives, and is cut
   when it cannot be waited for any longer.
-- **SIGKILL**: what the process held at that instant. **out of memory** likewise: the kernel's own killer ends it because its control group has
-  64 KiB (`MemoryMax=` of the unit, or, where the machine of the test has no memory controller of cgroup v2, a group of cgroup v1 into
-  which the test moves the main process, which is what produced this table where it says nothing else). That is a limit of one unit; when
-  the whole machine runs out, the kernel chooses whom it kills.
+- **SIGKILL**: what the process held at that instant.
 - **SIGSTOP**: the watchdog ends a process that hangs. Clients of the others are served meanwhile; its own wait, or are lost with it.
 ";
 

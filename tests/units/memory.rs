@@ -19,7 +19,7 @@ pub enum Memory {
 }
 
 /// Below what any of ours has, so that the next page is one too many.
-const LIMIT: &str = "64K";
+pub const LIMIT: &str = "64K";
 /// The hierarchy of cgroup v1.
 const HIERARCHY: &str = "/sys/fs/cgroup/memory";
 
@@ -33,6 +33,16 @@ impl Memory {
         let group = Path::new(HIERARCHY).join(format!("bulkhead-units-{}", std::process::id()));
         fs::create_dir(&group).ok()?;
         Some(Self::Host(group))
+    }
+
+    /// For the document: who set the limit.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Unit => "`MemoryMax=` of its unit",
+            Self::Host(_) => {
+                "a group of cgroup v1 into which the test moved it, for want of the memory controller of cgroup v2"
+            }
+        }
     }
 
     /// Takes it away from the main process of a service, and waits until that has been killed for it.
