@@ -8,6 +8,10 @@ use common::startup::{Component, run};
 use http_filter::{app::App, metrics::Metrics, open, sandbox::POLICY, serve};
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "--rules-test") {
+        return http_filter::rules_test::run(words);
+    }
     let component = Component {
         process: Process::HttpFilter,
         policy: &POLICY,
