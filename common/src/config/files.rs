@@ -1,7 +1,9 @@
 //! The files that the configuration names: whether they are there (asked by `bulkhead check` and the launcher, who may
 //! read all of them), and the contents of those that belong to one process, read before its sandbox closes.
 
+use super::diagnostic::Diagnostic;
 use super::ledger::{Ledger, NamedFile};
+use super::rule_files::{self, OnDisk};
 use crate::credentials;
 use crate::process::Process;
 use std::collections::BTreeMap;
@@ -66,14 +68,20 @@ pub struct Files {
 }
 
 impl Files {
-    /// Reads those of `process`.
+    /// Reads those of `process`; of patterns of rule files everything that they lead to ([`rule_files`]).
     ///
     /// # Errors
     /// One sentence for each that cannot be read; those that may fail ([`FileReference::may_fail`]) take it with them instead.
     pub fn read(references: &[FileReference], process: Process) -> Result<Files, Vec<String>> {
         let mut files = BTreeMap::new();
         let mut errors = Vec::new();
+        let mut rules = OnDisk::new();
         for reference in references.iter().filter(|reference| reference.is_for(process)) {
+            if rule_files::is_key(reference.key) {
+                let faults = rules.add(&reference.path).into_iter();
+                errors.extend(faults.map(|fault| format!("{}: {}", reference.key, fault.what)));
+                continue;
+            }
             match contents(&reference.path) {
                 Ok(bytes) => {
                     files.insert(reference.path.clone(), Ok(bytes));
@@ -84,6 +92,7 @@ impl Files {
                 Err(why) => errors.push(format!("{}: {}: {why}", reference.key, reference.path.display())),
             }
         }
+        files.extend(rules.found().into_iter().map(|(path, contents)| (path, Ok(contents))));
         if errors.is_empty() { Ok(Files { contents: files, renewal: false }) } else { Err(errors) }
     }
 
@@ -153,7 +162,12 @@ fn contents(path: &Path) -> Result<Arc<[u8]>, String> {
 /// Reports every named file that cannot be read, and warns of secrets that everybody can read. Where `lenient`, those that may
 /// fail are warned about; one with an OCSP response always is.
 pub(super) fn check(ledger: &Ledger, lenient: bool) {
+    let mut rules = OnDisk::new();
     for file in ledger.files.borrow().iter() {
+        if rule_files::is_key(file.key) {
+            rules.add(&file.path).into_iter().for_each(|fault| ledger.report(of_rules(ledger, file, fault)));
+            continue;
+        }
         let shown = file.path.display();
         let problem = match credentials::open(&file.path) {
             Err(error) => Some((format!("the file cannot be opened: {}", say(&error)), reason(&error))),
@@ -187,6 +201,14 @@ pub(super) fn check(ledger: &Ledger, lenient: bool) {
             }
             ledger.report(error);
         }
+    }
+}
+
+fn of_rules(ledger: &Ledger, file: &NamedFile, fault: rule_files::Fault) -> Diagnostic {
+    let error = ledger.error(file.key, fault.what).at(&file.span, "named here");
+    match fault.help {
+        Some(help) => error.help(help),
+        None => error,
     }
 }
 

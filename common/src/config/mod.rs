@@ -19,6 +19,7 @@ pub mod pattern;
 mod read;
 pub mod reference;
 pub mod restart;
+pub mod rule_files;
 mod scalar;
 pub mod template;
 #[cfg(test)]

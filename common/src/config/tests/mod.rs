@@ -7,6 +7,7 @@ mod files;
 mod http_routes;
 mod links;
 mod pools;
+mod rule_files;
 mod sections;
 mod tls_policy;
 mod transport;

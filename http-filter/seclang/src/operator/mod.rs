@@ -7,6 +7,8 @@ pub(crate) mod number;
 pub(crate) mod pattern;
 pub(crate) mod phrases;
 
+use std::sync::{Arc, OnceLock};
+
 use regex::bytes::Regex;
 
 use self::around::Guarded;
@@ -14,6 +16,7 @@ use self::bytes::ByteSet;
 use self::networks::Networks;
 use self::number::Comparison;
 use self::phrases::Phrases;
+use crate::error::Mistake;
 use crate::mask::ByteMask;
 use crate::text::Text;
 
@@ -21,13 +24,13 @@ use crate::text::Text;
 #[derive(Debug)]
 pub(crate) enum Operator {
     /// `@rx`; its pattern in the syntax of `regex` besides.
-    Rx(Box<Rx>),
+    Rx(Arc<Rx>),
     /// `@rx` whose pattern holds a macro: compiled when it runs.
     RxMacro(Text),
     /// `@rx` with a look-around that stays linear.
     RxGuarded(Box<Guarded>),
     /// `@pm`, `@pmFromFile`.
-    Pm(Box<Phrases>),
+    Pm(Arc<Phrases>),
     Within(Text),
     Contains(Text),
     ContainsWord(Text),
@@ -47,11 +50,32 @@ pub(crate) enum Operator {
     Never,
 }
 
-/// A pattern, compiled and as text (the plan reads literals out of it).
+/// A pattern. It is compiled when it is first needed: at load for rules that are reached, never for most others, and a compiled pattern is large.
 #[derive(Debug)]
 pub(crate) struct Rx {
-    pub(crate) regex: Regex,
-    pub(crate) source: String,
+    /// In the syntax of `regex`.
+    pub(crate) source: Box<str>,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Rx {
+    /// A pattern whose syntax has been checked.
+    pub(crate) fn new(source: String) -> Self {
+        Self { source: source.into_boxed_str(), compiled: OnceLock::new() }
+    }
+
+    /// The compiled pattern; `None` if it is too large, which [`Rx::check`] tells at load.
+    pub(crate) fn regex(&self) -> Option<&Regex> {
+        self.compiled.get_or_init(|| pattern::compile_translated(&self.source, false).ok()).as_ref()
+    }
+
+    /// Compiles the pattern to see whether that is possible.
+    pub(crate) fn check(&self) -> Result<(), Mistake> {
+        match self.compiled.get() {
+            Some(Some(_)) => Ok(()),
+            _ => pattern::compile_translated(&self.source, false).map(drop),
+        }
+    }
 }
 
 /// What `capture` puts into TX:0 to TX:9; a group that took no part is left as it was.
@@ -97,7 +121,7 @@ impl Operator {
     /// True if the operator's answer about `value` is yes. `argument` is the expanded [`Operator::argument`].
     pub(crate) fn matches(&self, value: &[u8], argument: &[u8]) -> bool {
         match self {
-            Self::Rx(rx) => rx.regex.is_match(value),
+            Self::Rx(rx) => rx.regex().is_some_and(|regex| regex.is_match(value)),
             Self::RxMacro(_) => macro_pattern(argument).is_some_and(|regex| regex.is_match(value)),
             Self::RxGuarded(guarded) => guarded.find(value).is_some(),
             Self::Pm(phrases) => phrases.find(value).is_some(),
@@ -123,7 +147,11 @@ impl Operator {
     pub(crate) fn capture(&self, value: &[u8], argument: &[u8], into: &mut Captures) {
         into.groups.clear();
         match self {
-            Self::Rx(rx) => groups(&rx.regex, value, into),
+            Self::Rx(rx) => {
+                if let Some(regex) = rx.regex() {
+                    groups(regex, value, into);
+                }
+            }
             Self::RxMacro(_) => {
                 if let Some(regex) = macro_pattern(argument) {
                     groups(&regex, value, into);

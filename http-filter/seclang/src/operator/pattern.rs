@@ -29,8 +29,27 @@ pub(crate) fn compile_selector(pattern: &str) -> Result<Regex, Mistake> {
     build(pattern, true)
 }
 
+/// Reads a pattern without compiling it: what it is in the syntax of `regex`, or what is wrong with it.
+pub(crate) fn check(pattern: &str) -> Result<String, Mistake> {
+    let translated = translate(pattern)?;
+    match parser().parse(&translated) {
+        Ok(_) => Ok(translated),
+        Err(error) => Err(broken(pattern, &error.to_string())),
+    }
+}
+
+/// A parser with the flags with which patterns are compiled.
+pub(crate) fn parser() -> regex_syntax::Parser {
+    regex_syntax::ParserBuilder::new().utf8(false).unicode(false).multi_line(true).dot_matches_new_line(true).build()
+}
+
 fn build(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
-    RegexBuilder::new(&translate(pattern)?)
+    compile_translated(&translate(pattern)?, caseless)
+}
+
+/// Compiles what [`translate`] made.
+pub(crate) fn compile_translated(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
+    RegexBuilder::new(pattern)
         .unicode(false)
         .multi_line(true)
         .dot_matches_new_line(true)
@@ -38,9 +57,11 @@ fn build(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
         .size_limit(PROGRAM)
         .dfa_size_limit(AUTOMATON)
         .build()
-        .map_err(|error| {
-            Mistake::new(pattern, format!("the pattern cannot be compiled: {}", last_line(&error.to_string())))
-        })
+        .map_err(|error| broken(pattern, &error.to_string()))
+}
+
+fn broken(pattern: &str, error: &str) -> Mistake {
+    Mistake::new(pattern, format!("the pattern cannot be compiled: {}", last_line(error)))
 }
 
 fn last_line(text: &str) -> String {
