@@ -47,7 +47,8 @@ impl RulesTest {
                 "--corpus" => order.corpora.push(value()?.into()),
                 "--crs-tests" => order.crs_tests = Some(value()?.into()),
                 "--paranoia" => {
-                    let level = value()?.to_str().and_then(|level| level.parse().ok()).filter(|level| (1..=4).contains(level));
+                    let level =
+                        value()?.to_str().and_then(|level| level.parse().ok()).filter(|level| (1..=4).contains(level));
                     order.paranoia = Some(level.ok_or("--paranoia needs a level from 1 to 4 after it")?);
                 }
                 "--min-detection" => order.min_detection = Some(percent(&flag, &value()?)?),
@@ -60,8 +61,13 @@ impl RulesTest {
         if order.config.is_some() && !order.rules.is_empty() {
             return Err("give either --config FILE or --rules PATTERN, not both".to_owned());
         }
-        if order.crs_tests.is_some() && order.corpora.is_empty() && (order.min_detection.is_some() || order.max_false_positives.is_some()) {
-            return Err("--min-detection and --max-false-positives are about --corpus FILE, which is missing".to_owned());
+        if order.crs_tests.is_some()
+            && order.corpora.is_empty()
+            && (order.min_detection.is_some() || order.max_false_positives.is_some())
+        {
+            return Err(
+                "--min-detection and --max-false-positives are about --corpus FILE, which is missing".to_owned()
+            );
         }
         Ok(order)
     }
@@ -71,7 +77,9 @@ impl RulesTest {
 fn percent(flag: &str, value: &OsString) -> Result<f64, String> {
     let text = value.to_str().unwrap_or_default();
     let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>().ok();
-    number.filter(|number| (0.0..=100.0).contains(number)).ok_or_else(|| format!("{flag} needs a number from 0 to 100 after it"))
+    number
+        .filter(|number| (0.0..=100.0).contains(number))
+        .ok_or_else(|| format!("{flag} needs a number from 0 to 100 after it"))
 }
 
 #[cfg(test)]

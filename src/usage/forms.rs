@@ -117,18 +117,41 @@ pub const FORMS: &[Form] = &[
         "rules",
         &[
             Word::Literal("test"),
-            Word::Setting("--config", CONFIG, "The rules of this configuration; default `/etc/bulkhead/bulkhead.toml`."),
-            Word::Settings("--rules", text("PATTERN", "rules/*.conf"), "These rule files instead, with all other keys at their defaults."),
+            Word::Setting(
+                "--config",
+                CONFIG,
+                "The rules of this configuration; default `/etc/bulkhead/bulkhead.toml`.",
+            ),
+            Word::Settings(
+                "--rules",
+                text("PATTERN", "rules/*.conf"),
+                "These rule files instead, with all other keys at their defaults.",
+            ),
             Word::Setting(
                 "--paranoia",
                 Value { name: "1|2|3|4", kind: Kind::Choice(&["1", "2", "3", "4"]) },
                 "Another paranoia level than the configuration's.",
             ),
-            Word::Settings("--corpus", PATH, "Requests labelled as attacks or as benign, a file or a folder of such; without it and without `--crs-tests` a small corpus that is built in."),
+            Word::Settings(
+                "--corpus",
+                PATH,
+                "Requests labelled as attacks or as benign, a file or a folder of such; without it and without `--crs-tests` a small corpus that is built in.",
+            ),
             Word::Setting("--crs-tests", PATH, "Tests of the Core Rule Set (go-ftw): a file or a folder of such."),
-            Word::Setting("--min-detection", text("PERCENT", "90"), "Fail if a smaller share of the attacks is refused."),
-            Word::Setting("--max-false-positives", text("PERCENT", "0.5"), "Fail if a larger share of the benign requests is refused."),
-            Word::Flag("--list", "Name each request that was judged otherwise than its label says; with `--json` each request."),
+            Word::Setting(
+                "--min-detection",
+                text("PERCENT", "90"),
+                "Fail if a smaller share of the attacks is refused.",
+            ),
+            Word::Setting(
+                "--max-false-positives",
+                text("PERCENT", "0.5"),
+                "Fail if a larger share of the benign requests is refused.",
+            ),
+            Word::Flag(
+                "--list",
+                "Name each request that was judged otherwise than its label says; with `--json` each request.",
+            ),
             JSON,
         ],
         "what the web-attack rules make of requests that are known to be attacks or harmless",

@@ -38,6 +38,9 @@ pub struct Settings {
     pub planned_variables: Vec<(String, String)>,
     /// Limits on what a request may hold, checked before rules run.
     pub limits: BodyLimits,
+    /// Whether `application/json`, `application/*+json`, `text/xml`, `application/xml` and `application/*+xml` choose the body's processor, as forms do in
+    /// any case. `ModSecurity` leaves that to rules (200000 and 200001 of its recommended configuration), which may still choose otherwise.
+    pub processors_by_type: bool,
     /// Overrides `SecRequestBodyAccess` and `SecResponseBodyAccess`, in this order.
     pub body_access: (Option<bool>, Option<bool>),
     /// Rules that matched and are remembered for a transaction; more are counted only.
@@ -55,6 +58,7 @@ impl Default for Settings {
             variables: Vec::new(),
             planned_variables: Vec::new(),
             limits: BodyLimits::default(),
+            processors_by_type: false,
             body_access: (None, None),
             hits: 256,
             shown: 512,

@@ -50,8 +50,22 @@ fn fulfil(wish: &Value, answer: &mut Answer) {
 /// What Go's server takes a body for, if its author does not say.
 fn sniff(body: &[u8]) -> &'static str {
     const TAGS: [&str; 16] = [
-        "<!DOCTYPE HTML", "<HTML", "<HEAD", "<SCRIPT", "<IFRAME", "<H1", "<DIV", "<FONT", "<TABLE", "<A", "<STYLE", "<TITLE", "<B", "<BODY",
-        "<BR", "<P",
+        "<!DOCTYPE HTML",
+        "<HTML",
+        "<HEAD",
+        "<SCRIPT",
+        "<IFRAME",
+        "<H1",
+        "<DIV",
+        "<FONT",
+        "<TABLE",
+        "<A",
+        "<STYLE",
+        "<TITLE",
+        "<B",
+        "<BODY",
+        "<BR",
+        "<P",
     ];
     let start = body.trim_ascii_start();
     let begins = |tag: &str| {

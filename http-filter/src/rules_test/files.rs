@@ -65,7 +65,9 @@ pub fn whole(path: &Path) -> Result<Vec<u8>, String> {
         Ok(bytes)
     };
     match open() {
-        Ok(bytes) if bytes.len() as u64 > MAX_PIECE => Err(format!("error: {}: larger than {MAX_PIECE} bytes", path.display())),
+        Ok(bytes) if bytes.len() as u64 > MAX_PIECE => {
+            Err(format!("error: {}: larger than {MAX_PIECE} bytes", path.display()))
+        }
         Ok(bytes) => Ok(bytes),
         Err(error) => Err(format!("error: {}: {error}", path.display())),
     }
@@ -97,7 +99,8 @@ pub fn built_in(each: Each<'_>) -> Result<(), String> {
 /// # Errors
 /// What is wrong, and in which line.
 pub fn requests(path: &Path, each: Each<'_>) -> Result<(), String> {
-    let name = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
+    let name =
+        |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
     let (stem, folder) = (name(path.file_stem()), name(path.parent().and_then(Path::file_name)));
     let usual = Label::find(&stem).or_else(|| Label::find(&folder));
     let mut give = |place: &str, sample: Sample, set: &str| {
@@ -142,7 +145,8 @@ fn lines(input: &mut dyn BufRead, shown: &str, give: Give<'_>) -> Result<(), Str
     for number in 1_u64.. {
         let place = format!("{shown}:{number}");
         line.clear();
-        let read = input.take(MAX_PIECE).read_until(b'\n', &mut line).map_err(|error| format!("error: {place}: {error}"))?;
+        let read =
+            input.take(MAX_PIECE).read_until(b'\n', &mut line).map_err(|error| format!("error: {place}: {error}"))?;
         if read == 0 {
             break;
         }
@@ -180,7 +184,11 @@ mod tests {
         fs::create_dir_all(at("attacks")).unwrap();
         fs::write(at("attacks/1.http"), "GET /?a HTTP/1.1\nHost: h\n\n").unwrap();
         fs::write(at("benign.json"), r#"[{"url": "http://h/x", "headers": {"A": "b"}}]"#).unwrap();
-        fs::write(at("c.jsonl"), "{\"uri\":\"/\",\"label\":\"attack\",\"set\":\"s\"}\n\n{\"uri\":\"/\",\"label\":\"benign\"}\n").unwrap();
+        fs::write(
+            at("c.jsonl"),
+            "{\"uri\":\"/\",\"label\":\"attack\",\"set\":\"s\"}\n\n{\"uri\":\"/\",\"label\":\"benign\"}\n",
+        )
+        .unwrap();
         fs::write(at("notes.md"), "not a corpus").unwrap();
         std::os::unix::fs::symlink("/etc/passwd", at("z.txt")).unwrap();
         let found = read(folder.path()).unwrap();

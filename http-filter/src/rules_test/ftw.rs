@@ -44,8 +44,11 @@ impl Expected {
         let hit = |id: &&u64| rules.contains(id);
         found.extend(self.ids.iter().filter(|id| !hit(id)).map(|id| format!("{id} does not match")));
         found.extend(self.no_ids.iter().filter(hit).map(|id| format!("{id} matches")));
-        found.extend(self.log.iter().filter(|log_regex| !log_regex.is_match(log)).map(|regex| format!("the log has no {regex}")));
-        found.extend(self.no_log.iter().filter(|regex| regex.is_match(log)).map(|regex| format!("the log has {regex}")));
+        found.extend(
+            self.log.iter().filter(|log_regex| !log_regex.is_match(log)).map(|regex| format!("the log has no {regex}")),
+        );
+        found
+            .extend(self.no_log.iter().filter(|regex| regex.is_match(log)).map(|regex| format!("the log has {regex}")));
         found
     }
 }
@@ -108,7 +111,8 @@ fn told(input: &Node) -> Result<Told, String> {
     headers.sort();
     let method = or("method", "GET");
     let mut data = input.get("data").text().unwrap_or_default().as_bytes().to_vec();
-    let missing = |headers: &[(String, String)], name: &str| !headers.iter().any(|(own, value)| own == name && !value.is_empty());
+    let missing =
+        |headers: &[(String, String)], name: &str| !headers.iter().any(|(own, value)| own == name && !value.is_empty());
     let add = |headers: &mut Vec<(String, String)>, name: &str, value: String| {
         if missing(headers, name) {
             headers.retain(|(own, _)| own != name);
@@ -215,7 +219,10 @@ tests:
     #[test]
     fn mistakes_are_named() {
         for (text, what) in [
-            ("tests: [{test_id: 1, stages: [{input: {encoded_request: '?'}}]}]", "x-1: `encoded_request` is not base64"),
+            (
+                "tests: [{test_id: 1, stages: [{input: {encoded_request: '?'}}]}]",
+                "x-1: `encoded_request` is not base64",
+            ),
             ("tests: [{test_id: 1, stages: [{output: {log: {match_regex: '('}}}]}]", "x-1: `(` is not a pattern"),
             ("tests: [", "line"),
         ] {

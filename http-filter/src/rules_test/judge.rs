@@ -79,7 +79,13 @@ impl Judge {
         transaction.logging();
         let mut log = String::new();
         for hit in transaction.hits() {
-            let _ = writeln!(log, "[id \"{}\"] [msg \"{}\"] [data \"{}\"]", hit.rule, plain(&hit.message), plain(&hit.data));
+            let _ = writeln!(
+                log,
+                "[id \"{}\"] [msg \"{}\"] [data \"{}\"]",
+                hit.rule,
+                plain(&hit.message),
+                plain(&hit.data)
+            );
         }
         (transaction.hits().iter().map(|hit| hit.rule).collect(), log.into_bytes())
     }
@@ -88,7 +94,8 @@ impl Judge {
         let transaction = &mut self.transaction;
         // Some time, the same for all: rules may ask for it.
         transaction.begin(1_790_000_000, b"rules-test");
-        transaction.connection(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)), SocketAddr::from((Ipv4Addr::LOCALHOST, 80)));
+        transaction
+            .connection(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)), SocketAddr::from((Ipv4Addr::LOCALHOST, 80)));
         transaction.request_line(&told.method, &told.target, &told.protocol);
         for (name, value) in &told.headers {
             transaction.request_header(name, value);

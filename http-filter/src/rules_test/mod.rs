@@ -116,13 +116,20 @@ fn list(as_json: bool, label: Label, set: &str, told: &Told, judged: &Judged) {
             Some(Cause::Rule(rule)) => json!(rule),
             Some(cause) => json!(format!("{cause:?}").to_ascii_lowercase()),
         };
-        answer(json!({ "label": label.name(), "set": set, "target": target, "refused": refused, "score": judged.score, "matched": judged.rules }));
+        answer(
+            json!({ "label": label.name(), "set": set, "target": target, "refused": refused, "score": judged.score, "matched": judged.rules }),
+        );
     } else if judged.refused.is_some() != (label == Label::Attack) {
         let shown: String = target.chars().take(150).collect();
         let rules: Vec<String> = judged.rules.iter().map(u64::to_string).collect();
         let what = if label == Label::Attack { "passed" } else { "refused" };
         let method = String::from_utf8_lossy(&told.method);
-        answer(harmless(&format!("{what}: {} {set}: {method} {shown} (score {}; {})", label.name(), judged.score, rules.join(" "))));
+        answer(harmless(&format!(
+            "{what}: {} {set}: {method} {shown} (score {}; {})",
+            label.name(),
+            judged.score,
+            rules.join(" ")
+        )));
     }
 }
 
@@ -140,8 +147,12 @@ fn missed(order: &RulesTest, tally: &Tally) -> Vec<String> {
     if let Some(ceiling) = order.max_false_positives {
         match rate(Label::Benign) {
             Some(rate) if rate <= ceiling => {}
-            Some(rate) => missed.push(format!("{rate:.2} % of the harmless requests are refused, at most {ceiling} % should be")),
-            None => missed.push("there is no harmless request in the corpus, so false positives are unknown".to_owned()),
+            Some(rate) => {
+                missed.push(format!("{rate:.2} % of the harmless requests are refused, at most {ceiling} % should be"))
+            }
+            None => {
+                missed.push("there is no harmless request in the corpus, so false positives are unknown".to_owned())
+            }
         }
     }
     missed

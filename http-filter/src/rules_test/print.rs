@@ -56,10 +56,18 @@ pub fn text(report: &Report, own: &WebAttacks, message: &dyn Fn(u64) -> Option<S
         }
         for (rule, count) in worst {
             let message = message(rule).unwrap_or_default();
-            let _ = writeln!(text, "  {rule}  {count:>6} times, in refused attacks {:>6} times  {message}", tally.in_attacks(rule));
+            let _ = writeln!(
+                text,
+                "  {rule}  {count:>6} times, in refused attacks {:>6} times  {message}",
+                tally.in_attacks(rule)
+            );
         }
         if tally.benign_limits() > 0 {
-            let _ = writeln!(text, "  {:>13} times no rule but a limit of inspection or of the body's form", tally.benign_limits());
+            let _ = writeln!(
+                text,
+                "  {:>13} times no rule but a limit of inspection or of the body's form",
+                tally.benign_limits()
+            );
         }
         let _ = writeln!(text, "\n{NEVER_WHOLE}");
     }
@@ -90,7 +98,11 @@ fn table(text: &mut String, tally: &Tally, label: Label, title: &str) {
     let _ = writeln!(text, "\n{title:width$}  requests  refused     rate  before the rules");
     let mut row = |name: &str, count: &Count| {
         let rate = count.rate().map_or_else(|| "-".to_owned(), |rate| format!("{rate:.2} %"));
-        let _ = writeln!(text, "{name:width$}  {:>8}  {:>7}  {rate:>8}  {:>8}", count.requests, count.refused, count.before);
+        let _ = writeln!(
+            text,
+            "{name:width$}  {:>8}  {:>7}  {rate:>8}  {:>8}",
+            count.requests, count.refused, count.before
+        );
     };
     tally.sets(label).for_each(|(name, count)| row(name, count));
     row("all of them", &tally.total(label));
@@ -114,14 +126,22 @@ pub fn json(report: &Report, own: &WebAttacks) -> String {
             let sets: Map<String, Value> = tally.sets(label).map(|(name, own)| (name.to_owned(), count(own))).collect();
             add(name, json!({ "sets": sets, "total": count(&tally.total(label)) }));
         }
-        let worst: Vec<Value> = tally.worst(WORST).iter().map(|(rule, count)| json!({ "rule": rule, "count": count, "in_attacks": tally.in_attacks(*rule) })).collect();
+        let worst: Vec<Value> = tally
+            .worst(WORST)
+            .iter()
+            .map(|(rule, count)| json!({ "rule": rule, "count": count, "in_attacks": tally.in_attacks(*rule) }))
+            .collect();
         add("false_positive_rules", Value::from(worst));
         add("false_positives_by_limits", tally.benign_limits().into());
         add("note", NEVER_WHOLE.into());
     }
     if let Some(tests) = &report.tests {
-        let failed: Map<String, Value> = tests.failed.iter().map(|(name, why)| (name.clone(), why.clone().into())).collect();
-        add("tests", json!({ "passed": tests.passed, "failed": failed, "about_http": tests.about_http, "rate": share(tests) }));
+        let failed: Map<String, Value> =
+            tests.failed.iter().map(|(name, why)| (name.clone(), why.clone().into())).collect();
+        add(
+            "tests",
+            json!({ "passed": tests.passed, "failed": failed, "about_http": tests.about_http, "rate": share(tests) }),
+        );
     }
     root.to_string()
 }

@@ -19,7 +19,8 @@ impl Label {
     pub fn find(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        match (has(&["attack", "malicious", "true-positive"]), has(&["benign", "legit", "false-positive", "harmless"])) {
+        match (has(&["attack", "malicious", "true-positive"]), has(&["benign", "legit", "false-positive", "harmless"]))
+        {
             (true, false) => Some(Self::Attack),
             (false, true) => Some(Self::Benign),
             _ => None,
@@ -102,7 +103,8 @@ const SET_NAME: usize = 64;
 pub fn from_json(value: &Value) -> Result<Sample, String> {
     let object = value.as_object().ok_or("this is not an object with a request")?;
     let text = |names: &[&str]| -> Result<Option<&str>, String> {
-        let found = names.iter().find_map(|name| object.get(*name).filter(|value| !value.is_null()).map(|value| (name, value)));
+        let found =
+            names.iter().find_map(|name| object.get(*name).filter(|value| !value.is_null()).map(|value| (name, value)));
         found.map(|(name, value)| value.as_str().ok_or_else(|| format!("`{name}` is not a text"))).transpose()
     };
     let label = text(&["label"])?;
@@ -127,7 +129,8 @@ pub fn from_json(value: &Value) -> Result<Sample, String> {
         }
     }
     let set = text(&["set"])?.map(|name| name.chars().filter(|char| !char.is_control()).take(SET_NAME).collect());
-    let label = label.map(|text| Label::find(text).ok_or("`label` is neither \"attack\" nor \"benign\"")).transpose()?;
+    let label =
+        label.map(|text| Label::find(text).ok_or("`label` is neither \"attack\" nor \"benign\"")).transpose()?;
     Ok(Sample { label, set, told: told.complete(bare) })
 }
 
@@ -273,7 +276,10 @@ mod tests {
     fn requests_from_the_wire() {
         let told = from_wire(b"POST /a b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nabc").unwrap();
         assert_eq!((told.target.as_slice(), told.body.as_slice()), (&b"/a b"[..], &b"ab"[..]));
-        let told = from_wire(b"PUT / HTTP/1.1\nTransfer-Encoding: chunked\nContent-Length: 9\n\n3;x=y\nabc\n2\r\nde\r\n0\r\n\r\n").unwrap();
+        let told = from_wire(
+            b"PUT / HTTP/1.1\nTransfer-Encoding: chunked\nContent-Length: 9\n\n3;x=y\nabc\n2\r\nde\r\n0\r\n\r\n",
+        )
+        .unwrap();
         assert_eq!((told.body.as_slice(), told.headers.len()), (&b"abcde"[..], 1));
         assert_eq!(from_wire(b"GET /").unwrap().protocol, b"HTTP/0.9");
         assert!(from_wire(b"").is_err() && from_wire(b"GET").is_err());

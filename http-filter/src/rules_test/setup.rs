@@ -66,25 +66,18 @@ pub fn rules(own: &WebAttacks, engine: Engine, variables: &[(&str, &str)]) -> Re
     let mut settings = settings(own);
     settings.engine = Some(engine);
     settings.variables.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let around = Source::Text { name: "(processors)".to_owned(), text: AROUND.to_owned() };
-    let sources: Vec<Source> = [around].into_iter().chain(sources).collect();
     match RuleSet::load(&sources, settings) {
         Ok(rules) => Ok(Arc::new(rules)),
         Err(mistakes) => Err(mistakes.iter().map(|mistake| format!("error: {mistake}")).collect::<Vec<_>>().join("\n")),
     }
 }
 
-const AROUND: &str = r#"
-SecRule REQUEST_HEADERS:Content-Type "^(?:application(?:/soap\+|/)|text/)xml" "id:1,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"
-SecRule REQUEST_HEADERS:Content-Type "^application/(?:[a-z0-9.-]+[+])?json" "id:2,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
-SecRule REQBODY_ERROR "!@eq 0" "id:3,phase:2,t:none,log,deny,status:400,msg:'Failed to parse request body.',logdata:'%{reqbody_error_msg}',severity:2"
-"#;
-
 fn settings(own: &WebAttacks) -> Settings {
     let level = own.paranoia.to_string();
-    let mut variables: Vec<(String, String)> = ["blocking_paranoia_level", "detection_paranoia_level", "paranoia_level"]
-        .map(|name| (name.to_owned(), level.clone()))
-        .into();
+    let mut variables: Vec<(String, String)> =
+        ["blocking_paranoia_level", "detection_paranoia_level", "paranoia_level"]
+            .map(|name| (name.to_owned(), level.clone()))
+            .into();
     variables.push(("inbound_anomaly_score_threshold".to_owned(), own.inbound_threshold.to_string()));
     variables.push(("outbound_anomaly_score_threshold".to_owned(), own.outbound_threshold.to_string()));
     variables.push(("early_blocking".to_owned(), u8::from(own.early_blocking).to_string()));
@@ -99,6 +92,7 @@ fn settings(own: &WebAttacks) -> Settings {
             value_length: own.max_value_length,
             parts: own.max_parts,
         },
+        processors_by_type: true,
         body_access: (Some(true), Some(own.responses)),
         ..Settings::default()
     }

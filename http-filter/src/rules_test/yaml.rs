@@ -86,7 +86,9 @@ pub fn read(text: &str) -> Result<Node, String> {
             }
             Event::Scalar(text, ..) => Some(Node::Scalar(text)),
             // An empty map must not look like a value that has not come.
-            Event::SequenceEnd | Event::MappingEnd => open.pop().map(|node| if node == WAITING { Node::List(Vec::new()) } else { node }),
+            Event::SequenceEnd | Event::MappingEnd => {
+                open.pop().map(|node| if node == WAITING { Node::List(Vec::new()) } else { node })
+            }
             Event::StreamEnd | Event::DocumentEnd => return Ok(Node::List(Vec::new())),
             Event::Nothing | Event::StreamStart | Event::DocumentStart => continue,
         };

@@ -78,6 +78,10 @@ impl Transaction {
                     self.set_processor(Processor::Multipart);
                 } else if starts_with_caseless(value, b"application/x-www-form-urlencoded") {
                     self.set_processor(Processor::UrlEncoded);
+                } else if self.rules.settings.processors_by_type
+                    && let Some(processor) = by_type(value)
+                {
+                    self.set_processor(processor);
                 }
             }
             13 if name.eq_ignore_ascii_case(b"authorization") => {
@@ -297,6 +301,19 @@ impl Sink for Collector<'_> {
     }
 }
 
+/// The processor of a media type that is written in JSON or XML.
+fn by_type(content_type: &[u8]) -> Option<Processor> {
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    let subtype = essence.strip_prefix(b"application/");
+    match subtype.or_else(|| essence.strip_prefix(b"text/").filter(|subtype| *subtype == b"xml"))? {
+        b"json" => Some(Processor::Json),
+        b"xml" => Some(Processor::Xml),
+        subtype if subtype.ends_with(b"+json") => Some(Processor::Json),
+        subtype if subtype.ends_with(b"+xml") => Some(Processor::Xml),
+        _ => None,
+    }
+}
+
 fn starts_with_caseless(value: &[u8], start: &[u8]) -> bool {
     value.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
@@ -333,6 +350,23 @@ fn behind_authority(uri: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_choose_processors() {
+        for (kind, processor) in [
+            ("application/json", Some(Processor::Json)),
+            ("Application/VND.api+JSON ; charset=utf-8", Some(Processor::Json)),
+            ("text/xml;x", Some(Processor::Xml)),
+            ("application/soap+xml", Some(Processor::Xml)),
+            ("application/xml", Some(Processor::Xml)),
+            ("text/json", None),
+            ("image/svg+xml", None),
+            ("application/jsonx", None),
+            ("", None),
+        ] {
+            assert_eq!(by_type(kind.as_bytes()), processor, "{kind}");
+        }
+    }
 
     #[test]
     fn uris() {
