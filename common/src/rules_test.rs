@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub struct RulesTest {
     /// `--config FILE`; without it, and without `rules`, the file where packages put it.
     pub config: Option<PathBuf>,
-    /// `--rules PATTERN`: these rule files instead of those of a configuration.
+    /// `--rules PATTERN`: these rule files instead of those of the configuration; without `config`, all other keys are at their defaults.
     pub rules: Vec<PathBuf>,
     /// `--paranoia N`: another level than the configuration's, 1 to 4.
     pub paranoia: Option<u8>,
@@ -57,9 +57,6 @@ impl RulesTest {
                 "--json" => order.json = true,
                 _ => return Err(format!("`{flag}` is not understood behind `rules test`")),
             }
-        }
-        if order.config.is_some() && !order.rules.is_empty() {
-            return Err("give either --config FILE or --rules PATTERN, not both".to_owned());
         }
         if order.crs_tests.is_some()
             && order.corpora.is_empty()
@@ -110,7 +107,6 @@ mod tests {
             ("--corpus", "needs a value"),
             ("--corpus a --paranoia 5", "from 1 to 4"),
             ("--corpus a --min-detection 101", "from 0 to 100"),
-            ("--corpus a --config b --rules c", "not both"),
             ("--crs-tests a --min-detection 1", "which is missing"),
             ("--corpus a b", "`b` is not understood"),
         ] {

@@ -125,7 +125,7 @@ pub const FORMS: &[Form] = &[
             Word::Settings(
                 "--rules",
                 text("PATTERN", "rules/*.conf"),
-                "These rule files instead, with all other keys at their defaults.",
+                "These rule files instead of the configuration's; without `--config` all other keys are at their defaults.",
             ),
             Word::Setting(
                 "--paranoia",

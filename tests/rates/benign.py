@@ -207,8 +207,19 @@ def texts(people, sentences):
         yield (browser("GET", f"/search?q={quote_plus(sentence)}"), form("/comment", [("text", sentence)]), json_body("POST", "/api/notes", {"note": sentence}))[number % 3]
 
 
+def large(people):
+    """What programs of the browser send at once: a table, a burst of events, a page of settings; a form with a field for each line of an order."""
+    rand, fake = people.random, people.fake()
+    rows = [{"id": n, "name": fake.name(), "city": fake.city(), "score": rand.random(), "active": rand.random() < 0.5, "note": None} for n in range(rand.randint(60, 300))]
+    grid = [[rand.randint(0, 999) for _ in range(30)] for _ in range(rand.randint(10, 60))]
+    kinds = [lambda: json_body("POST", "/api/import", {"rows": rows}, headers(people, "empty")), lambda: json_body("POST", "/api/sheet", {"cells": grid}, headers(people, "empty")),
+             lambda: form("/order", [(f"line[{n}][{key}]", str(rand.randint(1, 99))) for n in range(rand.randint(5, 60)) for key in ("sku", "count", "price")], headers=headers(people)),
+             lambda: browser("POST", "/feed", [*headers(people, "empty"), ("Content-Type", "application/xml")], "<feed>" + "".join(f'<entry id="{n}" price="{n}.50" stock="{n % 7}">item {n}</entry>' for n in range(rand.randint(50, 300))) + "</feed>")]
+    return rand.choice(kinds)()
+
+
 def sets(seed, sentences):
     people = People(seed)
-    for kind, count in ((browsing, 800), (searching, 400), (forms, 500), (apis, 600), (signing_in, 200), (uploads, 250), (editors, 150)):
+    for kind, count in ((browsing, 800), (searching, 400), (forms, 500), (apis, 600), (signing_in, 200), (uploads, 250), (editors, 150), (large, 100)):
         yield kind.__name__.replace("_", "-"), [kind(people) for _ in range(count)]
     yield "texts", list(texts(people, sentences))

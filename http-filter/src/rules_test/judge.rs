@@ -28,7 +28,7 @@ pub struct Judged {
     pub refused: Option<Cause>,
     /// The anomaly score.
     pub score: i64,
-    /// The rules that matched and that log, in their order.
+    /// The rules that matched and that log, in their order; without those which run when all is decided.
     pub rules: Vec<u64>,
 }
 
@@ -53,7 +53,6 @@ impl Judge {
                 verdict = body;
             }
         }
-        self.transaction.logging();
         let refused = match verdict {
             Verdict::Pass => None,
             Verdict::Partial(Partial::Budget) => Some(Cause::Budget),

@@ -80,7 +80,9 @@ fn test(order: &RulesTest) -> Result<bool, String> {
         relaxed.responses = true;
         report.tests = Some(crs_tests(folder, setup::rules(&relaxed, Engine::DetectionOnly, &OF_THE_TESTS)?)?);
     }
-    let message = |id: u64| rules.rule(id).and_then(|rule| Some(rule.message?.to_owned()));
+    let message = |id: u64| {
+        rules.rule(id).and_then(|rule| rule.message).map(|text| text.split("%{").next().unwrap_or_default().to_owned())
+    };
     if order.json {
         answer(print::json(&report, &own));
     } else {

@@ -11,8 +11,8 @@ use seclang::{Engine, RuleSet, Settings, Source};
 /// Where the packages put the configuration.
 const DEFAULT_CONFIG: &str = "/etc/bulkhead/bulkhead.toml";
 
-/// What a configuration needs that is not about rules.
-const REST: &str = r#"
+/// The least that is a configuration.
+const DEFAULTS: &str = r#"
 [[sni-router.listen]]
 name = "http"
 address = "127.0.0.1:80"
@@ -30,31 +30,21 @@ servers = "127.0.0.1:8080"
 /// # Errors
 /// What is wrong with the configuration.
 pub fn configured(order: &RulesTest) -> Result<WebAttacks, String> {
-    let text = if order.rules.is_empty() {
+    let text = if order.rules.is_empty() || order.config.is_some() {
         Text::read(order.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG)))
     } else {
-        let names: Vec<String> = order.rules.iter().map(|path| quoted(path)).collect();
-        let text = format!("{REST}[http-filter.web-attacks]\nmode = \"block\"\nrules = [{}]\n", names.join(", "));
-        let base = std::env::current_dir().unwrap_or_default();
-        Ok(Text { file_name: "(--rules)".to_owned(), base, text: text.into() })
+        Ok(Text { file_name: "(defaults)".to_owned(), base: PathBuf::new(), text: DEFAULTS.into() })
     };
     let read = text.and_then(|text| text.parse_with(NamedFiles::Ignored));
     let (config, warnings) = read.map_err(|errors| errors.to_string())?;
     warnings.iter().for_each(common::complain::complain);
     let mut own = config.http_filter.web_attacks;
     own.mode = WebAttackMode::Block;
+    if !order.rules.is_empty() {
+        own.rules.clone_from(&order.rules);
+    }
     own.paranoia = order.paranoia.unwrap_or(own.paranoia);
     Ok(own)
-}
-
-/// A path as a text of TOML.
-fn quoted(path: &Path) -> String {
-    let escape = |char: char| match char {
-        '"' | '\\' => format!("\\{char}"),
-        char if char.is_control() => format!("\\U{:08x}", u32::from(char)),
-        char => char.to_string(),
-    };
-    format!("\"{}\"", path.to_string_lossy().chars().map(escape).collect::<String>())
 }
 
 /// The rules, compiled.

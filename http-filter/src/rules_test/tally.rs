@@ -73,6 +73,10 @@ impl Tally {
         count.refused += 1;
         let rules = if label == Label::Attack { &mut self.against_attacks } else { &mut self.against_benign };
         let mut counted = judged.rules.clone();
+        // The rule that refuses because of the score says nothing about why.
+        if counted.len() > 1 {
+            counted.retain(|rule| *cause != Cause::Rule(*rule));
+        }
         counted.sort_unstable();
         counted.dedup();
         counted.into_iter().for_each(|rule| *rules.entry(rule).or_default() += 1);

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(root.get("a").text(), Some("1"));
         assert_eq!(root.get("b").list().len(), 3);
         assert_eq!(root.get("b").list().last().unwrap().get("c").text(), Some("two\nlines\n"));
-        assert_eq!(root.get("d").pairs().collect::<Vec<_>>(), [("e", "f: g"), ("h", "~")]);
+        assert_eq!(root.get("d").pairs().collect::<Vec<_>>(), [("e", "f: g"), ("h", "")]);
         assert_eq!(root.get("nothing").get("at").text(), None);
     }
 
