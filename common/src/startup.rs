@@ -2,6 +2,7 @@
 //! close the sandbox → serve. Whatever a stranger sends is read only in the last one.
 
 mod arguments;
+mod ending;
 mod judging;
 mod peers;
 
@@ -363,15 +364,6 @@ impl Context {
         });
     }
 
-    /// Exit code 0 is for who was told to finish, so that whoever starts it again can tell.
-    fn ending(&self) -> Result<(), StartError> {
-        match self.inner.broken.take() {
-            Some(what) => Err(StartError::Other(format!("{what} has ended"))),
-            None if self.is_stopping() => Ok(()),
-            None => Err(StartError::Other("it has stopped serving although nobody told it to".to_owned())),
-        }
-    }
-
     fn stop(&self) {
         if !self.inner.stopping.replace(true) {
             self.inner.notifier.stopping();
@@ -554,7 +546,7 @@ where
         tracing::info!("serving");
         serve(opened, context.clone()).await;
         tracing::info!("finished");
-        context.ending()
+        ending::judge(context.inner.broken.take(), context.is_stopping())
     })
 }
 
@@ -641,18 +633,6 @@ mod tests {
             look_after(context.clone()).await;
             assert!(context.is_stopping());
             assert_eq!(context.inner.broken.get(), Some("accepting"));
-        });
-    }
-
-    #[test]
-    fn only_who_was_told_to_finish_ends_well() {
-        in_runtime(async {
-            let context = context();
-            assert!(context.ending().is_err_and(|why| why.to_string().contains("nobody told it")));
-            context.inner.broken.set(Some("accepting"));
-            assert!(context.ending().is_err_and(|why| why.to_string().contains("accepting has ended")));
-            context.stop();
-            assert!(context.ending().is_ok());
         });
     }
 
