@@ -47,6 +47,8 @@ pub struct Component {
     pub process: Process,
     /// What it may do once the sandbox is closed.
     pub policy: &'static Policy,
+    /// The stricter one that does for this configuration; `None`: no other.
+    pub stricter: fn(&Config) -> Option<&'static Policy>,
     /// Names and meanings of its figures.
     pub figures: &'static [(&'static str, &'static str)],
     /// Judges the component's own part of the configuration beyond what [`Config::load`] does: keys, certificates.
@@ -178,8 +180,12 @@ struct Inner {
 
 impl Context {
     /// From now on the process can take another configuration: `prepare` judges it and builds what it needs, changing nothing;
-    /// what it returns puts that in the place of the old and cannot fail.
-    pub fn on_reload(&self, prepare: impl Fn(&Config, &Files) -> Result<Commit, Vec<String>> + 'static) {
+    /// what comes of it puts that in the place of the old and cannot fail. It may wait for work that is done elsewhere, for less than
+    /// the front door waits (30 s); it is dropped when it is given up.
+    pub fn on_reload<F: Future<Output = Result<Commit, Vec<String>>> + 'static>(
+        &self,
+        prepare: impl Fn(Rc<Config>, Rc<Files>) -> F + 'static,
+    ) {
         self.inner.reloader.answer_with(prepare);
     }
 
@@ -251,6 +257,9 @@ impl Context {
                     replier.send(ControlReply::Refused(vec![why.into()]), Vec::new());
                 }
                 Control::Explain(question) => context.explain(*question, replier),
+                Control::Prepare { generation } if !context.is_stopping() => {
+                    context.prepare(generation, arrival.parcel.descriptors, replier);
+                }
                 question => replier.send(context.control(question, arrival.parcel.descriptors, &*figures), Vec::new()),
             }
             Verdict::Taken
@@ -299,8 +308,7 @@ impl Context {
                 self.stop();
                 ControlReply::Done
             }
-            Control::Prepare { .. } if self.is_stopping() => ControlReply::Finishing,
-            Control::Prepare { generation } => outcome(reloader.prepare(generation, descriptors.into_iter().next())),
+            Control::Prepare { .. } => ControlReply::Finishing, // of whoever stays it is answered elsewhere
             Control::Commit { generation } => outcome(reloader.commit(generation)),
             Control::Abort { generation } => {
                 reloader.abort(generation);
@@ -342,6 +350,24 @@ impl Context {
         tokio::task::spawn_local(async move {
             replier.send(ControlReply::Explained(file, Box::new(explaining.await)), Vec::new());
         });
+    }
+
+    /// The first step of a reload, which may take time.
+    fn prepare(&self, generation: u64, descriptors: Vec<OwnedFd>, replier: Replier<ControlReply>) {
+        let reloader = Rc::clone(&self.inner.reloader);
+        tokio::task::spawn_local(async move {
+            let prepared = reloader.prepare(generation, descriptors.into_iter().next()).await;
+            replier.send(prepared.map_or_else(ControlReply::Refused, |()| ControlReply::Done), Vec::new());
+        });
+    }
+
+    /// Exit code 0 is for who was told to finish, so that whoever starts it again can tell.
+    fn ending(&self) -> Result<(), StartError> {
+        match self.inner.broken.take() {
+            Some(what) => Err(StartError::Other(format!("{what} has ended"))),
+            None if self.is_stopping() => Ok(()),
+            None => Err(StartError::Other("it has stopped serving although nobody told it to".to_owned())),
+        }
     }
 
     fn stop(&self) {
@@ -514,10 +540,11 @@ fn close_sandbox(
     opening: Opening,
 ) -> Result<Report, StartError> {
     let edges: Vec<BorrowedFd<'_>> = opening.edges.iter().map(AsFd::as_fd).collect();
+    let policy = (component.stricter)(&opening.config).unwrap_or(component.policy);
     // Leaks were closed before anything was opened, so what is open now was opened on purpose.
     let report = with_open_descriptors(|keep| {
         let options = Options { mode, identity, keep, edges: &edges, ..Options::default() };
-        sandbox::close(component.policy, &options)
+        sandbox::close(policy, &options)
     });
     report.map_err(|error| StartError::Other(error.to_string()))
 }
@@ -551,7 +578,7 @@ where
         tracing::info!("serving");
         serve(opened, context.clone()).await;
         tracing::info!("finished");
-        context.inner.broken.take().map_or(Ok(()), |what| Err(StartError::Other(format!("{what} has ended"))))
+        context.ending()
     })
 }
 
@@ -638,6 +665,18 @@ mod tests {
             look_after(context.clone()).await;
             assert!(context.is_stopping());
             assert_eq!(context.inner.broken.get(), Some("accepting"));
+        });
+    }
+
+    #[test]
+    fn only_who_was_told_to_finish_ends_well() {
+        in_runtime(async {
+            let context = context();
+            assert!(context.ending().is_err_and(|why| why.to_string().contains("nobody told it")));
+            context.inner.broken.set(Some("accepting"));
+            assert!(context.ending().is_err_and(|why| why.to_string().contains("accepting has ended")));
+            context.stop();
+            assert!(context.ending().is_ok());
         });
     }
 

@@ -14,6 +14,7 @@ use common::ipc::receiver::{Arrival, Receiver};
 use common::ipc::succession::Successor;
 use common::net::client_limit::ClientLimit;
 use common::process::Process;
+use common::reload::Commit;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{FORWARD_TO_RELAY, FORWARD_TO_SUCCESSOR};
 use common_http::framing::Limits;
@@ -373,7 +374,10 @@ pub async fn serve(opened: Opened, context: Context) {
     });
     context.on_reload({
         let proxy = Rc::clone(&proxy);
-        move |config, files| Ok(Box::new(proxy.prepare(config, files)?))
+        move |config, files| {
+            let prepared = proxy.prepare(&config, &files);
+            std::future::ready(prepared.map(|commit| Box::new(commit) as Commit))
+        }
     });
     let mut accepting = Vec::new();
     for (name, socket) in listeners {

@@ -50,10 +50,16 @@ pub fn budget(config: &Config) -> Budget {
             need(times(clients, largest_upload(filter)), CLIENTS, "headers and uploads under way"),
             need(unsent(filter), "http-filter.max_unsent_per_address", "answers that clients do not take"),
             need(times(requests, MOST_READ), REQUESTS, "answers being read"),
+            need(inspected(filter), "http-filter.web-attacks.max_held", "bodies held for inspection"),
             need(compressing(filter), "http-filter.compression.max_answers", "answers being compressed"),
             log(config),
         ],
     }
+}
+
+/// Bodies that rules against web attacks look at.
+fn inspected(filter: &HttpFilter) -> u64 {
+    if filter.web_attacks.is_on() { filter.web_attacks.max_held } else { 0 }
 }
 
 /// The pools that routes lead to.

@@ -26,6 +26,7 @@ use super::observe::labelled::{RouteFigures, ServerFigures};
 use super::observe::request_id::RequestId;
 use super::response::Refusal;
 use super::stages::rate_limit::Counted;
+use super::stages::web_attacks::audit::{self, Record};
 use super::upstream::body::Meter;
 
 /// Accounts whose memory is kept for later requests.
@@ -72,6 +73,8 @@ pub struct Account {
     pub(super) connect: Option<Duration>,
     pub(super) first_byte: Option<Duration>,
     pub(super) error: Option<Box<str>>,
+    /// What rules against web attacks found.
+    pub(super) attack: Option<Box<Record>>,
     /// The last byte of the answer was given to the client's side.
     complete: bool,
     meter: Option<Meter>,
@@ -129,6 +132,7 @@ impl Account {
             connect: None,
             first_byte: None,
             error: None,
+            attack: None,
             complete: false,
             meter: None,
             route_figures: None,
@@ -149,7 +153,8 @@ impl Account {
     /// Nothing about it is worth a line of its own.
     pub(super) fn is_success(&self) -> bool {
         let passed = self.reason.is_none() && (100..400).contains(&self.status);
-        passed && self.complete && self.error.is_none() && self.observed.is_none()
+        let quiet = self.observed.is_none() && !self.attack.as_ref().is_some_and(|record| record.is_remarkable());
+        passed && self.complete && self.error.is_none() && quiet
     }
 
     /// Ends the try at a server.
@@ -218,6 +223,21 @@ impl Journey {
     pub fn observed(&mut self, rule: &str) {
         self.app.metrics.labelled.rule(rule).observed.up();
         self.note(|account| account.observed = Some(rule.into()));
+    }
+
+    /// Its body is read before it is sent.
+    pub fn reads(&mut self, meter: &Meter) {
+        self.note(|account| account.meter = Some(meter.clone()));
+    }
+
+    /// What rules against web attacks found in it.
+    pub fn attacked(&mut self, record: Record) {
+        self.note(|account| account.attack = Some(Box::new(record)));
+    }
+
+    /// Where a refused client is sent.
+    pub fn sends_to(&self) -> Option<HeaderValue> {
+        self.account.as_ref()?.attack.as_ref()?.location.clone()
     }
 
     /// Rate and concurrency limits count it until it is over.
@@ -408,6 +428,9 @@ impl Drop for Journey {
             && account.error.is_none()
         {
             noted.answered();
+        }
+        if let Some(record) = &account.attack {
+            audit::write(record, &account);
         }
         access_line::write(&account, &self.app.observe, total);
         #[cfg(feature = "otlp")]

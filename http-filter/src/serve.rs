@@ -15,6 +15,7 @@ use common::ipc::sender::Sender;
 use common::ipc::succession::Successor;
 use common::pool_desk::PoolDesk;
 use common::process::Process;
+use common::reload::Commit;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{FILTER_TO_RELAY, FILTER_TO_SUCCESSOR, ROUTER_TO_FILTER, TERMINATOR_TO_FILTER};
 use common_http::guarded::SWEEP_INTERVAL;
@@ -116,7 +117,13 @@ pub async fn serve(opened: Opened, context: Context) {
     });
     context.on_reload({
         let instance = Rc::clone(&instance);
-        move |config, files| Ok(Box::new(instance.prepare(config, files).map_err(|error| vec![error])?))
+        move |config, files| {
+            let instance = Rc::clone(&instance);
+            async move {
+                let commit = instance.prepare(&config, &files).await.map_err(|error| vec![error])?;
+                Ok(Box::new(commit) as Commit)
+            }
+        }
     });
 
     let from_router = Receiver::new(ROUTER_TO_FILTER.name, context.peers(&ROUTER_TO_FILTER), {

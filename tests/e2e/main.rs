@@ -53,4 +53,7 @@ mod terminal;
 mod termination;
 mod tickets;
 mod unsent;
+mod web_attacks;
+mod web_attacks_evasion;
+mod web_attacks_hostile;
 mod websocket;

@@ -2,6 +2,7 @@
 //!
 //! Which process it is, it learns from its own name. What is to go wrong stands in `<process>.behaviour` beside the
 //! configuration: `refuse TEXT` (its check fails), `exit CODE` (at once), `stop MILLISECONDS` (after so long with code 7),
+//! `leave MILLISECONDS` (stops serving after so long, untold), `vanish MILLISECONDS` (after so long with code 0),
 //! `stay` (SIGTERM does not end it), `linger MILLISECONDS` (SIGTERM ends it after so long), `mute` (starts and never serves), `ponder` (judges for as long as that stands there), `edit` (the
 //! file is another one when it reads it).
 
@@ -17,6 +18,7 @@ use common::budget::{Budget, need};
 use common::config::Config;
 use common::ipc::directory::Directory;
 use common::process::Process;
+use common::reload::Commit;
 use common::sandbox::Policy;
 use common::startup::{Component, Context, HasFigures, Opening, StartError};
 use common::wiring::EDGES;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     let component = Component {
         process,
         policy: Box::leak(Box::new(Policy::strict(process))),
+        stricter: |_| None,
         figures: Figures::TABLE,
         check: |_, _| {
             while behaviour() == "ponder" {
@@ -127,7 +130,14 @@ async fn serve(opened: Opened, context: Context) {
         tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
         std::process::exit(7);
     }
-    context.on_reload(|_, _| Ok(Box::new(|| {})));
+    if let Some(time) = behaviour.strip_prefix("vanish ") {
+        tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
+        std::process::exit(0);
+    }
+    if let Some(time) = behaviour.strip_prefix("leave ") {
+        return tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
+    }
+    context.on_reload(|_, _| std::future::ready(Ok(Box::new(|| {}) as Commit)));
     context.stopping().await;
     if let Some(time) = behaviour.strip_prefix("linger ") {
         tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use common::process::Process;
+use common::reload::Commit;
 use common::startup::{Component, run};
 use common::wiring::ROUTER_TO_TERMINATOR;
 use tls_terminator::certificates::desk::Desk;
@@ -15,6 +16,7 @@ use tls_terminator::{budget, explain, metrics::TerminatorFigures, sandbox, serve
 const COMPONENT: Component = Component {
     process: Process::TlsTerminator,
     policy: &sandbox::POLICY,
+    stricter: |_| None,
     figures: TerminatorFigures::TABLE,
     check: serve::check,
     budget: budget::budget,
@@ -34,7 +36,10 @@ fn main() -> ExitCode {
         });
         context.on_reload({
             let world = Rc::clone(&world);
-            move |config, files| Ok(Box::new(serve::prepare(&world, config, files)?))
+            move |config, files| {
+                let prepared = serve::prepare(&world, &config, &files);
+                std::future::ready(prepared.map(|commit| Box::new(commit) as Commit))
+            }
         });
         let stopping = async {
             context.stopping().await;

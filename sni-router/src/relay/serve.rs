@@ -16,6 +16,7 @@ use common::ipc::receiver::{Arrival, Receiver, Verdict};
 use common::ipc::succession::Successor;
 use common::net::client_limit::ClientLimit;
 use common::pool_desk::PoolDesk;
+use common::reload::Commit;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{FILTER_TO_RELAY, FORWARD_TO_RELAY, RELAY_TO_SUCCESSOR, ROUTER_TO_RELAY};
 use tokio::task::JoinHandle;
@@ -98,7 +99,10 @@ pub async fn serve(opened: Opened, context: Context) {
     });
     context.on_reload({
         let (dials, passthrough, tunnels) = (Rc::clone(&dials), Rc::clone(&passthrough), Rc::clone(&tunnels));
-        move |config, _| Ok(Box::new(prepare(&dials, &passthrough, &tunnels, config)))
+        move |config, _| {
+            let commit = Box::new(prepare(&dials, &passthrough, &tunnels, &config)) as Commit;
+            std::future::ready(Ok(commit))
+        }
     });
 
     let from_router = Receiver::new(ROUTER_TO_RELAY.name, context.peers(&ROUTER_TO_RELAY), {

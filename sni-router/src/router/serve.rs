@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::config::{self, Config, Files, ListenProtocol, Listener, NetworkSet};
 use common::net::client_limit::ClientLimit;
 use common::process::Process;
+use common::reload::Commit;
 use common::startup::{Context, HasFigures, Opening, StartError};
 use common::wiring::{Edge, ROUTER_TO_FILTER, ROUTER_TO_RELAY, ROUTER_TO_TERMINATOR};
 use common_access::{Environment, Place, RuleSet};
@@ -187,7 +188,10 @@ pub async fn serve(opened: Opened, context: Context) {
     });
     context.on_reload({
         let router = Rc::clone(&router);
-        move |config, files| Ok(Box::new(prepare(&router, &doors, config, files)?))
+        move |config, files| {
+            let prepared = prepare(&router, &doors, &config, &files);
+            std::future::ready(prepared.map(|commit| Box::new(commit) as Commit))
+        }
     });
     let mut accepting = Vec::new();
     for (door, sockets) in listeners {

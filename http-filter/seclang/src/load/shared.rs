@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::operator::Rx;
 use crate::operator::phrases::Phrases;
+use crate::operator::rx::Rx;
 
 /// The pieces of the rules loaded so far.
 #[derive(Default)]

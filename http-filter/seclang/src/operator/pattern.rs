@@ -12,14 +12,10 @@ use std::str::Chars;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::matcher::{AUTOMATON, PROGRAM};
 use crate::error::Mistake;
 
-/// Memory that one compiled pattern may take. The largest of CRS takes some 2 MiB.
-const PROGRAM: usize = 32 << 20;
-/// Memory of one pattern's lazily built automaton; when it is full it starts anew, so more would only buy speed on odd values.
-const AUTOMATON: usize = 512 << 10;
-
-/// Compiles the pattern of `@rx`.
+/// Compiles a pattern that is not a rule's whole operator.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, Mistake> {
     build(pattern, false)
 }
@@ -44,12 +40,7 @@ pub(crate) fn parser() -> regex_syntax::Parser {
 }
 
 fn build(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
-    compile_translated(&translate(pattern)?, caseless)
-}
-
-/// Compiles what [`translate`] made.
-pub(crate) fn compile_translated(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
-    RegexBuilder::new(pattern)
+    RegexBuilder::new(&translate(pattern)?)
         .unicode(false)
         .multi_line(true)
         .dot_matches_new_line(true)

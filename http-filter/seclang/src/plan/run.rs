@@ -13,6 +13,8 @@ use crate::transaction::values::Found;
 use crate::transaction::{Partial, PlannedScratch, Transaction};
 use crate::variable::{Kind, Selector, Variable};
 
+/// Bytes of a pattern's cache that are made for a unit of work.
+const CACHED: usize = 8;
 /// Work that a distinct value costs besides its bytes.
 const VALUE: usize = 32;
 
@@ -207,10 +209,11 @@ impl Transaction {
             let bytes = self.values.get(now.span);
             let asked = !matches!(*rule.operator, Operator::DetectSqli) || sqli::may_be_injection(bytes, now.mask);
             let (weight, length) = (rule.operator.weight(), bytes.len());
-            if certain || (asked && rule.operator.matches(bytes, argument)) {
+            if certain || (asked && rule.operator.matches(bytes, argument, &mut self.caches)) {
                 self.state.matched.push(*text);
             }
-            if !self.spend(if asked { VALUE + weight * length } else { length }) {
+            let made = self.caches.made() / CACHED;
+            if !self.spend(made + if asked { VALUE + weight * length } else { length }) {
                 spent = true;
                 break;
             }
