@@ -4,6 +4,7 @@
 //! on the way?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
 //! [`succession`] gives a living connection to the process that takes this one's place.
+//! [`rules_test`] sends requests that are known to be attacks or harmless through the rules of [`stages`], from the command line.
 //! [`explain`] asks the same stages about a request that nobody sends; [`budget`] says what the process may need.
 //!
 //! The process owns no network: clients' sockets are handed to it, backends' sockets are dialled for it.
@@ -29,6 +30,7 @@ pub mod response;
 pub use common_http::rest;
 pub mod rewriting;
 pub mod route;
+pub mod rules_test;
 pub mod sandbox;
 pub mod serve;
 pub mod stages;

@@ -20,7 +20,6 @@ use tokio::net::TcpStream;
 
 use super::succession::{Parted, Stream};
 use layer::Layer;
-pub use layer::last_words;
 
 mod layer;
 

@@ -4,9 +4,7 @@ use std::io::IoSlice;
 
 use common::ipc::messages::terminator_to_filter::{Direction, KeyedDirection, Kind, Tls12Keys, Tls13Secrets};
 use common::ipc::secret::Secret as Told;
-use tls_record::{Error, Fault, Limits, MAX_PLAINTEXT, Opened, RecordLayer, Secret, State, Suite, tls12};
-
-use super::Unusable;
+use tls_record::{Error, Fault, Limits, Opened, RecordLayer, Secret, State, Suite, tls12};
 
 /// A record layer.
 #[derive(Debug)]
@@ -25,23 +23,6 @@ macro_rules! either {
             Layer::Old($it) => $call,
         }
     };
-}
-
-/// All that a client of whom nothing is read hears: this, and close_notify. Of a relayed one it is plaintext.
-///
-/// # Errors
-/// The message makes no sense.
-pub fn last_words(kind: &Kind, plain: &[u8]) -> Result<Vec<u8>, Unusable> {
-    let limits = Limits::default();
-    let mut layer = match kind {
-        Kind::Relay => return Ok(plain.to_vec()),
-        Kind::Tls13Secrets(secrets) => Layer::tls13(secrets, limits)?,
-        Kind::Tls12Keys(keys) => Layer::tls12(keys, limits)?,
-    };
-    let mut out = Vec::new();
-    layer.seal(&[IoSlice::new(plain)], usize::MAX, MAX_PLAINTEXT, &mut out).map_err(|_| Error::Crypto)?;
-    layer.close(&mut out);
-    Ok(out)
 }
 
 impl Layer {

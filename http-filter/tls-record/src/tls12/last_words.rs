@@ -1,4 +1,4 @@
-//! As in TLS 1.3 ([`crate::last_words`]): the last words to a peer for whom nobody goes on.
+//! [`crate::last_words`] in TLS 1.2.
 
 use std::io::IoSlice;
 
@@ -12,11 +12,10 @@ use crate::frame::{MAX_PLAINTEXT, content};
 /// Seals `plain` and close_notify. The keys are gone with it, so nothing can be sealed behind it.
 ///
 /// # Errors
-/// No key can be made of these, or it has no record left.
+/// No key can be made of what was handed over, or it has no record left.
 pub fn last_words(write: Direction, plain: &[u8]) -> Result<Vec<u8>, Error> {
-    let Direction { keys, sequence } = write;
-    let limit = keys.suite().records_per_key();
-    let mut sealer = Sealer::new(Protection::new(keys, sequence)?, limit);
+    let limit = write.keys.suite().records_per_key();
+    let mut sealer = Sealer::new(Protection::new(write.keys, write.sequence)?, limit);
     let mut out = Vec::new();
     sealer
         .data(&[IoSlice::new(plain)], usize::MAX, MAX_PLAINTEXT, &mut out)
