@@ -13,6 +13,7 @@ use common::ipc::messages::filter_to_successor::HandedOn;
 use common::ipc::sender::{Sender, SenderLimits};
 use common::ipc::succession::Successor;
 use common::net::client_limit::ClientLimit;
+use common::startup::Depth;
 use common_access::RuleSet;
 use common_http::framing::Limits;
 use common_http::guarded::{Clock, Deadlines, Watch};
@@ -31,7 +32,7 @@ use super::route::split::finish;
 use super::route::{Routes, pool_names};
 use super::stages::access_list;
 use super::stages::rate_limit::Limits as RequestLimits;
-use super::stages::web_attacks::rules::{Recipe, Rules};
+use super::stages::web_attacks::rules::Rules;
 use super::stages::web_attacks::{self, WebAttacks};
 use super::streams::{StreamDeadlines, StreamWatch};
 use super::succession::Leaving;
@@ -76,9 +77,8 @@ impl Instance {
     pub fn new(config: &Config, files: &Files, relay: Sender<Dial, Dialed>, metrics: Metrics) -> Result<Self, String> {
         let clock = Clock::new();
         let filter = &config.http_filter;
-        let rules =
-            needed_rules(config, files, None).map(Recipe::load).transpose().map_err(|errors| errors.join("\n"))?;
-        let app = App::new(config, files, &relay, &clock, &metrics, rules.map(Rules::warm), None)?;
+        let rules = Rules::now(&filter.web_attacks, files).map_err(|errors| errors.join("\n"))?;
+        let app = App::new(config, files, &relay, &clock, &metrics, rules, None)?;
         Ok(Self {
             clients: ClientLimit::new(filter.max_connections, filter.max_connections_per_address),
             watch_h1: Watch::new(clock.clone(), deadlines(filter, filter.tunnel_idle_deadline)),
@@ -100,18 +100,15 @@ impl Instance {
         Rc::clone(&self.current.borrow())
     }
 
-    /// Judges another configuration and builds all that it needs; nothing of the present one changes.
+    /// Judges another configuration and builds all that it needs; nothing of the present one changes. Rules take their time, elsewhere.
     ///
     /// # Errors
     /// What is wrong with the new one.
-    pub fn prepare(self: &Rc<Self>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, String> {
+    pub async fn prepare(self: &Rc<Self>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, String> {
+        let at_work = self.app().web_attacks.as_ref().map(|stage| stage.rules().clone());
+        let rules = Rules::elsewhere(&config.http_filter.web_attacks, files, at_work).await;
+        let rules = rules.map_err(|errors| errors.join("\n"))?;
         let old = self.app();
-        let rules = needed_rules(config, files, Some(&old))
-            .map(Recipe::load)
-            .transpose()
-            .map_err(|errors| errors.join("\n"))?;
-        let rules = rules.map(Rules::warm).or_else(|| old.web_attacks.as_ref().map(|stage| stage.rules().clone()));
-        let rules = rules.filter(|_| config.http_filter.web_attacks.is_on());
         let app = App::new(config, files, &self.relay, &self.clock, &self.metrics, rules, Some(&old))?;
         let instance = Rc::clone(self);
         Ok(move || instance.take_over(app))
@@ -267,7 +264,7 @@ impl App {
     ///
     /// # Errors
     /// What is wrong, one sentence each.
-    pub fn check(config: &Config) -> Result<(), Vec<String>> {
+    pub fn check(config: &Config, depth: Depth) -> Result<(), Vec<String>> {
         let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
         for pool in &config.pools {
             let made = BackendTls::new(&pool.transport, &files).map(drop);
@@ -277,7 +274,9 @@ impl App {
         sticky::check(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
         RequestLimits::new(&config.http_filter, &environment, None)?;
-        web_attacks::check(&config.http_filter.web_attacks, &files, &environment)?;
+        if depth != Depth::Quick {
+            web_attacks::check(&config.http_filter.web_attacks, &files, &environment)?;
+        }
         Routes::new(config, &files, &environment)?;
         rules_of_section("request_headers", &config.http_filter.request_headers)
             .and(ErrorPages::new(&config.http_filter.error_pages, &files).map(drop))
@@ -296,14 +295,6 @@ impl App {
     pub fn buffer_limit(&self) -> usize {
         (self.framing.head * 2).max(64 * 1024)
     }
-}
-
-/// What rules are to be loaded for a configuration; `None`: none, or those that are at work.
-fn needed_rules(config: &Config, files: &Files, previous: Option<&App>) -> Option<Recipe> {
-    let own = &config.http_filter.web_attacks;
-    let recipe = own.is_on().then(|| Recipe::new(own, files))?;
-    let known = previous.and_then(|app| app.web_attacks.as_ref()).is_some_and(|stage| recipe.makes(stage.rules()));
-    (!known).then_some(recipe)
 }
 
 #[cfg_attr(not(feature = "otlp"), allow(unused_variables, unused_mut))]

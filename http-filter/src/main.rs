@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         policy: &POLICY,
         stricter: |config| (!config.http_filter.web_attacks.is_on()).then_some(&WITHOUT_THREADS),
         figures: Metrics::TABLE,
-        check: |config, _| App::check(config),
+        check: App::check,
         budget: http_filter::budget::budget,
     };
     run(&component, open, serve)

@@ -147,7 +147,9 @@ pub fn check(own: &config::WebAttacks, files: &Files, environment: &Environment)
         return Ok(());
     }
     let rules = Recipe::new(own, files)?.load()?;
-    Scopes::new(own, &rules.set, environment).map(drop)
+    Scopes::new(own, &rules.set, environment)?;
+    rules.keep_for_the_start();
+    Ok(())
 }
 
 /// One request under inspection.

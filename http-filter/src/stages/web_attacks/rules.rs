@@ -1,6 +1,7 @@
 //! The rules of one configuration: where they come from, how they are set, and the time that loading them takes. It is a second or so for the
 //! Core Rule Set, so at a reload it happens on a thread of its own, and not at all if nothing about the rules has changed.
 
+use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use std::time::{Duration, Instant};
 use common::config::{self, Files};
 use seclang::body::BodyLimits;
 use seclang::{Engine, RuleSet, Settings, Source};
+use tokio::sync::oneshot;
 
-use super::audit;
 use super::files::KnownFiles;
+use super::{audit, no_threads};
 
 /// What protects a first installation: our own rules, which need no download.
 pub const STARTER: &str = include_str!("starter.conf");
@@ -28,6 +30,11 @@ pub struct Rules {
     /// Units of work that this machine does in a millisecond.
     pub pace: u64,
     made_from: [u64; 2],
+}
+
+thread_local! {
+    /// What the check of the configuration has loaded.
+    static KEPT: Cell<Option<Rules>> = const { Cell::new(None) };
 }
 
 /// All that loading needs; it can be sent to another thread.
@@ -85,6 +92,50 @@ impl Recipe {
 }
 
 impl Rules {
+    /// The rules of a configuration, loaded here: nobody is served yet. `None`: it wants none.
+    ///
+    /// # Errors
+    /// Each mistake in the files, and each file that is missing.
+    pub fn now(own: &config::WebAttacks, files: &Files) -> Result<Option<Self>, Vec<String>> {
+        if !own.is_on() {
+            return Ok(None);
+        }
+        let recipe = Recipe::new(own, files)?;
+        let kept = KEPT.take().filter(|rules| recipe.makes(rules));
+        kept.map_or_else(|| recipe.load(), Ok).map(|rules| Some(rules.warm()))
+    }
+
+    /// A process that is started judges its configuration first, and works with it a moment later: loading the rules once does for both.
+    pub fn keep_for_the_start(self) {
+        KEPT.set(Some(self));
+    }
+
+    /// The same, loaded on a thread of its own; those at work if they are the same.
+    ///
+    /// # Errors
+    /// As [`Rules::now`]; or there is no thread.
+    pub async fn elsewhere(
+        own: &config::WebAttacks,
+        files: &Files,
+        at_work: Option<Self>,
+    ) -> Result<Option<Self>, Vec<String>> {
+        if !own.is_on() {
+            return Ok(None);
+        }
+        let recipe = Recipe::new(own, files)?;
+        if let Some(same) = at_work.filter(|rules| recipe.makes(rules)) {
+            return Ok(Some(same));
+        }
+        let (reply, loaded) = oneshot::channel();
+        let work = move || {
+            let _ = reply.send(recipe.load().map(Self::warm)); // nobody may be waiting any more
+        };
+        let thread = std::thread::Builder::new().name("loading-rules".to_owned()).spawn(work);
+        thread.map_err(|error| vec![no_threads(&error)])?;
+        let failed = || vec!["http-filter.web-attacks.rules: loading them failed by a mistake of ours".to_owned()];
+        loaded.await.map_err(|_| failed())?.map(Some)
+    }
+
     /// Warms them and measures the machine's pace.
     #[must_use]
     pub fn warm(self) -> Self {

@@ -187,7 +187,11 @@ impl Scope {
 
 impl Exclude {
     fn new(own: &WebAttackExclude, set: &Arc<RuleSet>, environment: &Environment) -> Result<Self, Vec<String>> {
-        let removal = Removal { rules: own.rules.clone(), tags: own.tags.clone(), targets: own.targets.clone() };
+        // Whichever of its names a rule knows a parameter by.
+        let parameters =
+            own.parameters.iter().flat_map(|name| ["ARGS", "ARGS_GET", "ARGS_POST"].map(|of| format!("{of}:{name}")));
+        let targets = own.targets.iter().cloned().chain(parameters).collect();
+        let removal = Removal { rules: own.rules.clone(), tags: own.tags.clone(), targets };
         let adjustments = Adjustments { removed: vec![removal], ..Adjustments::default() };
         Ok(Self {
             name: Arc::clone(&own.name),
