@@ -36,7 +36,10 @@ fn collect(world: &World, over: Over, count: usize) -> Vec<Heard> {
         (0..count).map(|number| (send::address(over, number).to_string(), number)).collect();
     let mut all: Vec<Heard> = (0..count).map(|_| Heard::default()).collect();
     for line in world.log() {
-        let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+        if !line.starts_with('{') {
+            continue;
+        }
+        let line = serde_json::from_str::<Value>(&line).unwrap_or_else(|error| panic!("a torn line: {error}: {line}"));
         if line["process"] != "http-filter" {
             continue;
         }
