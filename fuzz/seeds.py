@@ -7,7 +7,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 hellos = HERE / "corpus" / "client_hello"
 headers = HERE / "corpus" / "proxy_protocol"
 records = HERE / "corpus" / "tls_record"
-for folder in (hellos, headers, records):
+old_records = HERE / "corpus" / "tls12_record"
+for folder in (hellos, headers, records, old_records):
     folder.mkdir(parents=True, exist_ok=True)
 for recording in (HERE.parent / "tests" / "data" / "client_hellos").glob("*.hex"):
     (hellos / recording.stem).write_bytes(bytes.fromhex(recording.read_text()))
@@ -37,6 +38,21 @@ for name, tape in {
 }.items():
     for suite in range(3):
         (records / f"{name}-{suite}").write_bytes(bytes([suite, 5]) + tape)
+# The same for fuzz_targets/tls12_record.rs.
+for name, tape in {
+    "data": b"\x00\x03\x03abc" + b"\x08\x10\xff\x20",
+    "hello": b"\x03\x20\x07" + b"\x09" + b"\x08\x01\xff\x20" + b"\x02\x00\x01a" + b"\x03\x01\x00",
+    "hand-over": b"\x02\x00\x01a" + b"\x0a" + b"\x08\x05\xff\x20" + b"\x0a" + b"\x02\x00\x01b",
+    "long": b"\x02\xf8\x10" + b"0123456789abcdef" + b"\x02\xf9\x00",
+    "close": b"\x00\x01\x02\x01\x00" + b"\x08\x01\x01\x01" + b"\x0b\xff" + b"\x02\x00\x01a",
+    "alerts": b"\x00\x01\x02\x01\x5a" + b"\x00\x01\x02\x02\x50",
+    "raw": b"\x05\x06\x14\x03\x03\x00\x01\x01" + b"\x09",
+    "version": b"\x06\x17\x03\x01\x03abc" + b"\x09",
+    "damaged": b"\x07\x09\x03\x04abc\x17" + b"\x09",
+    "worn": b"\x08\x01\xff\x20" * 3 + b"\x03\x02\x00" + b"\x09",
+}.items():
+    for suite in range(6):
+        (old_records / f"{name}-{suite}").write_bytes(bytes([suite, 25]) + tape)
 
 # Rules, bodies and values for the engine in http-filter/seclang.
 for target, inputs in {

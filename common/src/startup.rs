@@ -2,7 +2,9 @@
 //! close the sandbox → serve. Whatever a stranger sends is read only in the last one.
 
 mod arguments;
+mod ending;
 mod judging;
+mod peers;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -36,10 +38,11 @@ use crate::observe::{output, page};
 use crate::pool_desk::{self, PoolDesk};
 use crate::process::Process;
 use crate::reload::{Commit, Reloader};
-use crate::sandbox::{self, Identity, Mode, Options, Policy, Report, UserMap};
+use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
 use crate::sys::memory;
 use crate::sys::socket::with_open_descriptors;
-use crate::wiring::{CONTROL, EDGES, Edge, OBSERVE};
+use crate::wiring::{CONTROL, Edge, OBSERVE};
+use peers::{control_peers, expected_peers};
 
 /// What a component tells `run` of itself.
 pub struct Component {
@@ -495,34 +498,8 @@ fn begin<O>(
     Ok(Begun { opened, context, control, control_peers: control_peers(starter), observe, agreement })
 }
 
-/// Who sends on each edge: root's choice for each process; otherwise the starter's own user (`bulkhead up`), or the
-/// sender's user where the machine has it (the units). A user without a number in our user namespace (`PrivateUsers=`)
-/// appears as the overflow user; then only the edge's group, which is the first lock, tells senders from others.
-fn expected_peers(process: Process, starter: u32) -> Vec<(&'static str, PeerCheck)> {
-    let mapped = UserMap::own();
-    let sender = |edge: &Edge| {
-        let named = Identity::of(edge.sender).uid;
-        match starter {
-            0 => PeerCheck::new([named]),
-            _ if mapped.contains(named) => PeerCheck::new([starter, named]),
-            _ => PeerCheck::new([starter, named, OVERFLOW]),
-        }
-    };
-    let own = EDGES.iter().filter(|edge| edge.receiver == process);
-    own.map(|edge| (edge.name, sender(edge))).collect()
-}
-
 /// How long the first clients have before memory is tidied up.
 const GIVE_BACK_AFTER: Duration = Duration::from_millis(200);
-
-/// As whom everybody appears who has no number in our user namespace.
-const OVERFLOW: u32 = 65_534;
-
-/// Who may ask and order: whoever started us, and root. Inside our own user namespace root has no number and appears as
-/// the overflow user; the mode of the socket, which is the first lock, keeps everybody else out.
-fn control_peers(starter: u32) -> PeerCheck {
-    PeerCheck::new([starter, 0, OVERFLOW])
-}
 
 fn close_sandbox(
     component: &Component,
@@ -569,7 +546,7 @@ where
         tracing::info!("serving");
         serve(opened, context.clone()).await;
         tracing::info!("finished");
-        context.inner.broken.take().map_or(Ok(()), |what| Err(StartError::Other(format!("{what} has ended"))))
+        ending::judge(context.inner.broken.take(), context.is_stopping())
     })
 }
 

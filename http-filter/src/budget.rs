@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use common::budget::{Budget, log, need, shared, times, wide};
-use common::config::{Config, Handoff, HttpFilter, Pool, TlsVersion};
+use common::config::{Config, Handoff, HttpFilter, Pool};
+use common::net::farewell::MAX_LINGERING;
 use common::process::Process;
 use common_http::upstream::MOST_READ;
 
@@ -36,6 +37,7 @@ pub fn budget(config: &Config) -> Budget {
         need(wide(requests), REQUESTS, "connections to servers with a request under way"),
         need(idle, "pool.max_idle", "idle connections to servers"),
         need(checked, "", "health checks"),
+        need(MAX_LINGERING, "", "refused clients that read why"),
     ]);
     descriptors.extend(shared(Process::HttpFilter, config));
     Budget {
@@ -50,10 +52,16 @@ pub fn budget(config: &Config) -> Budget {
             need(times(clients, largest_upload(filter)), CLIENTS, "headers and uploads under way"),
             need(unsent(filter), "http-filter.max_unsent_per_address", "answers that clients do not take"),
             need(times(requests, MOST_READ), REQUESTS, "answers being read"),
+            need(inspected(filter), "http-filter.web-attacks.max_held", "bodies held for inspection"),
             need(compressing(filter), "http-filter.compression.max_answers", "answers being compressed"),
             log(config),
         ],
     }
+}
+
+/// Bodies that rules against web attacks look at.
+fn inspected(filter: &HttpFilter) -> u64 {
+    if filter.web_attacks.is_on() { filter.web_attacks.max_held } else { 0 }
 }
 
 /// The pools that routes lead to.
@@ -62,13 +70,10 @@ fn pools(config: &Config) -> Vec<&Pool> {
     config.pools.iter().filter(|pool| named.contains(&pool.name)).collect()
 }
 
-/// Whether some connection may come by way of a stream from tls-terminator: TLS 1.2, or because the file says so.
+/// Whether some connection may come by way of a stream from tls-terminator, because the file says so.
 fn relays(config: &Config) -> bool {
     let terminator = &config.tls_terminator;
-    let relays = |site: &common::config::Site| {
-        site.handoff.unwrap_or(terminator.handoff) == Handoff::Relay
-            || site.min_version(terminator) == TlsVersion::Tls12
-    };
+    let relays = |site: &common::config::Site| site.handoff.unwrap_or(terminator.handoff) == Handoff::Relay;
     config.terminates() && config.sites.iter().any(relays)
 }
 

@@ -14,6 +14,10 @@ use http_filter::{
 };
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "--rules-test") {
+        return http_filter::rules_test::run(words);
+    }
     let component = Component {
         process: Process::HttpFilter,
         policy: &POLICY,

@@ -21,7 +21,7 @@ use common::ipc::messages::terminator_to_filter::Kind;
 use common::ipc::receiver::Verdict;
 use common::ipc::sender::Parcel;
 use common::ipc::succession::Successor;
-use common::net::client_limit::Place;
+use common::net::client_limit::{ClientKey, Place};
 use common::net::quiet_stream::QuietStream;
 use common::observe::metrics::Figure;
 use common_http::guarded::Guarded;
@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 
 use super::app::Instance;
 use super::connection::{self, Connection, Past};
-use super::receive::{self, Client, Tls};
+use super::receive::{self, Client, Plaintext, Tls};
 use super::tls_stream::TlsStream;
 use super::upgrade::Tunnel;
 
@@ -164,9 +164,10 @@ pub async fn join(connection: &Connection, tunnel: Tunnel, idle: Duration) {
 
 /// A connection that another process has served so far.
 pub fn take(instance: &Rc<Instance>, parcel: Parcel<HandedOn>) -> Verdict {
-    let place = match receive::enter(instance, parcel.body.ends.client.ip()) {
-        Ok(place) => place,
-        Err(verdict) => return verdict,
+    // It has been let in: several predecessors together may have let more of one address in than one may.
+    let Some(place) = instance.clients.enter_again(ClientKey::from(parcel.body.ends.client.ip())) else {
+        instance.metrics.full.up();
+        return Verdict::Full;
     };
     instance.metrics.taken_over.up();
     let instance = Rc::clone(instance);
@@ -243,11 +244,9 @@ fn put_together(instance: &Instance, parcel: Parcel<HandedOn>) -> io::Result<Rev
     let (stream, tls) = match tls.map(|tls| *tls) {
         None => (Kinds::Plain(TcpStream::from_std(client.into())?), None),
         Some(ToldTls { kind, server_name, version, ja4, identity }) => {
-            let stream = match kind {
-                Kind::Relay => Kinds::Relay(QuietStream::from_handed_over(client)?),
-                Kind::Tls13Secrets(secrets) => {
-                    Kinds::Secrets(Box::new(receive::stream_of(instance, client, *secrets)?))
-                }
+            let stream = match receive::plaintext(instance, client, kind)? {
+                Plaintext::Relayed(stream) => Kinds::Relay(stream),
+                Plaintext::Here(stream) => Kinds::Secrets(stream),
             };
             (stream, Some(Tls { server_name, version, ja4, h2: false, identity }))
         }

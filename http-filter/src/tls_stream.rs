@@ -1,6 +1,6 @@
-//! A client's socket with TLS 1.3 on it that tls-terminator began and this process goes on with: records to plaintext and back.
+//! A client's socket with TLS on it that tls-terminator began and this process goes on with: records to plaintext and back.
 //!
-//! The record layer itself, with no I/O in it, is the crate [`tls_record`] (RFC 8446 §5); here are the buffers and the system calls. A small
+//! The record layer itself, with no I/O in it, is the crate [`tls_record`] (RFC 8446 §5; RFC 5246 §6.2), `layer` is that of either version; here are the buffers and the system calls. A small
 //! request costs one of them each way. The buffers are shared by all connections and borrowed for one step; a connection keeps only
 //! what a step could not finish, so an idle one has none: the beginning of a record, plaintext that the reader had no room for, and
 //! records that the socket did not take. None of these exceeds the shared buffer.
@@ -12,21 +12,25 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use common::ipc::messages::terminator_to_filter::{Direction as Told, Kind, Tls13Secrets};
+use common::ipc::messages::terminator_to_filter::{Tls12Keys, Tls13Secrets};
 use common_http::guarded::Clock;
-use tls_record::{Direction, Fault, Limits, MAX_PLAINTEXT, MAX_RECORD, Opened, RecordLayer, Secret, State, Suite};
+use tls_record::{Fault, Limits, MAX_PLAINTEXT, MAX_RECORD, Opened};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::succession::{Parted, Stream};
+use layer::Layer;
+
+mod layer;
 
 /// Bytes read from a socket at once, and bytes of plaintext sealed for one write. Larger ones gained nothing.
 const STEP: usize = 64 * 1024;
 /// After so many milliseconds without a write, what is written first goes out in small records: one fits into one packet, so the client can
 /// use it before the next ones come. (It waits for whole records.)
 const IDLE: u64 = 1_000;
-/// Plaintext of such a record: what is left of an Ethernet frame's 1,500 bytes beside IPv6, TCP with timestamps, and the record itself.
-const SMALL_RECORD: usize = 1_400;
+/// Plaintext of such a record: what is left of an Ethernet frame's 1,500 bytes beside IPv6, TCP with timestamps, and the record itself, of which
+/// AES-GCM in TLS 1.2 adds most.
+const SMALL_RECORD: usize = 1_500 - 40 - 32 - tls_record::tls12::OVERHEAD;
 /// So many bytes are written that way: about the first window of a TCP connection (RFC 6928).
 const SMALL_FIRST: usize = 14_000;
 /// Bytes of a client that broke the protocol which are read and forgotten.
@@ -36,7 +40,7 @@ const FAREWELL: usize = 128 * 1024;
 #[derive(Debug)]
 pub struct TlsStream {
     socket: TcpStream,
-    layer: Box<RecordLayer>,
+    layer: Box<Layer>,
     /// Ciphertext that was not opened yet.
     held: Vec<u8>,
     /// Plaintext for which the reader had no room; `given` bytes of it are gone.
@@ -79,26 +83,30 @@ thread_local! {
 }
 
 impl TlsStream {
-    /// Goes on where tls-terminator stopped. Seals nothing before it is written to or read from.
+    /// Goes on with TLS 1.3 where tls-terminator stopped. Seals nothing before it is written to or read from.
     ///
     /// # Errors
     /// The message makes no sense.
-    pub fn new(socket: TcpStream, secrets: Tls13Secrets, limits: Limits, clock: Clock) -> Result<Self, Unusable> {
-        if secrets.received.len() > STEP {
-            return Err(Unusable::TooMuch(secrets.received.len()));
+    pub fn tls13(socket: TcpStream, secrets: Tls13Secrets, limits: Limits, clock: Clock) -> Result<Self, Unusable> {
+        Self::new(socket, Layer::tls13(&secrets, limits)?, secrets.received, clock)
+    }
+
+    /// The same with TLS 1.2.
+    ///
+    /// # Errors
+    /// The message makes no sense.
+    pub fn tls12(socket: TcpStream, keys: Tls12Keys, limits: Limits, clock: Clock) -> Result<Self, Unusable> {
+        Self::new(socket, Layer::tls12(&keys, limits)?, keys.received, clock)
+    }
+
+    fn new(socket: TcpStream, layer: Layer, received: Box<[u8]>, clock: Clock) -> Result<Self, Unusable> {
+        if received.len() > STEP {
+            return Err(Unusable::TooMuch(received.len()));
         }
-        let suite = Suite::try_from(secrets.suite)?;
-        let direction = |from: &common::ipc::messages::terminator_to_filter::Direction| {
-            Ok::<_, tls_record::Error>(Direction {
-                secret: Secret::new(suite, from.secret.expose())?,
-                sequence: from.sequence,
-            })
-        };
-        let state = State { suite, read: direction(&secrets.read)?, write: direction(&secrets.write)? };
         Ok(Self {
             socket,
-            layer: Box::new(RecordLayer::new(state, limits)?),
-            held: secrets.received.into(),
+            layer: Box::new(layer),
+            held: received.into(),
             plain: Vec::new(),
             given: 0,
             unsent: Vec::new(),
@@ -109,12 +117,6 @@ impl TlsStream {
             slow: false,
             forgotten: 0,
         })
-    }
-
-    /// What was read behind the last record, as it goes into a message.
-    fn told(direction: Direction) -> io::Result<Told> {
-        let secret = common::ipc::secret::Secret::new(direction.secret.expose());
-        Ok(Told { secret: secret.ok_or(io::ErrorKind::InvalidData)?, sequence: direction.sequence })
     }
 
     /// Passes on plaintext that was left over. Whether there was any.
@@ -215,7 +217,7 @@ impl TlsStream {
         Poll::Ready(Err(fault_error(fault)))
     }
 
-    /// Sends what the record layer has to say by itself: an answer to a new key, an alert. Best effort; it goes before anything later.
+    /// Sends what the record layer has to say by itself: an answer to a new key, a refusal of a new handshake, an alert. Best effort; it goes before anything later.
     ///
     /// While the socket does not take what was sent before, keys that the client asks for stay due: one answer is enough for all of them
     /// (RFC 8446 §4.6.3), and a client that asks but never reads cannot pile up answers here. An alert is the last thing and does not wait.
@@ -250,6 +252,9 @@ impl TlsStream {
         // To a client that takes its time one record goes at a time: only what was handed over whole counts as taken.
         let step = if self.slow { MAX_PLAINTEXT } else { STEP };
         let taken = self.layer.seal(parts, step, record, output).map_err(fault_error);
+        if taken.is_err() {
+            self.layer.control(output); // a key that is worn, in TLS 1.2: nothing may come behind its last record
+        }
         self.small = self.small.saturating_sub(*taken.as_ref().unwrap_or(&0));
         // What was sealed must go out whatever the socket says: its numbers are used up.
         let sent = match Pin::new(&mut self.socket).poll_write(cx, output) {
@@ -298,16 +303,10 @@ impl Stream for TlsStream {
         if !self.is_movable() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let State { suite, read, write } = self.layer.into_state();
-        let secrets = Tls13Secrets {
-            suite: suite.into(),
-            read: Self::told(read)?,
-            write: Self::told(write)?,
-            received: self.held.into(),
-        };
+        let kind = self.layer.into_kind(self.held).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Parted {
             socket: self.socket.into_std()?.into(),
-            kind: Some(Kind::Tls13Secrets(Box::new(secrets))),
+            kind: Some(kind),
             ahead: self.plain.split_off(self.given.min(self.plain.len())),
         })
     }

@@ -44,7 +44,7 @@ fn nginx_behind_it_serves_curl_over_http_1_and_2() {
         }
         let came = curl(&world, "https", "secure.test", "/file").with(&["--http2"]).run();
         assert_eq!(came.body, application::pattern_of(FILE));
-        assert_eq!(nginx.access_log().len(), 3);
+        assert_eq!(nginx.access_log_of(3).len(), 3);
     });
 }
 

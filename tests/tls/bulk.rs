@@ -11,7 +11,7 @@ use harness::clients::curl::curl;
 use harness::clients::http::{read_answer, read_head};
 use harness::{need, within};
 
-use crate::held::{Held, SUITES, config};
+use crate::held::{Held, OLD_SUITES, SUITES, config};
 use crate::program::openssl;
 use crate::strange::{Strange, content};
 use crate::world::{Handoff, SITE, describe, for_each, start};
@@ -114,7 +114,7 @@ fn large_bodies_arrive_byte_for_byte() {
         for_each(|handoff| {
             let backend = Backend::talking(bulk);
             let world = start("bulk", handoff, &backend);
-            for suite in [Some(SUITES[0]), Some(SUITES[1]), Some(SUITES[2]), None] {
+            for suite in SUITES.into_iter().chain(OLD_SUITES).map(Some) {
                 let mut held = Held::open(world.https(), config(suite));
                 held.socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
                 // Both ways on one connection, so that neither direction's count is reset by the other.
@@ -136,7 +136,7 @@ fn a_great_many_small_records_pass() {
         for_each(|handoff| {
             let backend = Backend::talking(bulk);
             let world = start("small-records", handoff, &backend);
-            for suite in [Some(SUITES[1]), Some(SUITES[2]), None] {
+            for suite in [SUITES[1], SUITES[2], OLD_SUITES[0], OLD_SUITES[2]].map(Some) {
                 let mut held = Held::open(world.https(), config(suite));
                 // To the server: a record for every byte.
                 held.say(format!("POST /hash HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: {SMALL}\r\n\r\n").as_bytes());

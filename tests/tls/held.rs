@@ -20,13 +20,20 @@ pub const SUITES: [CipherSuite; 3] = [
     CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
 ];
 
-/// A client for [`SITE`] with one suite of TLS 1.3, or with any of TLS 1.2.
+/// One of TLS 1.2 for each AEAD.
+pub const OLD_SUITES: [CipherSuite; 3] = [
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
+
+/// A client for [`SITE`] with one suite, or with any of TLS 1.2. It keeps sessions.
 pub fn config(suite: Option<CipherSuite>) -> Arc<ClientConfig> {
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
     let versions: &[&rustls::SupportedProtocolVersion] = match suite {
         Some(wanted) => {
             provider.cipher_suites.retain(|suite| suite.suite() == wanted);
-            &[&rustls::version::TLS13]
+            if OLD_SUITES.contains(&wanted) { &[&rustls::version::TLS12] } else { &[&rustls::version::TLS13] }
         }
         None => &[&rustls::version::TLS12],
     };
@@ -35,6 +42,7 @@ pub fn config(suite: Option<CipherSuite>) -> Arc<ClientConfig> {
     let config = ClientConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(versions);
     let mut config = config.expect("versions of rustls").with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.enable_secret_extraction = true;
     Arc::new(config)
 }
 
@@ -56,7 +64,7 @@ impl Held {
         let mut held = Self { tls, socket: raw::connect(address), held: Vec::new() };
         while held.tls.is_handshaking() {
             held.seal();
-            // In TLS 1.2 the server speaks last: then our last flight cannot be held.
+            // In a full handshake of TLS 1.2 the server speaks last: then our last flight cannot be held.
             held.send_all();
             held.hear().expect("the server shakes hands");
         }

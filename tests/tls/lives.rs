@@ -14,7 +14,7 @@ use harness::clients::websocket::WebSocket;
 use harness::clients::{multiplexed, tls};
 use harness::{World, eventually};
 
-use crate::held::{Held, SUITES, config};
+use crate::held::{Held, OLD_SUITES, SUITES, config};
 use crate::world::SITE;
 
 /// One of them.
@@ -49,8 +49,14 @@ impl Signs {
 /// Lives until it is told to end, or is cut.
 type Living = fn(&Signs) -> io::Result<()>;
 
-const KINDS: [(&str, Living); 4] =
-    [("HTTP/1.1", http1), ("HTTP/2", http2), ("a WebSocket", websocket), ("a download", download)];
+const KINDS: [(&str, Living); 6] = [
+    ("HTTP/1.1", |signs| http1(signs, Held::open(signs.address, config(Some(SUITES[1]))))),
+    ("HTTP/1.1 over TLS 1.2", |signs| http1(signs, Held::open(signs.address, config(Some(OLD_SUITES[0]))))),
+    ("HTTP/2", http2),
+    ("a WebSocket", websocket),
+    ("a download", |signs| download(signs, Held::open(signs.address, config(Some(SUITES[0]))))),
+    ("a download over TLS 1.2", |signs| download(signs, Held::open(signs.address, config(Some(OLD_SUITES[2]))))),
+];
 
 impl Lives {
     /// Begins `count` of each kind, and waits until each has been served.
@@ -99,12 +105,12 @@ fn wrong(what: &str) -> io::Error {
     io::Error::other(what.to_owned())
 }
 
-fn http1(signs: &Signs) -> io::Result<()> {
-    let mut held = Held::open(signs.address, config(Some(SUITES[1])));
+fn http1(signs: &Signs, mut held: Held) -> io::Result<()> {
+    let renews = held.tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
     let mut round = 0;
     loop {
         round += 1;
-        if round % 20 == 0 {
+        if renews && round % 20 == 0 {
             held.tls.refresh_traffic_keys().map_err(io::Error::other)?;
             held.seal();
         }
@@ -158,9 +164,8 @@ fn websocket(signs: &Signs) -> io::Result<()> {
     }
 }
 
-fn download(signs: &Signs) -> io::Result<()> {
+fn download(signs: &Signs, mut held: Held) -> io::Result<()> {
     const LONG: usize = 4 << 30;
-    let mut held = Held::open(signs.address, config(Some(SUITES[0])));
     io::Write::write_all(&mut held, format!("GET /stream/{LONG} HTTP/1.1\r\nHost: {SITE}\r\n\r\n").as_bytes())?;
     let head = read_head(&mut held)?;
     if !head.starts_with("HTTP/1.1 200") {

@@ -10,7 +10,7 @@ use harness::backends::{Backend, application};
 use harness::{World, within};
 use rustls::ClientConfig;
 
-use crate::held::{Held, SUITES, config};
+use crate::held::{Held, OLD_SUITES, SUITES, config};
 use crate::world::{SITE, describe, for_each, start};
 
 /// Long enough that the server has read what came before.
@@ -92,11 +92,57 @@ fn the_end_of_the_handshake_and_the_first_request_are_cut_at_every_byte() {
     });
 }
 
+/// In TLS 1.2 the client speaks last when a session is resumed: then the request can come with its Finished, in front of it nothing but
+/// change_cipher_spec.
+#[test]
+fn so_are_those_of_a_resumed_tls_1_2_handshake() {
+    within(120, || {
+        in_a_world("resumed-cuts", |world| {
+            let address = world.https();
+            for config in OLD_SUITES.map(|suite| config(Some(suite))) {
+                let mut first = Held::open(address, Arc::clone(&config));
+                first.say(&get("/first"));
+                first.send_all();
+                expect(&mut first, "/first", "the first");
+                let resume = || {
+                    let held = Held::connect(address, Arc::clone(&config));
+                    assert_eq!(held.tls.handshake_kind(), Some(rustls::HandshakeKind::Resumed));
+                    held
+                };
+                let all = resume().held.len() + first_record(&get("/cut"), &mut first);
+                at_every(all, |cut| {
+                    let mut held = resume();
+                    held.say(&get("/cut"));
+                    held.send_cut(&[cut], PAUSE);
+                    let what = format!("resumed, cut at {cut} of {all}");
+                    expect(&mut held, "/cut", &what);
+                    held.say(&get("/again"));
+                    held.send_all();
+                    expect(&mut held, "/again", &what);
+                });
+                for size in [16_384, 300_000] {
+                    let body = application::pattern_of(size);
+                    let mut held = resume();
+                    held.say(&post(&body));
+                    held.send_all();
+                    expect_body(&mut held, &body, &format!("{size} bytes behind a resumed handshake"));
+                }
+            }
+        });
+    });
+}
+
+/// Bytes that this plaintext takes when it is sealed.
+fn first_record(plaintext: &[u8], held: &mut Held) -> usize {
+    held.say(plaintext);
+    held.held.len()
+}
+
 #[test]
 fn a_later_request_is_cut_at_every_byte() {
     within(90, || {
         in_a_world("later-cuts", |world| {
-            for config in [config(Some(SUITES[1])), config(Some(SUITES[2])), config(None)] {
+            for config in [SUITES[1], SUITES[2], OLD_SUITES[1], OLD_SUITES[2]].map(|suite| config(Some(suite))) {
                 let mut held = Held::open(world.https(), config);
                 held.say(&get("/first"));
                 held.send_all();

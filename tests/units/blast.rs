@@ -74,10 +74,12 @@ impl Act {
 fn held_by(process: Process) -> &'static [Manner] {
     use Manner::*;
     match process {
-        Process::SniRouter => &[NewPlain, NewTls, NewPassthrough],
+        Process::SniRouter => &[NewPlain, NewTls, NewTls12, NewPassthrough],
         Process::PassthroughRelay => &[NewPassthrough, Passthrough, NewTunnel, Connect],
-        Process::TlsTerminator => &[NewTls, KeptTls12],
-        Process::HttpFilter => &[NewPlain, KeptPlain, NewTls, KeptTls, KeptTls12, KeptHttp2, WebSocket],
+        Process::TlsTerminator => &[NewTls, NewTls12],
+        Process::HttpFilter => {
+            &[NewPlain, KeptPlain, NewTls, NewTls12, KeptTls, KeptTls12, KeptHttp2, WebSocket, WebSocketTls12]
+        }
         Process::ForwardProxy => &[NewTunnel, KeptForward],
     }
 }
@@ -86,8 +88,6 @@ fn held_by(process: Process) -> &'static [Manner] {
 fn may_lose(process: Process, act: Act) -> &'static [Manner] {
     match (act.is_order(), process) {
         (false, process) => held_by(process),
-        // Its TLS 1.2 clients cannot be handed on: when the deadline has passed they are cut.
-        (true, Process::TlsTerminator) => &[Manner::KeptTls12],
         (true, _) => &[],
     }
 }
@@ -176,8 +176,8 @@ What it costs the clients when something happens to one process. Written by the 
 instance of each process, debug builds: `BLESS=1 ROUNDS=10 cargo test -p tests --test units blast`. Every run of the tests asserts the zeros, and that
 an accident costs nobody whom the process did not serve.
 
-Clients, one of each kind, each asking again as soon as it has its answer: new connections (plain HTTP, TLS with a full handshake,
-passed through), a new CONNECT for every request, kept ones (plain, TLS 1.3, TLS 1.2, HTTP/2, WebSocket, passed through, CONNECT, to the forward proxy). A request is lost
+Clients, one of each kind, each asking again as soon as it has its answer: new connections (plain HTTP, TLS 1.3 and 1.2 with a full handshake,
+passed through), a new CONNECT for every request, kept ones (plain, TLS 1.3, TLS 1.2, HTTP/2, WebSocket over either version, passed through, CONNECT, to the forward proxy). A request is lost
 when no whole answer came; a connection is lost when it ended and nobody had said that it would.
 
 ";
@@ -186,7 +186,8 @@ const FOOT: &str = "Numbers are requests and connections lost by all clients in 
 
 - **restart** is `systemctl restart` of the only instance, **upgrade** is `bulkhead upgrade PROCESS`: a second generation and back, **scale** `bulkhead scale PROCESS 3` and `1`.
   HTTP/1.1 connections, WebSockets and tunnels go on in the successor, HTTP/2 clients are told to open another connection (decision 0029).
-  TLS 1.2 clients are served through tls-terminator for as long as they live; one that it cannot wait for is cut.
+  Nobody stays with tls-terminator, unless its site has `handoff = \"relay\"`: then it is served through it for as long as it lives, and is cut
+  when it cannot be waited for any longer.
 - **SIGKILL** and **out of memory**: what the process held at that instant.
 - **SIGSTOP**: the watchdog ends a process that hangs. Clients of the others are served meanwhile; its own wait, or are lost with it.
 ";

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::ipc::Nothing;
 use common::ipc::messages::router_to_terminator::Terminate;
-use common::ipc::messages::terminator_to_filter::{ClientIdentity, Decrypted, Kind};
+use common::ipc::messages::terminator_to_filter::{ClientIdentity, Decrypted, Kind, TLS12_KEYS};
 use common::ipc::receiver::{Arrival, Verdict};
 use common::ipc::sender::Sender;
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig};
@@ -28,6 +28,7 @@ use crate::secrets;
 use crate::tls_config::Sites;
 use crate::turn_away::{self, Complaints, offers_session};
 use crate::under_way::{self, Handshake};
+use crate::unserved;
 use common::net::client_limit::NoPlace;
 use common::net::quiet_stream::QuietStream;
 
@@ -140,7 +141,7 @@ impl World {
             }
         };
         facts.count(&self.figures);
-        if facts.leaves {
+        if facts.leaves && (facts.version == TLS13 || self.filters.is_read(TLS12_KEYS)) {
             self.hand_over(client, arrived, facts, shaken);
         } else {
             self.relay(client, arrived, facts, shaken).await;
@@ -188,7 +189,7 @@ impl World {
             Ok((parts, socket)) => {
                 self.log(&arrived, &facts, None);
                 self.figures.handed_over.up();
-                self.send(&arrived, facts, Kind::Tls13Secrets(Box::new(parts)), socket);
+                self.send(&arrived, facts, parts, socket);
             }
             Err(error) => {
                 self.figures.undelivered.up();
@@ -211,7 +212,7 @@ impl World {
             tracing::debug!(client = %arrived.ends.client, "the client broke the protocol behind its handshake: {error}");
             return handshake::refuse(&mut client, &shaken.unsent).await;
         }
-        // An end that is not delivered is dropped with its parcel: the relay meets the end of the stream and says goodbye.
+        // An end that is not delivered gets an answer that says so: the relay takes it to the client, and says goodbye.
         self.send(&arrived, facts.clone(), Kind::Relay, theirs);
         let relay = Relay::new(&mut client, filter, shaken, self.clock.join(), &self.figures);
         let relayed = relay.run().await;
@@ -233,8 +234,9 @@ impl World {
             ja4: arrived.ja4.clone(),
             identity: facts.identity,
         };
-        if self.filters.hand_over(message, vec![descriptor]).is_err() {
+        if let Err(parcel) = self.filters.hand_over(message, vec![descriptor]) {
             self.figures.undelivered.up();
+            unserved::tell(parcel, &self.figures.lingering);
         }
     }
 
@@ -267,6 +269,8 @@ impl World {
     }
 }
 
+const TLS13: &str = "TLSv1.3";
+
 /// A connection as it came.
 #[derive(Debug)]
 struct Arrived {
@@ -292,12 +296,12 @@ struct Facts {
 }
 
 impl Facts {
-    /// `leaves`: the site hands connections over where the version allows it. `whole`: its backends get certificates. `Err`: why rules cannot be asked about the
+    /// `leaves`: the site hands connections over. `whole`: its backends get certificates. `Err`: why rules cannot be asked about the
     /// client's certificate.
     fn of(shaken: &Shaken, leaves: bool, whole: bool) -> Result<Self, &'static str> {
         let tls = &shaken.tls;
         let version = match tls.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            Some(ProtocolVersion::TLSv1_3) => TLS13,
             _ => "TLSv1.2",
         };
         let suite = tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
@@ -305,7 +309,7 @@ impl Facts {
         let certificate = tls.peer_certificates().and_then(<[_]>::first);
         let read = if whole { with_certificate } else { identity };
         Ok(Self {
-            leaves: leaves && tls.protocol_version() == Some(ProtocolVersion::TLSv1_3),
+            leaves,
             version,
             // rustls says TLS13_, the registry (RFC 8446 §B.4) TLS_.
             suite: suite.replacen("TLS13_", "TLS_", 1).into(),
@@ -321,7 +325,7 @@ impl Facts {
 
     fn count(&self, figures: &TerminatorFigures) {
         if self.resumed { &figures.handshakes_resumed } else { &figures.handshakes_full }.up();
-        if self.version == "TLSv1.3" { &figures.tls13 } else { &figures.tls12 }.up();
+        if self.version == TLS13 { &figures.tls13 } else { &figures.tls12 }.up();
         if self.identity.is_some() {
             figures.client_certificates.up();
         }

@@ -10,6 +10,11 @@ use super::Message;
 
 /// Version of all messages of all edges; the two ends of a channel must agree.
 pub const VERSION: u8 = 4;
+/// What was added to the messages since [`VERSION`] began, and is read by this release. Travels as the id of a receiver's greeting, which was
+/// always 0 before and which nobody looked at. Back to 0 with the next version.
+///
+/// 1: TLS 1.2 connections with their keys ([`super::messages::terminator_to_filter::Kind::Tls12Keys`]).
+pub const EDITION: u64 = 1;
 /// Bytes of a frame at most, header included.
 pub const MAX_FRAME: usize = 64 * 1024;
 /// Items of a frame at most.

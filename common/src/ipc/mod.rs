@@ -10,7 +10,9 @@
 //! the sender gives the same parcel to another instance. A receiver that finds its channel hung up drops what it has just
 //! read, so a parcel never has two owners.
 //!
-//! Bump [`codec::VERSION`] whenever a message changes; peers with another version are refused with a clear error.
+//! Bump [`codec::VERSION`] whenever a message changes; peers with another version are refused with a clear error. A message that is only
+//! *added*, or one more variant at the end of an enum, needs no other version but a higher [`codec::EDITION`]: a receiver says in its greeting which
+//! it reads, and gets nothing above that. So two releases of one version work with each other while one takes the place of the other.
 
 pub mod ask;
 pub mod channel;
@@ -31,6 +33,11 @@ use serde::{Serialize, de::DeserializeOwned};
 pub trait Message: Serialize + DeserializeOwned + std::fmt::Debug + 'static {
     /// The exact number of descriptors that accompany this message; any other number is a protocol error.
     fn descriptors(&self) -> usize;
+
+    /// The edition ([`codec::EDITION`]) that a receiver must read to understand this message.
+    fn edition(&self) -> u64 {
+        0
+    }
 }
 
 /// The reply type of edges that only hand over: nothing but acknowledgements ever comes back.

@@ -164,7 +164,7 @@ impl<M: Message, R: Message> Receiver<M, R> {
         let channel = Rc::clone(outbox.channel());
         self.channels.borrow_mut().push(Rc::clone(&outbox));
         let greeting: Back<R> = if self.draining.get() { Back::Draining } else { Back::Ready };
-        outbox.put(0, &greeting, Vec::new());
+        outbox.put(codec::EDITION, &greeting, Vec::new());
         let mut buffer = vec![0; MAX_FRAME];
         let why = loop {
             if let Err(error) = channel.readable().await {

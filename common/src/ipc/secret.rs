@@ -1,6 +1,6 @@
-//! A traffic secret on its way from one process to another: wiped when dropped, never shown.
+//! A traffic secret, or a key of TLS 1.2, on its way from one process to another: wiped when dropped, never shown.
 //!
-//! RFC 8446 §7.1: as long as the hash of the cipher suite, 32 or 48 bytes. Who holds it can read and forge one direction of
+//! RFC 8446 §7.1: as long as the hash of the cipher suite, 32 or 48 bytes; keys and IVs are shorter. Who holds it can read and forge one direction of
 //! one connection, nothing else: neither the private key nor another session can be had from it.
 
 use serde::de::Error as _;

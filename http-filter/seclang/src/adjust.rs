@@ -77,6 +77,11 @@ pub(crate) struct Unseen {
 pub(crate) struct RuleBits(Vec<u64>);
 
 impl RuleBits {
+    /// Rules from 0 on, this many.
+    pub(crate) fn all(count: usize) -> Self {
+        Self(vec![u64::MAX; count.div_ceil(64)])
+    }
+
     /// Adds a rule.
     pub(crate) fn add(&mut self, number: usize) {
         if self.0.len() <= number / 64 {

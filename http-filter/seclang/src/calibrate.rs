@@ -1,14 +1,17 @@
 //! How much work this machine does in a millisecond, and everything warm before the first client waits.
 //!
 //! Patterns build their automata while they run, so the first requests after loading cost some milliseconds more than others. [`RuleSet::calibrate`]
-//! runs ordinary requests of all kinds until that is over. The crate has no clock of its own: the caller lends one, best that of its thread's time on a
+//! runs all patterns and ordinary requests of all kinds until that is over. What it warms is the thread's (`workshop`), so each thread that is to run
+//! rules calls it. The crate has no clock of its own: the caller lends one, best that of its thread's time on a
 //! processor.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::operator::Operator;
 use crate::ruleset::RuleSet;
 use crate::transaction::Transaction;
+use crate::workshop::{self, Workshop};
 
 /// How long is measured; short, because somebody waits for the rules.
 const MEASURED: Duration = Duration::from_millis(20);
@@ -43,10 +46,19 @@ const REQUESTS: &[Request] = &[
     ),
 ];
 
+/// What patterns meet first: words, numbers, signs, what is encoded.
+const VALUES: &[&[u8]] = &[
+    b"index.html",
+    b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    b"It's a \"quoted\" text (really) => [x]; a=b && c, {10%} of #1 | $2 <b>or</b> `so` ../a\\b~ @home *x* 2026-11-23 12:30",
+    b"select a table from the list and order by name",
+];
+
 impl RuleSet {
     /// Warms everything that is filled while rules run, and returns how many units of [`Transaction::work`] this machine does in a millisecond
     /// (at least 1), for [`Transaction::set_budget`]. `clock` tells how long the thread has run since some moment; the time on a processor
-    /// is best, because then other load does not count. Takes some 50 ms. Call it before the rules are used, on a thread that will use them.
+    /// is best, because then other load does not count. Takes some 50 ms. What is warmed is the thread's: call it
+    /// before the rules are used, on each thread that will use them; all its transactions find it.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -61,6 +73,7 @@ impl RuleSet {
     /// # Ok::<(), seclang::LoadError>(())
     /// ```
     pub fn calibrate(self: &Arc<Self>, clock: &mut dyn FnMut() -> Duration) -> u64 {
+        self.warm_patterns();
         let mut transaction = Transaction::new(Arc::clone(self), None);
         for _ in 0..WARM {
             round(&mut transaction);
@@ -78,6 +91,24 @@ impl RuleSet {
             Ok(micros) if micros > 0 => (units.saturating_mul(1000) / micros).max(1),
             _ => USUAL,
         }
+    }
+}
+
+impl RuleSet {
+    /// Lets every pattern that is expected to run do so.
+    fn warm_patterns(&self) {
+        let Workshop { state, mut caches } = workshop::borrow(self.stamp);
+        caches.begin(self.settings.cache);
+        for rule in &self.rules {
+            rule.operators(&mut |operator| {
+                if let Operator::Rx(rx) = operator {
+                    rx.warm(VALUES, &mut caches);
+                }
+            });
+        }
+        // Nobody pays for these.
+        let _ = caches.made();
+        workshop::give_back(self.stamp, Workshop { state, caches });
     }
 }
 

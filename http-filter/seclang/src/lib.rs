@@ -120,6 +120,7 @@ mod text;
 mod transaction;
 pub mod transform;
 mod variable;
+mod workshop;
 
 pub use crate::adjust::{Adjusted, Adjustments, Removal};
 pub use crate::error::LoadError;

@@ -259,6 +259,27 @@ impl Rule {
         }
     }
 
+    /// Gives back the memory that was needed while the rule and its chain were read only; equal tags become one.
+    pub(crate) fn tighten(&mut self, tag: &mut dyn FnMut(&Arc<str>) -> Arc<str>) {
+        self.tags = self.tags.iter().map(&mut *tag).collect();
+        self.targets.shrink_to_fit();
+        self.excluded.shrink_to_fit();
+        self.transforms.shrink_to_fit();
+        self.setvars.shrink_to_fit();
+        self.late.shrink_to_fit();
+        if let Some(next) = &mut self.chained {
+            next.tighten(tag);
+        }
+    }
+
+    /// Shows the operators of the rule and its chain.
+    pub(crate) fn operators<'a>(&'a self, visit: &mut dyn FnMut(&'a Operator)) {
+        visit(&self.operator);
+        if let Some(next) = &self.chained {
+            next.operators(visit);
+        }
+    }
+
     /// Shows every name that the rule and its chain write.
     pub(crate) fn written_mut(&mut self, visit: &mut dyn FnMut(Variable, &mut Name)) {
         for setvar in &mut self.setvars {

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::adjust::RuleBits;
 use crate::body::BodyLimits;
 use crate::error::LoadError;
 use crate::load::directives::Values;
 use crate::load::files::{Disk, Files};
 use crate::load::{self, Source};
+use crate::operator::Operator;
 use crate::plan::{self, Plan};
 use crate::rule::{Engine, Phase, Rule};
 
@@ -47,6 +49,9 @@ pub struct Settings {
     pub hits: usize,
     /// Bytes of a matched value, of `msg` and of `logdata` that are remembered.
     pub shown: usize,
+    /// Bytes that patterns may remember to run faster, in each thread that runs rules. CRS uses 2 MiB at level 1, 6 at level 4; with less, some
+    /// patterns begin anew now and then.
+    pub cache: usize,
     /// How rules are evaluated.
     pub evaluation: Evaluation,
 }
@@ -63,6 +68,7 @@ impl Default for Settings {
             json_and_xml: false,
             hits: 256,
             shown: 512,
+            cache: 4 << 20,
             evaluation: Evaluation::default(),
         }
     }
@@ -175,7 +181,7 @@ impl RuleSet {
         mut values: Values,
         settings: Settings,
         notes: Vec<LoadError>,
-    ) -> Self {
+    ) -> Result<Self, Vec<LoadError>> {
         values.engine = settings.engine.unwrap_or(values.engine);
         values.request_body_access = settings.body_access.0.unwrap_or(values.request_body_access);
         values.response_body_access = settings.body_access.1.unwrap_or(values.response_body_access);
@@ -189,12 +195,33 @@ impl RuleSet {
             .collect();
         let stamp = STAMPS.fetch_add(1, Ordering::Relaxed);
         let set = Self { rules, phases, names, values, settings, limits, presets, plan: Plan::default(), stamp, notes };
-        if set.settings.evaluation == Evaluation::Naive { set } else { set.planned() }
+        let (set, reached) = if set.settings.evaluation == Evaluation::Naive {
+            let all = set.rules.len();
+            (set, RuleBits::all(all))
+        } else {
+            set.planned()
+        };
+        let mistakes = set.compile(&reached);
+        if mistakes.is_empty() { Ok(set) } else { Err(mistakes) }
     }
 
-    /// Makes the plan.
+    /// Compiles the patterns of the rules that are reached; of the others, sees whether that is possible.
+    fn compile(&self, reached: &RuleBits) -> Vec<LoadError> {
+        let mut mistakes = Vec::new();
+        for (number, rule) in self.rules.iter().enumerate() {
+            rule.operators(&mut |operator| {
+                let Operator::Rx(rx) = operator else { return };
+                if let Err(mistake) = rx.check(reached.has(number)) {
+                    mistakes.push(mistake.at(&rule.place.file, rule.place.line));
+                }
+            });
+        }
+        mistakes
+    }
+
+    /// Makes the plan; which rules it expects to be reached.
     #[allow(clippy::expect_used, reason = "no input has a say in who owns the rules here")]
-    fn planned(self) -> Self {
+    fn planned(self) -> (Self, RuleBits) {
         let shared = Arc::new(self);
         let own = plan::probe(&shared, |_| {});
         let wide = plan::probe(&shared, |probe| {
@@ -202,11 +229,11 @@ impl RuleSet {
                 probe.tx.set(&shared.names, name.as_bytes(), Some(value.as_bytes()));
             }
         });
-        let plan = Plan::build(&shared, &own.tx, &wide.tx);
+        let (plan, reached) = Plan::build(&shared, &own.tx, &wide.tx);
         drop((own, wide));
         let mut set = Arc::into_inner(shared).expect("the probes, its only other owners, are gone");
         set.plan = plan;
-        set
+        (set, reached)
     }
 
     /// How many rules there are, chains counted once.

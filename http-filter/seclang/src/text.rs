@@ -32,6 +32,7 @@ impl Text {
             rest = rest.get(at + length + 1..).unwrap_or_default();
         }
         plain(&mut pieces, rest);
+        pieces.shrink_to_fit();
         Ok(Self { pieces })
     }
 

@@ -5,8 +5,9 @@ use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream as Socket};
 
-use common::ipc::messages::terminator_to_filter::Direction as Sent;
+use common::ipc::messages::terminator_to_filter::{Direction as Sent, KeyedDirection};
 use common::ipc::secret::Secret as SentSecret;
+use tls_record::{Direction, RecordLayer, Secret, State, Suite, tls12};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -26,8 +27,116 @@ fn pair() -> (TlsStream, Socket, RecordLayer) {
     let direction = |secret: &[u8]| Direction { secret: Secret::new(SUITE, secret).unwrap(), sequence: 0 };
     let state = State { suite: SUITE, read: direction(&ours), write: direction(&theirs) };
     let stream =
-        TlsStream::new(TcpStream::from_std(socket).unwrap(), secrets, Limits::default(), Clock::new()).unwrap();
+        TlsStream::tls13(TcpStream::from_std(socket).unwrap(), secrets, Limits::default(), Clock::new()).unwrap();
     (stream, client, RecordLayer::new(state, Limits::default()).unwrap())
+}
+
+/// The same in TLS 1.2, with a suite that has explicit nonces, somewhere in the middle of a connection.
+fn pair_tls12() -> (TlsStream, Socket, tls12::RecordLayer) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Socket::connect(listener.local_addr().unwrap()).unwrap();
+    let (socket, _) = listener.accept().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let suite = tls12::Suite::try_from(0xc02f).unwrap();
+    let sent = |byte, sequence| KeyedDirection {
+        key: SentSecret::new(&[byte; 16]).unwrap(),
+        iv: SentSecret::new(&[byte; 12]).unwrap(),
+        sequence,
+    };
+    let keys = Tls12Keys { suite: suite.into(), read: sent(2, 7), write: sent(1, 3), received: Vec::new().into() };
+    let direction = |byte, sequence| tls12::Direction {
+        keys: tls12::Keys::new(suite, &[byte; 16], &[byte; 12]).unwrap(),
+        sequence,
+    };
+    let state = tls12::State { suite, read: direction(1, 3), write: direction(2, 7) };
+    // A limit of records per key that TLS 1.3 would heed by taking another key.
+    let limits = Limits { records_per_key: 2, ..Limits::default() };
+    let stream = TlsStream::tls12(TcpStream::from_std(socket).unwrap(), keys, limits, Clock::new()).unwrap();
+    (stream, client, tls12::RecordLayer::new(state, Limits::default()).unwrap())
+}
+
+/// Opens all of `bytes`, whole records of TLS 1.2: the plaintext, and whether close_notify came.
+fn open_tls12(layer: &mut tls12::RecordLayer, bytes: &mut [u8]) -> (Vec<u8>, bool) {
+    let (mut text, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        match layer.open(&mut bytes[at..]).unwrap() {
+            Opened::Data { consumed, plain } => {
+                text.extend_from_slice(plain);
+                at += consumed;
+            }
+            Opened::Nothing { consumed } => at += consumed,
+            Opened::Incomplete { .. } => panic!("a record is not whole"),
+            Opened::Closed { .. } => return (text, true),
+        }
+    }
+    (text, false)
+}
+
+#[test]
+fn tls12_goes_both_ways_in_small_records_first_and_ends() {
+    run(async {
+        let (mut stream, mut client, mut layer) = pair_tls12();
+        let mut hello = Vec::new();
+        layer.seal(&[IoSlice::new(b"hello")], usize::MAX, MAX_PLAINTEXT, &mut hello).unwrap();
+        layer.close(&mut hello);
+        client.write_all(&hello).unwrap();
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).await.unwrap();
+        assert_eq!(text, b"hello");
+        let body: Vec<u8> = (0..40_000_u32).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        stream.write_all(&body).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        let first = usize::from(u16::from_be_bytes([answer[3], answer[4]]));
+        assert_eq!(5 + first, 1_500 - 40 - 32, "one packet");
+        let (text, closed) = open_tls12(&mut layer, &mut answer);
+        assert!(text == body && closed, "{} bytes", text.len());
+    });
+}
+
+#[test]
+fn a_tls12_client_that_wants_to_shake_hands_again_is_told_no_and_goes_on_and_so_does_a_successor() {
+    run(async {
+        let (mut stream, mut client, mut layer) = pair_tls12();
+        let hello = peer_hello(&mut layer, b"before");
+        client.write_all(&hello).unwrap();
+        let mut text = [0; 6];
+        stream.read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"before");
+        let read =
+            poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_read(cx, &mut ReadBuf::new(&mut text)).is_ready()));
+        assert!(!read.await, "nothing more to read");
+        let mut refusal = [0; 5 + 8 + 2 + 16];
+        client.read_exact(&mut refusal).unwrap();
+        assert!(matches!(layer.open(&mut refusal), Ok(Opened::Nothing { .. })), "a warning");
+
+        assert!(stream.is_movable());
+        let Parted { socket, kind, ahead } = stream.part().unwrap();
+        let Some(common::ipc::messages::terminator_to_filter::Kind::Tls12Keys(keys)) = kind else { panic!() };
+        assert!(ahead.is_empty() && keys.received.is_empty());
+        assert_eq!((keys.suite, keys.read.sequence, keys.write.sequence), (0xc02f, 9, 4));
+        let socket = TcpStream::from_std(socket.into()).unwrap();
+        let mut stream = TlsStream::tls12(socket, *keys, Limits::default(), Clock::new()).unwrap();
+        stream.write_all(b"after").await.unwrap();
+        AsyncWriteExt::flush(&mut stream).await.unwrap();
+        let mut answer = [0; 5 + 8 + 5 + 16];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(open_tls12(&mut layer, &mut answer), (b"after".to_vec(), false));
+    });
+}
+
+/// `text`, then a ClientHello without anything in it: bytes of a peer that was made for this, as our layer never asks for a handshake.
+fn peer_hello(layer: &mut tls12::RecordLayer, text: &[u8]) -> Vec<u8> {
+    use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+    let mut out = Vec::new();
+    layer.seal(&[IoSlice::new(text)], usize::MAX, MAX_PLAINTEXT, &mut out).unwrap(); // number 7
+    let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &[2; 16]).unwrap());
+    let (explicit, mut body) = ([9; 8], vec![1, 0, 0, 0]);
+    let nonce: [u8; 12] = [&[2; 4][..], &explicit].concat().try_into().unwrap();
+    let data = [0, 0, 0, 0, 0, 0, 0, 8, 22, 3, 3, 0, 4];
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(data), &mut body).unwrap();
+    [&out[..], &[22, 3, 3, 0, 28], &explicit, &body].concat()
 }
 
 fn run<F: Future>(test: F) -> F::Output {

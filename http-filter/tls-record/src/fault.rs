@@ -10,7 +10,9 @@ use crate::alert::Alert;
 pub enum Fault {
     /// A record that is not protected, or a change_cipher_spec after the handshake: its outer content type.
     Unprotected(u8),
-    /// A record above the limits of RFC 8446 §5.1 and §5.2.
+    /// A record with a version other than that of the connection (TLS 1.2; 1.3 does not look at it).
+    Version([u8; 2]),
+    /// A record above the limits of RFC 8446 §5.1 and §5.2, or of RFC 5246 §6.2.
     RecordTooLong,
     /// A record that was not sealed with this key, number and header: damaged, forged, repeated, reordered or lost.
     BadRecord,
@@ -20,8 +22,11 @@ pub enum Fault {
     ContentType(u8),
     /// A record of handshake messages or alerts without any.
     EmptyMessage,
-    /// A handshake message that may not come after the handshake: its type. A client may send nothing but KeyUpdate.
+    /// A handshake message that may not come after the handshake: its type. A client may send nothing but KeyUpdate; in TLS 1.2 nothing
+    /// but ClientHello.
     Handshake(u8),
+    /// A ClientHello of more than 65,535 bytes.
+    HandshakeLength,
     /// Another record between the fragments of a handshake message.
     Interleaved,
     /// Something behind a KeyUpdate in its record, sealed with a key that the KeyUpdate has ended.
@@ -32,6 +37,10 @@ pub enum Fault {
     KeyUpdateRequest(u8),
     /// A record of alerts that does not hold exactly one.
     AlertLength,
+    /// An alert that is neither a warning nor fatal (TLS 1.2).
+    AlertLevel(u8),
+    /// More attempts to shake hands again than [`crate::Limits::renegotiations`].
+    TooManyRenegotiations,
     /// More KeyUpdates without data between them than [`crate::Limits::key_updates`].
     TooManyKeyUpdates,
     /// More empty records one after the other than [`crate::Limits::empty_records`].
@@ -58,8 +67,9 @@ impl Fault {
         Some(match self {
             Fault::RecordTooLong => Alert::RECORD_OVERFLOW,
             Fault::BadRecord => Alert::BAD_RECORD_MAC,
-            Fault::KeyUpdateLength | Fault::AlertLength => Alert::DECODE_ERROR,
-            Fault::KeyUpdateRequest(_) => Alert::ILLEGAL_PARAMETER,
+            Fault::Version(_) => Alert::PROTOCOL_VERSION,
+            Fault::KeyUpdateLength | Fault::AlertLength | Fault::HandshakeLength => Alert::DECODE_ERROR,
+            Fault::KeyUpdateRequest(_) | Fault::AlertLevel(_) => Alert::ILLEGAL_PARAMETER,
             Fault::Exhausted | Fault::Crypto | Fault::Internal => Alert::INTERNAL_ERROR,
             Fault::Alert(_) | Fault::Truncated | Fault::Finished => return None,
             Fault::Unprotected(_)
@@ -70,6 +80,7 @@ impl Fault {
             | Fault::Interleaved
             | Fault::BehindKeyUpdate
             | Fault::TooManyKeyUpdates
+            | Fault::TooManyRenegotiations
             | Fault::TooManyEmptyRecords
             | Fault::TooManyWarnings => Alert::UNEXPECTED_MESSAGE,
         })
@@ -80,17 +91,21 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Unprotected(kind) => write!(f, "the peer sent an unprotected record (content type {kind})"),
+            Fault::Version([major, minor]) => write!(f, "the peer sent a record of version {major}.{minor}"),
             Fault::RecordTooLong => f.write_str("the peer sent a record that is too long"),
             Fault::BadRecord => f.write_str("a record is damaged, forged or out of order"),
             Fault::NoContentType => f.write_str("the peer sent a record of nothing but padding"),
             Fault::ContentType(kind) => write!(f, "the peer sent a record of content type {kind}"),
             Fault::EmptyMessage => f.write_str("the peer sent an empty handshake message or alert"),
             Fault::Handshake(kind) => write!(f, "the peer sent handshake message {kind} after the handshake"),
+            Fault::HandshakeLength => f.write_str("the peer sent a handshake message that is too long"),
             Fault::Interleaved => f.write_str("the peer sent another record between the parts of a handshake message"),
             Fault::BehindKeyUpdate => f.write_str("the peer sent something behind a KeyUpdate with the old key"),
             Fault::KeyUpdateLength => f.write_str("the peer sent a KeyUpdate of a wrong length"),
             Fault::KeyUpdateRequest(value) => write!(f, "the peer sent a KeyUpdate that requests {value}"),
             Fault::AlertLength => f.write_str("the peer sent an alert of a wrong length"),
+            Fault::AlertLevel(level) => write!(f, "the peer sent an alert of level {level}"),
+            Fault::TooManyRenegotiations => f.write_str("the peer asked for a new handshake again"),
             Fault::TooManyKeyUpdates => f.write_str("the peer sent too many KeyUpdates without data"),
             Fault::TooManyEmptyRecords => f.write_str("the peer sent too many empty records"),
             Fault::TooManyWarnings => f.write_str("the peer sent too many warnings"),

@@ -1,13 +1,13 @@
-//! tls-record: the record layer of TLS 1.3 after the handshake (RFC 8446 §5, §4.6.3, §7), without any I/O.
+//! tls-record: the record layer of TLS after the handshake, without any I/O: TLS 1.3 (RFC 8446 §5, §4.6.3, §7) here, TLS 1.2 in [`tls12`].
 //!
-//! tls-terminator shakes hands, then hands the socket, the two application traffic secrets and the two sequence numbers to http-filter,
-//! which goes on with this crate. In the order in which a record meets the files:
+//! tls-terminator shakes hands, then hands the socket, the two application traffic secrets (TLS 1.2: keys) and the two sequence numbers to
+//! http-filter, which goes on with this crate. In the order in which a record meets the files:
 //!
 //! `layer` (both directions, what is final) → `open` (one record in) or `seal` (records out) → `frame` (header, type, padding) → `keys` (key,
 //! IV, sequence number) → `secret` (derivation) → `suite`. `update` and `alert` read the two kinds of messages that may come, `fault` is
-//! every refusal with its alert, `limits` what is tolerated, `error` what a hand-over may get wrong.
+//! every refusal with its alert, `last_words` a farewell where nobody goes on, `limits` what is tolerated, `error` what a hand-over may get wrong.
 //!
-//! Bytes of a stranger reach `open`, `frame`, `update` and `alert` only; nothing there allocates, loops longer than the record, or can panic.
+//! Bytes of a stranger reach `open`, `frame`, `update` (`tls12::hello`) and `alert` only; nothing there allocates, loops longer than the record, or can panic.
 //! There is no unprotected mode: a layer without keys does not exist.
 //!
 //! # Why a nonce cannot repeat
@@ -22,9 +22,13 @@
 //!   be used here: it takes its first nonce for number 0, and after a hand-over the first is another.)
 //! - **Over a change of keys.** The numbers begin again at 0, but secret, key, IV and number are made together and replaced in one
 //!   assignment, so a number of the new generation never meets the key of the old one. The KeyUpdate itself is the last record of the old key.
-//!   A key is replaced after 2^24 records (AES-GCM), long before the end of the numbers.
-//! - **Between the directions.** Client and server secrets are derived with different labels. If a caller mixes them up and gives the same
-//!   one twice, [`RecordLayer::new`] refuses.
+//!   A key is replaced after 2^24 records (AES-GCM), long before the end of the numbers. In TLS 1.2 keys do not change, and the connection ends
+//!   there.
+//! - **In TLS 1.2 with AES-GCM** the record carries eight bytes of its nonce, which the sender may choose (RFC 5288 §3). We choose what rustls
+//!   chose for the records before the hand-over: eight bytes of the IV with the number mixed in. Any other rule, a plain counter for one, could meet
+//!   one of those again.
+//! - **Between the directions.** Client and server secrets are derived with different labels (TLS 1.2: are different parts of the key block). If a
+//!   caller mixes them up and gives the same one twice, [`RecordLayer::new`] refuses.
 //! - **From one process to the next.** A [`State`] cannot be cloned; [`RecordLayer::new`] and [`RecordLayer::into_state`] consume what they are
 //!   given, and with the layer its keys are gone. What travels, however, are bytes in a message, and a message can be delivered twice. What
 //!   follows is therefore the duty of the callers:
@@ -40,12 +44,13 @@
 //!    the next one.
 //! 3. *A connection that lives is handed on by `into_state`*, only while it [is movable](RecordLayer::is_movable), after all sealed bytes are on the
 //!    socket or travel along in order. The sender of that message makes a new layer of it only if the hand-over has come back: refused,
-//!    or its receiver gone without an acknowledgement. At each moment one process owns the number.
+//!    or its receiver gone without an acknowledgement. At each moment one process owns the number. A terminator whose hand-over has come back
+//!    so may seal [`last_words`] of it, once: nobody goes on behind them.
 //! 4. *No process is copied*: none forks with a layer inside, and none is restored from a snapshot of its memory.
 //!
 //! # What is wiped
 //!
-//! Traffic secrets and IVs (`zeroize`) when they are dropped or replaced, what is derived on the stack, and aws-lc's key schedules, which
+//! Traffic secrets, keys and IVs (`zeroize`) when they are dropped or replaced, what is derived on the stack, and aws-lc's key schedules, which
 //! its allocator wipes. Not wiped: the bytes a caller made a [`Secret`] of, and plaintext, which is the caller's.
 #![forbid(unsafe_code)]
 
@@ -54,18 +59,21 @@ mod error;
 mod fault;
 mod frame;
 mod keys;
+mod last_words;
 mod layer;
 mod limits;
 mod open;
 mod seal;
 mod secret;
 mod suite;
+pub mod tls12;
 mod update;
 
 pub use alert::Alert;
 pub use error::Error;
 pub use fault::Fault;
 pub use frame::{MAX_PLAINTEXT, MAX_RECORD, OVERHEAD};
+pub use last_words::last_words;
 pub use layer::{Direction, Opened, RecordLayer, State};
 pub use limits::Limits;
 pub use secret::Secret;

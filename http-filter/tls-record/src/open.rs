@@ -95,7 +95,8 @@ impl Opener {
     }
 }
 
-fn count(counter: &mut u32, limit: u32, fault: Fault) -> Result<(), Fault> {
+/// One more.
+pub(crate) fn count(counter: &mut u32, limit: u32, fault: Fault) -> Result<(), Fault> {
     *counter = counter.saturating_add(1);
     if *counter > limit { Err(fault) } else { Ok(()) }
 }

@@ -41,11 +41,10 @@ impl Sealer {
         due: &mut bool,
         out: &mut Vec<u8>,
     ) -> Result<usize, Fault> {
-        let offered = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
-        let total = offered.min(limit);
+        let total = Gather::length(parts).min(limit);
         let record = record.clamp(1, MAX_PLAINTEXT);
         out.reserve(total.saturating_add(total.div_ceil(record).saturating_mul(OVERHEAD)));
-        let mut gather = Gather { parts: parts.iter(), rest: &[] };
+        let mut gather = Gather::new(parts);
         let mut taken = 0;
         while taken < total {
             if *due || self.is_worn() {
@@ -101,14 +100,23 @@ impl Sealer {
 }
 
 /// Slices as one run of bytes.
-struct Gather<'a, 'b> {
+pub(crate) struct Gather<'a, 'b> {
     parts: std::slice::Iter<'a, IoSlice<'b>>,
     rest: &'a [u8],
 }
 
-impl Gather<'_, '_> {
+impl<'a, 'b> Gather<'a, 'b> {
+    pub(crate) fn new(parts: &'a [IoSlice<'b>]) -> Self {
+        Self { parts: parts.iter(), rest: &[] }
+    }
+
+    /// Bytes of all of them.
+    pub(crate) fn length(parts: &[IoSlice<'_>]) -> usize {
+        parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()))
+    }
+
     /// Appends the next `wanted` bytes, or what there is.
-    fn copy(&mut self, mut wanted: usize, out: &mut Vec<u8>) {
+    pub(crate) fn copy(&mut self, mut wanted: usize, out: &mut Vec<u8>) {
         while wanted > 0 {
             if self.rest.is_empty() {
                 let Some(part) = self.parts.next() else { return };

@@ -82,6 +82,11 @@ impl Innocent {
         notes.failures.clear();
     }
 
+    /// Requests answered since the account began.
+    pub fn served(&self) -> usize {
+        self.notes.lock().unwrap().times.len()
+    }
+
     /// The account so far.
     pub fn account(&self) -> Account {
         let mut notes = self.notes.lock().unwrap();

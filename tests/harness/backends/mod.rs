@@ -123,6 +123,8 @@ impl Backend {
         talk: impl Fn(Talk) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind(address).expect("a loopback address");
+        // As servers have it, not the 128 of the standard library: what overflows waits a second for the kernel to try again.
+        rustix::net::listen(&listener, 4096).expect("a listener can be told again");
         let address = listener.local_addr().expect("a bound socket");
         let backend = Self { address, connections: Arc::default(), over: Arc::default() };
         let (connections, over) = (Arc::clone(&backend.connections), Arc::clone(&backend.over));

@@ -92,6 +92,13 @@ impl Nginx {
         let text = std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
+
+    /// The same, as soon as it has so many lines: nginx writes a line after the client has the whole answer.
+    pub fn access_log_of(&self, lines: usize) -> Vec<String> {
+        eventually(10, &format!("{lines} lines in nginx's access log"), || {
+            Some(self.access_log()).filter(|log| log.len() >= lines)
+        })
+    }
 }
 
 impl Drop for Nginx {

@@ -42,4 +42,8 @@ impl crate::ipc::Message for HandedOn {
     fn descriptors(&self) -> usize {
         1 + usize::from(self.websocket.is_some())
     }
+
+    fn edition(&self) -> u64 {
+        self.tls.as_ref().map_or(0, |tls| tls.kind.edition())
+    }
 }

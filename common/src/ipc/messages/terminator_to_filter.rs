@@ -13,7 +13,23 @@ pub enum Kind {
     /// in the message. Who takes it must not seal a byte before its acknowledgement has left
     /// ([`crate::ipc::receiver::Verdict::TakenOnce`]).
     Tls13Secrets(Box<Tls13Secrets>),
+    /// The same for TLS 1.2, which has keys in place of secrets. Edition 1 ([`crate::ipc::codec::EDITION`]).
+    Tls12Keys(Box<Tls12Keys>),
 }
+
+impl Kind {
+    /// The edition of the messages that has it.
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        match self {
+            Self::Relay | Self::Tls13Secrets(_) => 0,
+            Self::Tls12Keys(_) => TLS12_KEYS,
+        }
+    }
+}
+
+/// The edition in which [`Kind::Tls12Keys`] came.
+pub const TLS12_KEYS: u64 = 1;
 
 /// A TLS 1.3 connection behind its handshake (RFC 8446 §5, §7.3).
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -33,6 +49,30 @@ pub struct Tls13Secrets {
 pub struct Direction {
     /// Its application traffic secret.
     pub secret: Secret,
+    /// The number of its next record.
+    pub sequence: u64,
+}
+
+/// A TLS 1.2 connection behind its handshake (RFC 5246 §6.3).
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct Tls12Keys {
+    /// The suite's number in the registry.
+    pub suite: u16,
+    /// What the client sends.
+    pub read: KeyedDirection,
+    /// What the client is sent.
+    pub write: KeyedDirection,
+    /// As in [`Tls13Secrets`].
+    pub received: Box<[u8]>,
+}
+
+/// One direction of such a connection.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct KeyedDirection {
+    /// Its key.
+    pub key: Secret,
+    /// Its IV, twelve bytes: with AES-GCM the salt, then where the nonces that we send start.
+    pub iv: Secret,
     /// The number of its next record.
     pub sequence: u64,
 }
@@ -82,5 +122,9 @@ pub struct ClientIdentity {
 impl crate::ipc::Message for Decrypted {
     fn descriptors(&self) -> usize {
         1
+    }
+
+    fn edition(&self) -> u64 {
+        self.kind.edition()
     }
 }

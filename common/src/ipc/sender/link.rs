@@ -21,6 +21,8 @@ pub(super) struct Link<M, R> {
     instance: String,
     channel: Rc<Channel>,
     before_ready: bool,
+    /// What the receiver reads ([`codec::EDITION`]). Who has not said so and is sent to nevertheless is taken for one of our own release.
+    edition: Cell<u64>,
     ready: Cell<bool>,
     draining: Cell<bool>,
     broken: Cell<bool>,
@@ -42,6 +44,7 @@ impl<M: Message, R: Message> Link<M, R> {
             instance,
             channel: Rc::new(channel),
             before_ready,
+            edition: Cell::new(if before_ready { codec::EDITION } else { 0 }),
             ready: Cell::new(false),
             draining: Cell::new(false),
             broken: Cell::new(false),
@@ -63,6 +66,11 @@ impl<M: Message, R: Message> Link<M, R> {
     /// Takes parcels in general.
     pub(super) fn is_open(&self) -> bool {
         (self.ready.get() || self.before_ready) && !self.draining.get() && !self.broken.get()
+    }
+
+    /// Understands messages of this edition.
+    pub(super) fn reads(&self, edition: u64) -> bool {
+        edition <= self.edition.get()
     }
 
     /// Somebody has accepted the channel.
@@ -98,8 +106,8 @@ impl<M: Message, R: Message> Link<M, R> {
         self.sent.borrow().front().map(|item| item.sent)
     }
 
-    /// Fills one frame from the head of the queue and sends it. What could not go is back in the queue in the old order.
-    /// Returns a parcel that fits into no frame at all.
+    /// Fills one frame from the head of the queue and sends it; what the receiver does not read waits for another one. What could not go is back
+    /// in the queue, in the old order. Returns a parcel that fits into no frame at all.
     pub(super) fn send(
         &self,
         frame: &mut FrameWriter,
@@ -110,7 +118,7 @@ impl<M: Message, R: Message> Link<M, R> {
         let mut sent = self.sent.borrow_mut();
         let kept = sent.len();
         let mut descriptors = 0;
-        while let Some(item) = waiting.front() {
+        while let Some((at, item)) = self.next(waiting) {
             let count = item.parcel.descriptors.len();
             if descriptors + count > MAX_DESCRIPTORS || sent.len() >= max {
                 break;
@@ -120,12 +128,12 @@ impl<M: Message, R: Message> Link<M, R> {
                 Ok(false) => break,
                 Err(error) if frame.items() == 0 => {
                     tracing::error!(instance = self.instance, "{error}");
-                    return waiting.pop_front();
+                    return waiting.remove(at);
                 }
                 Err(_) => break,
             }
             descriptors += count;
-            sent.extend(waiting.pop_front());
+            sent.extend(waiting.remove(at));
         }
         let borrowed: Vec<_> =
             sent.iter().skip(kept).flat_map(|item| &item.parcel.descriptors).map(AsFd::as_fd).collect();
@@ -150,6 +158,16 @@ impl<M: Message, R: Message> Link<M, R> {
         None
     }
 
+    /// The first that the receiver reads, and its place. That is the head of the queue, unless two releases are at work.
+    fn next<'w>(&self, waiting: &'w VecDeque<Item<M, R>>) -> Option<(usize, &'w Item<M, R>)> {
+        waiting.iter().enumerate().find(|(_, item)| self.reads(item.parcel.body.edition()))
+    }
+
+    /// Whether something waits that it could be sent.
+    pub(super) fn has_work(&self, waiting: &VecDeque<Item<M, R>>) -> bool {
+        self.next(waiting).is_some()
+    }
+
     fn pause(&self, time: Duration) {
         self.paused_until.set(Some(Instant::now() + time));
     }
@@ -166,7 +184,10 @@ impl<M: Message, R: Message> Link<M, R> {
             let mut descriptors = descriptors.into_iter();
             for (id, back) in items {
                 match back {
-                    Back::Ready => self.ready.set(true),
+                    Back::Ready => {
+                        self.edition.set(id);
+                        self.ready.set(true);
+                    }
                     Back::Draining => self.draining.set(true),
                     Back::Taken(count) => progress.taken += self.taken(count),
                     Back::Returned(count) => self.returned(count, &mut progress.returned),
@@ -202,7 +223,7 @@ impl<M: Message, R: Message> Link<M, R> {
         self.pause(PAUSE);
         let mut sent = self.sent.borrow_mut();
         for _ in 0..count {
-            into.extend(sent.pop_front());
+            into.extend(sent.pop_front().map(|item| Item { returned: true, ..item }));
         }
     }
 

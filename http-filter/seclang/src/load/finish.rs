@@ -32,7 +32,10 @@ impl Loader<'_> {
         }
         for rule in &mut rules {
             number_names(rule, &mut names);
+            rule.tighten(&mut |tag| self.shared.tag(tag));
         }
+        // Only what the rules hold of it is still needed.
+        self.shared = super::shared::Shared::default();
         let mut phases: [Vec<usize>; Phase::COUNT] = Default::default();
         for (number, rule) in rules.iter().enumerate() {
             if let Some(list) = phases.get_mut(rule.phase.index()) {
@@ -55,7 +58,7 @@ impl Loader<'_> {
                 *to = behind.map_or(list.len(), |behind| list.partition_point(|rule| rule < behind));
             }
         }
-        Ok(RuleSet::new(rules, phases, names, self.directives, self.settings, self.notes))
+        RuleSet::new(rules, phases, names, self.directives, self.settings, self.notes)
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod directives;
 pub(crate) mod files;
 mod finish;
 mod operators;
+mod shared;
 mod update;
 
 use std::collections::HashMap;
@@ -69,6 +70,7 @@ pub(crate) struct Loader<'a> {
     defaults: [Defaults; Phase::COUNT],
     updates: Vec<update::Update>,
     directives: directives::Values,
+    shared: shared::Shared,
     errors: Vec<LoadError>,
     notes: Vec<LoadError>,
     file: Arc<PathBuf>,
@@ -86,6 +88,7 @@ pub(crate) fn load(files: &dyn Files, sources: &[Source], settings: Settings) ->
         defaults: Default::default(),
         updates: Vec::new(),
         directives: directives::Values::default(),
+        shared: shared::Shared::default(),
         errors: Vec::new(),
         notes: Vec::new(),
         file: Arc::new(PathBuf::new()),

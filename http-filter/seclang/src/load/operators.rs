@@ -7,7 +7,7 @@ use crate::operator::bytes::ByteSet;
 use crate::operator::networks::Networks;
 use crate::operator::number::Comparison;
 use crate::operator::phrases::Phrases;
-use crate::operator::{Operator, Rx, pattern};
+use crate::operator::{Operator, pattern};
 use crate::text::Text;
 
 /// For error messages.
@@ -36,8 +36,11 @@ impl Loader<'_> {
 
     fn named_operator(&mut self, name: &str, argument: &str) -> Result<Operator, Mistake> {
         Ok(match name.to_ascii_lowercase().as_str() {
-            "pm" => Operator::Pm(Box::new(Phrases::inline(argument)?)),
-            "pmf" | "pmfromfile" => Operator::Pm(Box::new(Phrases::from_file(&self.data(argument)?, argument)?)),
+            "pm" => Operator::Pm(self.shared.phrases(Phrases::inline(argument)?)),
+            "pmf" | "pmfromfile" => {
+                let data = self.data(argument)?;
+                Operator::Pm(self.shared.phrases(Phrases::from_file(&data, argument)?))
+            }
             "within" => Operator::Within(Text::parse(argument)?),
             "contains" | "strmatch" => Operator::Contains(Text::parse(argument)?),
             "containsword" => Operator::ContainsWord(Text::parse(argument)?),
@@ -79,10 +82,8 @@ impl Loader<'_> {
         {
             return Ok((Operator::RxMacro(text), negated));
         }
-        match pattern::translate(source) {
-            Ok(translated) => {
-                Ok((Operator::Rx(Box::new(Rx { regex: pattern::compile(source)?, source: translated })), negated))
-            }
+        match pattern::check(source) {
+            Ok(translated) => Ok((Operator::Rx(self.shared.rx(translated)), negated)),
             Err(mistake) if mistake.is_beyond() => {
                 if let Some(guarded) = Guarded::parse(source) {
                     return Ok((Operator::RxGuarded(Box::new(guarded)), negated));

@@ -7,7 +7,6 @@
 use std::ops::Range;
 
 use regex::bytes::Regex;
-use regex_syntax::ParserBuilder;
 
 use super::pattern;
 
@@ -98,14 +97,7 @@ impl Branch {
 /// The shortest and the longest match of a pattern; `None` if it cannot be read or has no longest.
 fn lengths(source: &str) -> Option<(usize, usize)> {
     let translated = pattern::translate(source).ok()?;
-    let hir = ParserBuilder::new()
-        .utf8(false)
-        .unicode(false)
-        .multi_line(true)
-        .dot_matches_new_line(true)
-        .build()
-        .parse(&translated)
-        .ok()?;
+    let hir = pattern::parser().parse(&translated).ok()?;
     Some((hir.properties().minimum_len()?, hir.properties().maximum_len()?))
 }
 

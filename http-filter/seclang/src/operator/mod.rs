@@ -2,18 +2,25 @@
 
 pub(crate) mod around;
 pub(crate) mod bytes;
+pub(crate) mod caches;
+mod matcher;
 pub(crate) mod networks;
 pub(crate) mod number;
 pub(crate) mod pattern;
 pub(crate) mod phrases;
+pub(crate) mod rx;
+
+use std::sync::Arc;
 
 use regex::bytes::Regex;
 
 use self::around::Guarded;
 use self::bytes::ByteSet;
+use self::caches::Caches;
 use self::networks::Networks;
 use self::number::Comparison;
 use self::phrases::Phrases;
+use self::rx::Rx;
 use crate::mask::ByteMask;
 use crate::text::Text;
 
@@ -21,13 +28,13 @@ use crate::text::Text;
 #[derive(Debug)]
 pub(crate) enum Operator {
     /// `@rx`; its pattern in the syntax of `regex` besides.
-    Rx(Box<Rx>),
+    Rx(Arc<Rx>),
     /// `@rx` whose pattern holds a macro: compiled when it runs.
     RxMacro(Text),
     /// `@rx` with a look-around that stays linear.
     RxGuarded(Box<Guarded>),
     /// `@pm`, `@pmFromFile`.
-    Pm(Box<Phrases>),
+    Pm(Arc<Phrases>),
     Within(Text),
     Contains(Text),
     ContainsWord(Text),
@@ -45,13 +52,6 @@ pub(crate) enum Operator {
     Always,
     /// `@noMatch`, and the operators that need the network or a data base (`@rbl`, `@geoLookup`): this crate has neither.
     Never,
-}
-
-/// A pattern, compiled and as text (the plan reads literals out of it).
-#[derive(Debug)]
-pub(crate) struct Rx {
-    pub(crate) regex: Regex,
-    pub(crate) source: String,
 }
 
 /// What `capture` puts into TX:0 to TX:9; a group that took no part is left as it was.
@@ -95,9 +95,9 @@ impl Operator {
     }
 
     /// True if the operator's answer about `value` is yes. `argument` is the expanded [`Operator::argument`].
-    pub(crate) fn matches(&self, value: &[u8], argument: &[u8]) -> bool {
+    pub(crate) fn matches(&self, value: &[u8], argument: &[u8], caches: &mut Caches) -> bool {
         match self {
-            Self::Rx(rx) => rx.regex.is_match(value),
+            Self::Rx(rx) => rx.is_match(value, caches),
             Self::RxMacro(_) => macro_pattern(argument).is_some_and(|regex| regex.is_match(value)),
             Self::RxGuarded(guarded) => guarded.find(value).is_some(),
             Self::Pm(phrases) => phrases.find(value).is_some(),
@@ -120,10 +120,10 @@ impl Operator {
     }
 
     /// What `capture` takes of a value that matched.
-    pub(crate) fn capture(&self, value: &[u8], argument: &[u8], into: &mut Captures) {
+    pub(crate) fn capture(&self, value: &[u8], argument: &[u8], caches: &mut Caches, into: &mut Captures) {
         into.groups.clear();
         match self {
-            Self::Rx(rx) => groups(&rx.regex, value, into),
+            Self::Rx(rx) => rx.capture(value, caches, into),
             Self::RxMacro(_) => {
                 if let Some(regex) = macro_pattern(argument) {
                     groups(&regex, value, into);
@@ -207,30 +207,37 @@ mod tests {
             (Operator::Compare(Comparison::Lt, text("5")), "", true),
         ] {
             let argument = operator.argument().unwrap().constant().unwrap();
-            assert_eq!(operator.matches(value.as_bytes(), argument), expected, "{operator:?} {value}");
+            assert_eq!(
+                operator.matches(value.as_bytes(), argument, &mut Caches::default()),
+                expected,
+                "{operator:?} {value}"
+            );
         }
     }
 
     #[test]
     fn validating_operators_are_true_of_what_is_broken() {
         let set = Operator::ValidateByteRange(Box::new(ByteSet::parse("9,10,13,32-126,128-255").unwrap()));
-        assert!(set.matches(b"a\0", b"") && !set.matches(b"a\n\xff", b""));
+        assert!(
+            set.matches(b"a\0", b"", &mut Caches::default()) && !set.matches(b"a\n\xff", b"", &mut Caches::default())
+        );
         assert!(!set.may_match(ByteMask::of(b"abc \xff")) && set.may_match(ByteMask::of(b"\x01")));
         assert!(
-            Operator::ValidateUrlEncoding.matches(b"%4", b"") && !Operator::ValidateUrlEncoding.matches(b"%41%42", b"")
+            Operator::ValidateUrlEncoding.matches(b"%4", b"", &mut Caches::default())
+                && !Operator::ValidateUrlEncoding.matches(b"%41%42", b"", &mut Caches::default())
         );
         assert!(
-            Operator::ValidateUtf8.matches(b"\xc0\x80", b"")
-                && !Operator::ValidateUtf8.matches("\u{e9}".as_bytes(), b"")
+            Operator::ValidateUtf8.matches(b"\xc0\x80", b"", &mut Caches::default())
+                && !Operator::ValidateUtf8.matches("\u{e9}".as_bytes(), b"", &mut Caches::default())
         );
     }
 
     #[test]
     fn injections_are_captured() {
         let mut captures = Captures::default();
-        assert!(Operator::DetectSqli.matches(b"1' or '1'='1", b""));
-        Operator::DetectSqli.capture(b"1' or '1'='1", b"", &mut captures);
+        assert!(Operator::DetectSqli.matches(b"1' or '1'='1", b"", &mut Caches::default()));
+        Operator::DetectSqli.capture(b"1' or '1'='1", b"", &mut Caches::default(), &mut captures);
         assert_eq!(captures.groups, vec![(0, b"s&sos".to_vec())]);
-        assert!(Operator::DetectXss.matches(b"<script>alert(1)</script>", b""));
+        assert!(Operator::DetectXss.matches(b"<script>alert(1)</script>", b"", &mut Caches::default()));
     }
 }

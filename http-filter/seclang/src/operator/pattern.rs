@@ -12,14 +12,10 @@ use std::str::Chars;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::matcher::{AUTOMATON, PROGRAM};
 use crate::error::Mistake;
 
-/// Memory that one compiled pattern may take. The largest of CRS takes some 2 MiB.
-const PROGRAM: usize = 32 << 20;
-/// Memory of one pattern's lazily built automaton; when it is full it starts anew, so more would only buy speed on odd values.
-const AUTOMATON: usize = 512 << 10;
-
-/// Compiles the pattern of `@rx`.
+/// Compiles a pattern that is not a rule's whole operator.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, Mistake> {
     build(pattern, false)
 }
@@ -27,6 +23,20 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, Mistake> {
 /// Compiles the pattern of a selector (`ARGS:/^x/`); case does not matter there.
 pub(crate) fn compile_selector(pattern: &str) -> Result<Regex, Mistake> {
     build(pattern, true)
+}
+
+/// Reads a pattern without compiling it: what it is in the syntax of `regex`, or what is wrong with it.
+pub(crate) fn check(pattern: &str) -> Result<String, Mistake> {
+    let translated = translate(pattern)?;
+    match parser().parse(&translated) {
+        Ok(_) => Ok(translated),
+        Err(error) => Err(broken(pattern, &error.to_string())),
+    }
+}
+
+/// A parser with the flags with which patterns are compiled.
+pub(crate) fn parser() -> regex_syntax::Parser {
+    regex_syntax::ParserBuilder::new().utf8(false).unicode(false).multi_line(true).dot_matches_new_line(true).build()
 }
 
 fn build(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
@@ -38,9 +48,11 @@ fn build(pattern: &str, caseless: bool) -> Result<Regex, Mistake> {
         .size_limit(PROGRAM)
         .dfa_size_limit(AUTOMATON)
         .build()
-        .map_err(|error| {
-            Mistake::new(pattern, format!("the pattern cannot be compiled: {}", last_line(&error.to_string())))
-        })
+        .map_err(|error| broken(pattern, &error.to_string()))
+}
+
+fn broken(pattern: &str, error: &str) -> Mistake {
+    Mistake::new(pattern, format!("the pattern cannot be compiled: {}", last_line(error)))
 }
 
 fn last_line(text: &str) -> String {

@@ -1,55 +1,79 @@
 //! `@pm`: any of many phrases, letters in either case.
 
+use std::sync::OnceLock;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::error::Mistake;
 
-/// A list of phrases, ready to be looked for.
+/// Bytes of all phrases of a list. CRS's longest has some 20 KiB.
+const LENGTH: usize = 16 << 20;
+
+/// A list of phrases. What finds them is made when it is first needed: the plan looks for most lists on its own.
 #[derive(Debug)]
 pub(crate) struct Phrases {
-    /// As written.
-    pub(crate) list: Vec<Box<[u8]>>,
-    automaton: AhoCorasick,
+    /// All, as written, one behind the other, and where each ends.
+    bytes: Box<[u8]>,
+    ends: Box<[u32]>,
+    automaton: OnceLock<Option<AhoCorasick>>,
+}
+
+/// Two lists are the same if their phrases are.
+impl PartialEq for Phrases {
+    fn eq(&self, other: &Self) -> bool {
+        self.ends == other.ends && self.bytes == other.bytes
+    }
 }
 
 impl Phrases {
     /// The phrases of `@pm`: between white space; `|41 42|` is bytes in hexadecimal.
     pub(crate) fn inline(text: &str) -> Result<Self, Mistake> {
-        let list = text.split_ascii_whitespace().map(|phrase| phrase.as_bytes().into()).collect();
         if !text.contains('|') {
-            return Self::new(list, text);
+            return Self::new(text.split_ascii_whitespace().map(str::as_bytes), text);
         }
         let bytes = unhex(text)?;
-        Self::new(
-            bytes.split(u8::is_ascii_whitespace).filter(|phrase| !phrase.is_empty()).map(Into::into).collect(),
-            text,
-        )
+        Self::new(bytes.split(u8::is_ascii_whitespace).filter(|phrase| !phrase.is_empty()), text)
     }
 
     /// The phrases of a file: one a line; empty lines and those that begin with `#` are left out.
     pub(crate) fn from_file(bytes: &[u8], name: &str) -> Result<Self, Mistake> {
         let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let list = lines
-            .filter(|line| !line.is_empty() && !line.trim_ascii_start().starts_with(b"#"))
-            .map(Into::into)
-            .collect();
-        Self::new(list, name)
+        Self::new(lines.filter(|line| !line.is_empty() && !line.trim_ascii_start().starts_with(b"#")), name)
     }
 
-    fn new(list: Vec<Box<[u8]>>, text: &str) -> Result<Self, Mistake> {
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&list)
-            .map_err(|error| Mistake::new(text, format!("too many phrases: {error}")))?;
-        Ok(Self { list, automaton })
+    fn new<'a>(list: impl Iterator<Item = &'a [u8]>, text: &str) -> Result<Self, Mistake> {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        for phrase in list {
+            bytes.extend_from_slice(phrase);
+            ends.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        }
+        if bytes.len() > LENGTH {
+            return Err(Mistake::new(text, "too many phrases").allowed("16 MiB of them"));
+        }
+        Ok(Self { bytes: bytes.into(), ends: ends.into(), automaton: OnceLock::new() })
+    }
+
+    /// All phrases, as written.
+    pub(crate) fn list(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.ends.len()).filter_map(|number| self.phrase(number))
+    }
+
+    fn phrase(&self, number: usize) -> Option<&[u8]> {
+        let start = number.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.bytes.get(start as usize..*self.ends.get(number)? as usize)
     }
 
     /// The phrase found first, if any.
     pub(crate) fn find(&self, value: &[u8]) -> Option<&[u8]> {
-        let found = self.automaton.find(value)?;
-        self.list.get(found.pattern().as_usize()).map(AsRef::as_ref)
+        let automaton = self.automaton.get_or_init(|| {
+            AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .match_kind(MatchKind::Standard)
+                .kind(Some(AhoCorasickKind::ContiguousNFA))
+                .build(self.list())
+                .ok()
+        });
+        self.phrase(automaton.as_ref()?.find(value)?.pattern().as_usize())
     }
 }
 

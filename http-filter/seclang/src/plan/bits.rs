@@ -5,7 +5,7 @@ pub(crate) const MOST: usize = 64 * WORDS;
 const WORDS: usize = 8;
 
 /// A set of numbers below [`MOST`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Bits([u64; WORDS]);
 
 impl Bits {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::bits::{Bits, MOST};
 use super::required::Required;
-use super::{Literals, Live, Node, PhasePlan, Plan, Planned, Wanted};
+use super::{Literals, Live, Node, PhasePlan, Plan, Planned, Sides, Wanted};
+use crate::adjust::RuleBits;
 use crate::mask::ByteMask;
 use crate::operator::{Operator, number};
 use crate::rule::{Late, Phase, Rule};
@@ -23,15 +24,21 @@ const LITERALS: usize = 60_000;
 
 impl Plan {
     /// Plans the rules of all phases. `own` is what TX holds after an ordinary request, `wide` what it may come to hold in others: rules that are
-    /// skipped because of both (those above the paranoia level) are not planned. Should they be reached after all, they are evaluated one by one.
-    pub(crate) fn build(set: &RuleSet, own: &Tx, wide: &Tx) -> Self {
+    /// skipped because of both (those above the paranoia level) are not planned, nor are those that look at bodies of responses if nobody may. Should
+    /// they be reached after all, they are evaluated one by one. Returns which rules are expected to be reached, too.
+    pub(crate) fn build(set: &RuleSet, own: &Tx, wide: &Tx) -> (Self, RuleBits) {
+        let mut reached = RuleBits::default();
         let mut plan = Self { of_rule: vec![None; set.rules.len()], ..Self::default() };
         for (phase, list) in PHASES.into_iter().zip(&set.phases) {
+            if phase == Phase::ResponseBody && !set.values.response_body_access {
+                continue;
+            }
             let active = active(set, list, own).into_iter().zip(active(set, list, wide));
             let (mut planned, mut numbers) = (Vec::new(), Vec::new());
             for (rule_number, active) in list.iter().zip(active) {
-                let Some(rule) = set.rules.get(*rule_number) else { continue };
-                if (active.0 || active.1) && is_fixed(rule) && planned.len() < MOST {
+                let Some(rule) = set.rules.get(*rule_number).filter(|_| active.0 || active.1) else { continue };
+                reached.add(*rule_number);
+                if is_fixed(rule) && planned.len() < MOST {
                     if let Some(slot) = plan.of_rule.get_mut(*rule_number) {
                         *slot = u16::try_from(planned.len()).ok();
                     }
@@ -44,7 +51,7 @@ impl Plan {
             }
         }
         plan.live = plan.live(set, own);
-        plan
+        (plan, reached)
     }
 
     /// The planned rules that are reached when TX holds this.
@@ -119,6 +126,7 @@ impl PhasePlan {
             ..Self::default()
         };
         plan.wanted.resize_with(Variable::ALL.len(), || None);
+        let mut strings = Strings::default();
         for (bit, rule) in rules.iter().enumerate() {
             let path = plan.path(&rule.transforms);
             for (place, node) in path.iter().enumerate() {
@@ -134,26 +142,27 @@ impl PhasePlan {
             let without = |without| match rule.operator.as_ref() {
                 Operator::Rx(rx) => Required::of(&rx.source, without),
                 Operator::Pm(phrases) => Required {
-                    strings: Some(phrases.list.iter().map(|phrase| phrase.to_ascii_lowercase()).collect()),
+                    strings: Some(phrases.list().map(<[u8]>::to_ascii_lowercase).collect()),
                     clauses: Vec::new(),
                 },
                 Operator::Contains(text) => literal(text.constant()),
                 _ => Required::default(),
             };
+            let (rich, plain) = (without(ByteMask::NONE), without(SHELL));
+            strings.add(bit, rich.strings, plain.strings);
             plan.rules.push(Planned {
                 operator: Arc::clone(&rule.operator),
-                path,
-                rich: without(ByteMask::NONE),
-                plain: without(SHELL),
+                path: path.into(),
+                certain: matches!(rule.operator.as_ref(), Operator::Pm(_)),
+                clauses: Sides { rich: rich.clauses.into(), plain: plain.clauses.into() },
             });
         }
-        plan.rich = Literals::build(plan.rules.iter().map(|rule| &rule.rich));
-        plan.plain = Literals::build(plan.rules.iter().map(|rule| &rule.plain));
-        for rule in &mut plan.rules {
-            // The strings are in the automata now.
-            rule.rich.strings = None;
-            rule.plain.strings = None;
+        plan.literals = strings.build();
+        let by_strings = plan.literals.by_strings.rich.and(&plan.literals.by_strings.plain);
+        for (bit, rule) in plan.rules.iter_mut().enumerate() {
+            rule.certain &= by_strings.has(bit);
         }
+        plan.rules.shrink_to_fit();
         plan.variables = Variable::ALL
             .iter()
             .copied()
@@ -212,33 +221,45 @@ fn literal(text: Option<&[u8]>) -> Required {
     Required { strings, clauses: Vec::new() }
 }
 
-impl Literals {
-    fn build<'a>(rules: impl Iterator<Item = &'a Required>) -> Self {
-        let mut literals = Self::default();
-        let mut numbers: HashMap<Vec<u8>, usize> = HashMap::new();
-        for (bit, required) in rules.enumerate() {
-            match &required.strings {
-                Some(strings) if strings.is_empty() => literals.never.add(bit),
-                Some(strings)
-                    if numbers.len() + strings.len() <= LITERALS && strings.iter().all(|string| !string.is_empty()) =>
-                {
-                    literals.by_strings.add(bit);
-                    for string in strings {
-                        let next = numbers.len();
-                        let number = *numbers.entry(string.clone()).or_insert(next);
-                        if number == next {
-                            literals.rules.push(Bits::default());
-                        }
-                        if let Some(rules) = literals.rules.get_mut(number) {
-                            rules.add(bit);
-                        }
-                    }
+/// The strings of a phase's rules while they are collected.
+#[derive(Default)]
+struct Strings {
+    numbers: HashMap<Vec<u8>, usize>,
+    /// By string.
+    rules: Vec<Sides<Bits>>,
+    by_strings: Sides<Bits>,
+    never: Sides<Bits>,
+}
+
+impl Strings {
+    /// Adds what a rule requires of any string, and of plain ones; `None`: nothing is known.
+    fn add(&mut self, bit: usize, rich: Option<Vec<Vec<u8>>>, plain: Option<Vec<Vec<u8>>>) {
+        self.add_side(bit, rich, |sides| &mut sides.rich);
+        self.add_side(bit, plain, |sides| &mut sides.plain);
+    }
+
+    fn add_side(&mut self, bit: usize, list: Option<Vec<Vec<u8>>>, side: fn(&mut Sides<Bits>) -> &mut Bits) {
+        let Some(list) = list else { return };
+        if list.is_empty() {
+            side(&mut self.never).add(bit);
+        } else if self.numbers.len() + list.len() <= LITERALS && list.iter().all(|string| !string.is_empty()) {
+            side(&mut self.by_strings).add(bit);
+            for string in list {
+                let next = self.numbers.len();
+                let number = *self.numbers.entry(string).or_insert(next);
+                if number == next {
+                    self.rules.push(Sides::default());
                 }
-                _ => {}
+                if let Some(rules) = self.rules.get_mut(number) {
+                    side(rules).add(bit);
+                }
             }
         }
-        let mut strings = vec![Vec::new(); numbers.len()];
-        for (string, number) in numbers {
+    }
+
+    fn build(self) -> Literals {
+        let mut strings = vec![Vec::new(); self.numbers.len()];
+        for (string, number) in self.numbers {
             if let Some(slot) = strings.get_mut(number) {
                 *slot = string;
             }
@@ -247,12 +268,19 @@ impl Literals {
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&strings);
-        match automaton {
-            Ok(automaton) if !strings.is_empty() => literals.automaton = Some(automaton),
-            // Without an automaton every rule is a candidate for every string: slow, never wrong.
-            _ => literals.by_strings = Bits::default(),
-        }
-        literals
+            .build(&strings)
+            .ok()
+            .filter(|_| !strings.is_empty());
+        // Without an automaton every rule is a candidate for every string: slow, never wrong.
+        let by_strings = if automaton.is_some() { self.by_strings } else { Sides::default() };
+        let (mut sets, mut places) = (Vec::new(), HashMap::new());
+        let of_string = self.rules.into_iter().map(|rules| {
+            *places.entry(rules).or_insert_with(|| {
+                sets.push(rules);
+                u32::try_from(sets.len() - 1).unwrap_or(u32::MAX)
+            })
+        });
+        let of_string = of_string.collect();
+        Literals { automaton, of_string, sets: sets.into(), by_strings, never: self.never }
     }
 }

@@ -30,7 +30,7 @@ use aho_corasick::AhoCorasick;
 use regex::bytes::Regex;
 
 use self::bits::Bits;
-use self::required::Required;
+use crate::mask::ByteMask;
 use crate::operator::Operator;
 use crate::rule::Phase;
 use crate::transform::Transform;
@@ -70,10 +70,7 @@ struct PhasePlan {
     wanted: Vec<Option<Wanted>>,
     /// The variables that anybody looks at.
     variables: Vec<Variable>,
-    /// For any string.
-    rich: Literals,
-    /// For strings without [`build::SHELL`].
-    plain: Literals,
+    literals: Literals,
 }
 
 /// A rule of the plan.
@@ -81,9 +78,24 @@ struct PhasePlan {
 struct Planned {
     operator: Arc<Operator>,
     /// The nodes of its transformations, from the root.
-    path: Vec<u16>,
-    rich: Required,
-    plain: Required,
+    path: Box<[u16]>,
+    /// A string in which one of its literals occurs is a match: the operator need not be asked.
+    certain: bool,
+    /// The kinds of bytes that a match holds, one of each clause.
+    clauses: Sides<Box<[ByteMask]>>,
+}
+
+/// What is so for any string, and what for strings without [`build::SHELL`], for which more is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Sides<T> {
+    rich: T,
+    plain: T,
+}
+
+impl<T> Sides<T> {
+    fn get(&self, plain: bool) -> &T {
+        if plain { &self.plain } else { &self.rich }
+    }
 }
 
 /// A step of transformation.
@@ -108,14 +120,15 @@ struct Wanted {
     patterns: Vec<(Regex, usize)>,
 }
 
-/// The strings of which one must occur, of all rules.
+/// The strings of which one must occur, of all rules. Both sides share the automaton: most strings belong to both.
 #[derive(Debug, Default)]
 struct Literals {
     automaton: Option<AhoCorasick>,
-    /// By string: the rules that require it (or another).
-    rules: Vec<Bits>,
+    /// By string: the place in `sets` of the rules that require it (or another).
+    of_string: Box<[u32]>,
+    sets: Box<[Sides<Bits>]>,
     /// The rules that require a string.
-    by_strings: Bits,
+    by_strings: Sides<Bits>,
     /// The rules that cannot match at all.
-    never: Bits,
+    never: Sides<Bits>,
 }

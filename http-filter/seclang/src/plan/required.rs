@@ -4,10 +4,10 @@
 //! analysis can be narrowed to values that lack some bytes: patterns that allow for `c'a''t` or `c\at` say `c[\\']*a[\\']*t`, and for a value
 //! without quotes and backslashes that is the plain string `cat`.
 
-use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::mask::ByteMask;
+use crate::operator::pattern;
 
 /// Strings of one set; above, the set is given up.
 const STRINGS: usize = 3000;
@@ -32,14 +32,7 @@ pub(crate) struct Required {
 impl Required {
     /// Reads a pattern (in the syntax of `regex`, with ModSecurity's flags). `without`: kinds of bytes that the values lack.
     pub(crate) fn of(source: &str, without: ByteMask) -> Self {
-        let parsed = ParserBuilder::new()
-            .utf8(false)
-            .unicode(false)
-            .multi_line(true)
-            .dot_matches_new_line(true)
-            .build()
-            .parse(source);
-        let Ok(hir) = parsed else { return Self::default() };
+        let Ok(hir) = pattern::parser().parse(source) else { return Self::default() };
         let analysis = Analysis { without };
         let strings = analysis.strings(&hir).best();
         let clauses = analysis.clauses(&hir).unwrap_or_default();
@@ -47,6 +40,7 @@ impl Required {
     }
 
     /// False only if no value with exactly these kinds of bytes matches.
+    #[cfg(test)]
     pub(crate) fn allows(&self, mask: ByteMask) -> bool {
         self.clauses.iter().all(|clause| clause.intersects(mask))
     }

@@ -13,6 +13,8 @@ use crate::transaction::values::Found;
 use crate::transaction::{Partial, PlannedScratch, Transaction};
 use crate::variable::{Kind, Selector, Variable};
 
+/// Bytes of a pattern's cache that are made for a unit of work.
+const CACHED: usize = 8;
 /// Work that a distinct value costs besides its bytes.
 const VALUE: usize = 32;
 
@@ -170,12 +172,13 @@ impl Transaction {
         if rest.is_empty() {
             return true;
         }
-        let literals = if mask.intersects(SHELL) { &plan.rich } else { &plan.plain };
+        let (literals, plain) = (&plan.literals, !mask.intersects(SHELL));
         let bytes = self.values.get(text_now.span);
         let length = bytes.len();
-        let asked = rest.and(&literals.by_strings);
+        let by_strings = literals.by_strings.get(plain);
+        let asked = rest.and(by_strings);
         if !asked.is_empty() {
-            rest = rest.without(&literals.by_strings).or(&literals.occurring(bytes, &asked));
+            rest = rest.without(by_strings).or(&literals.occurring(bytes, &asked, plain));
         }
         let number = u32::try_from(text).unwrap_or(NONE);
         for rule in rest.iter() {
@@ -196,6 +199,8 @@ impl Transaction {
         let rules = Arc::clone(&self.rules);
         let Some(rule) = rules.rules.get(number) else { return false };
         let argument = rule.operator.argument().and_then(|text| text.constant()).unwrap_or_default();
+        let plan = self.state.phase.and_then(|phase| rules.plan.phases.get(phase.index()));
+        let certain = plan.and_then(|plan| plan.rules.get(bit)).is_some_and(|planned| planned.certain);
         let Some(candidates) = self.state.candidates.get_mut(bit).map(std::mem::take) else { return false };
         self.state.matched.clear();
         let mut spent = false;
@@ -204,10 +209,11 @@ impl Transaction {
             let bytes = self.values.get(now.span);
             let asked = !matches!(*rule.operator, Operator::DetectSqli) || sqli::may_be_injection(bytes, now.mask);
             let (weight, length) = (rule.operator.weight(), bytes.len());
-            if asked && rule.operator.matches(bytes, argument) {
+            if certain || (asked && rule.operator.matches(bytes, argument, &mut self.caches)) {
                 self.state.matched.push(*text);
             }
-            if !self.spend(if asked { VALUE + weight * length } else { length }) {
+            let made = self.caches.made() / CACHED;
+            if !self.spend(made + if asked { VALUE + weight * length } else { length }) {
                 spent = true;
                 break;
             }
@@ -289,23 +295,23 @@ impl PhasePlan {
         let mut possible = Bits::default();
         let plain = !mask.intersects(SHELL);
         for (bit, rule) in self.rules.iter().enumerate() {
-            let required = if plain { &rule.plain } else { &rule.rich };
-            if required.allows(mask) && rule.operator.may_match(mask) {
+            let allowed = rule.clauses.get(plain).iter().all(|clause| clause.intersects(mask));
+            if allowed && rule.operator.may_match(mask) {
                 possible.add(bit);
             }
         }
-        let literals = if plain { &self.plain } else { &self.rich };
-        possible.without(&literals.never)
+        possible.without(self.literals.never.get(plain))
     }
 }
 
 impl Literals {
     /// Of the rules that are asked about, those of whose strings one occurs.
-    fn occurring(&self, bytes: &[u8], asked: &Bits) -> Bits {
+    fn occurring(&self, bytes: &[u8], asked: &Bits, plain: bool) -> Bits {
         let Some(automaton) = &self.automaton else { return *asked };
         let mut occurring = Bits::default();
         for found in automaton.find_overlapping_iter(bytes) {
-            if let Some(rules) = self.rules.get(found.pattern().as_usize())
+            let set = self.of_string.get(found.pattern().as_usize()).and_then(|at| self.sets.get(*at as usize));
+            if let Some(rules) = set.map(|sides| sides.get(plain))
                 && rules.meets(asked)
             {
                 occurring = occurring.or(rules).and(asked);

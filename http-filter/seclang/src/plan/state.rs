@@ -8,10 +8,10 @@ use crate::mask::ByteMask;
 use crate::rule::Phase;
 use crate::transaction::values::{Span, Values};
 
-/// Masks whose rules are remembered; then all are forgotten.
-const MASKS: usize = 4096;
+/// Masks of a phase whose rules are remembered, one for each of as many places; a newer one takes the place of an older one.
+const MASKS: usize = 1024;
 /// Entries of the larger lists that are kept between transactions.
-const KEPT: usize = 1 << 16;
+const KEPT: usize = 1 << 15;
 
 /// No string, no value.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -73,21 +73,15 @@ pub(crate) struct State {
     pub(crate) possible: Bits,
     /// The strings that the current rule's operator matches.
     pub(crate) matched: Vec<u32>,
-    /// By mask: the rules whose operator may match.
-    pub(crate) masks: [HashMap<u64, Bits, BuildHasherDefault<Same>>; Phase::COUNT],
+    /// By phase and place: a mask, and the rules whose operator may match strings that have it.
+    masks: [Vec<Option<(ByteMask, Bits)>>; Phase::COUNT],
     pub(crate) scratch: Vec<u8>,
     index: HashMap<u64, u32, BuildHasherDefault<Same>>,
     secret: RandomState,
 }
 
 impl State {
-    /// Forgets the transaction, not what is known about masks.
-    pub(crate) fn clear(&mut self) {
-        self.phase = None;
-        self.forget();
-    }
-
-    /// Makes room for another phase.
+    /// Makes room for another phase; what is known about masks stays.
     pub(crate) fn forget(&mut self) {
         self.texts.clear();
         self.texts.shrink_to(KEPT / 16);
@@ -154,15 +148,17 @@ impl State {
     /// The rules that may match strings with this mask, remembered.
     pub(crate) fn by_mask(&mut self, phase: Phase, mask: ByteMask, make: impl FnOnce() -> Bits) -> Bits {
         let Some(known) = self.masks.get_mut(phase.index()) else { return make() };
-        if known.len() >= MASKS {
-            known.clear();
+        known.resize(MASKS, None);
+        let Some(slot) = known.get_mut(place(mask)) else { return make() };
+        match slot {
+            Some((own, rules)) if *own == mask => *rules,
+            _ => slot.insert((mask, make())).1,
         }
-        *known.entry(spread(mask.bits())).or_insert_with(make)
     }
 }
 
-/// Spreads the bits of a mask over a word: the table takes its keys as hashes. One to one, so that no two masks meet.
-fn spread(bits: u64) -> u64 {
-    let mixed = (bits ^ (bits >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ (mixed >> 29)
+/// The place of a mask.
+fn place(mask: ByteMask) -> usize {
+    let mixed = (mask.bits() ^ (mask.bits() >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(mixed >> 40).unwrap_or(0) % MASKS
 }

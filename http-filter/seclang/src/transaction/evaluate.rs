@@ -9,6 +9,7 @@ use super::{Hit, Partial, Scratch, Transaction, Verdict};
 use crate::operator::Operator;
 use crate::rule::{Engine, Phase, Rule};
 use crate::variable::Variable;
+use crate::workshop::{self, Workshop};
 
 /// Work that a rule costs besides the bytes it looks at.
 const RULE: usize = 4;
@@ -21,7 +22,12 @@ impl Transaction {
         self.phase = phase;
         let over = self.interrupt.is_some() && phase != Phase::Logging;
         if self.engine != Engine::Off && !over && !self.allowed(phase) {
+            let stamp = self.rules.stamp;
+            Workshop { state: self.state, caches: self.caches } = workshop::borrow(stamp);
+            self.caches.begin(self.rules.settings.cache);
             self.run_rules(phase);
+            let (state, caches) = (std::mem::take(&mut self.state), std::mem::take(&mut self.caches));
+            workshop::give_back(stamp, Workshop { state, caches });
         }
         match (&self.interrupt, self.partial) {
             (Some(interrupt), _) => Verdict::Interrupt(interrupt.clone()),
@@ -150,7 +156,7 @@ impl Transaction {
 
     /// Asks the operator about one transformed value (`scratch.one`), and acts if the answer is yes.
     fn test(&mut self, rule: &Rule, head: &Rule, found: &Found, scratch: &mut Scratch) {
-        if rule.operator.matches(&scratch.one, &scratch.argument) != rule.negated {
+        if rule.operator.matches(&scratch.one, &scratch.argument, &mut self.caches) != rule.negated {
             self.matched_value(rule, head, found, scratch);
         }
     }
@@ -173,7 +179,7 @@ impl Transaction {
             return;
         }
         if rule.capture {
-            rule.operator.capture(&scratch.one, &scratch.argument, &mut scratch.captures);
+            rule.operator.capture(&scratch.one, &scratch.argument, &mut self.caches, &mut scratch.captures);
             for (group, value) in &scratch.captures.groups {
                 // The first ten numbers of TX are the captures.
                 self.tx.set_slot(u32::try_from(*group).unwrap_or(u32::MAX), value);

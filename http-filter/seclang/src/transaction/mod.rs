@@ -22,6 +22,7 @@ use self::values::{Found, Span, Values};
 use crate::adjust::{RuleBits, Unseen};
 use crate::body::{Limit, Processor};
 use crate::operator::Captures;
+use crate::operator::caches::Caches;
 use crate::plan::Live;
 use crate::plan::state::State;
 use crate::rule::{Allow, Engine, Phase};
@@ -74,7 +75,8 @@ pub enum Action {
     Redirect(Vec<u8>),
 }
 
-/// One transaction. Keep it and [`Transaction::begin`] again: its buffers stay allocated.
+/// One transaction. Keep it and [`Transaction::begin`] again: its buffers stay allocated, up to some 300 KiB; those of a large request are let go by
+/// the next `begin`. What rules need while they run is the thread's, so many transactions may be under way.
 #[derive(Debug)]
 pub struct Transaction {
     pub(crate) rules: Arc<RuleSet>,
@@ -112,7 +114,9 @@ pub struct Transaction {
     work: u64,
     budget: u64,
     phase: Phase,
+    /// This and `caches` are the thread's, and here only while a phase runs.
     pub(crate) state: State,
+    pub(crate) caches: Caches,
     scratch: Scratch,
 }
 
@@ -160,6 +164,7 @@ impl Transaction {
             budget: u64::MAX,
             phase: Phase::RequestHeaders,
             state: State::default(),
+            caches: Caches::default(),
             scratch: Scratch::default(),
         };
         new.begin(0, b"");
@@ -196,7 +201,6 @@ impl Transaction {
         self.now = now;
         self.work = 0;
         self.phase = Phase::RequestHeaders;
-        self.state.clear();
         self.values.set(Variable::UniqueId, unique_id);
         self.values.set(Variable::UrlencodedError, b"0");
         self.values.set(Variable::ArgsCombinedSize, b"0");
@@ -205,7 +209,6 @@ impl Transaction {
     /// Goes over to other rules from the next [`Transaction::begin`] on, which is called here.
     pub fn use_rules(&mut self, rules: Arc<RuleSet>, now: u64, unique_id: &[u8]) {
         self.rules = rules;
-        self.state = State::default();
         self.begin(now, unique_id);
     }
 

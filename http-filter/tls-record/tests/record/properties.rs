@@ -45,8 +45,13 @@ fn text(length: usize, salt: usize) -> Vec<u8> {
     (0..length).map(|at| (at + salt * 7) as u8).collect()
 }
 
-const LIMITS: Limits =
-    Limits { records_per_key: 7, key_updates: u32::MAX, empty_records: u32::MAX, warnings: u32::MAX };
+const LIMITS: Limits = Limits {
+    records_per_key: 7,
+    key_updates: u32::MAX,
+    empty_records: u32::MAX,
+    warnings: u32::MAX,
+    renegotiations: 1,
+};
 
 /// Everything on both sides, and on the way between them.
 struct World {
