@@ -21,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::config::{self, Files, WebAttackMode};
+use common::config::{self, Files, TextPattern, WebAttackMode};
 use common_access::{Environment, Facts};
 use common_http::guarded::Clock;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -120,13 +120,16 @@ impl WebAttacks {
         }
     }
 
-    /// Whether this request's body is of a type that is not looked at. Of several types none is believed.
+    /// Whether this request's body is of a type that is not looked at. Backends read JSON and XML under many names, so those are meant
+    /// only by their own.
     fn is_unread(&self, parts: &Parts) -> bool {
-        let mut kinds = parts.headers.get_all(CONTENT_TYPE).iter();
-        let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
+        let Some(kind) = parts.headers.get(CONTENT_TYPE) else { return false };
         let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
         let kind = kind.trim_ascii().to_ascii_lowercase();
-        self.own.unread_types.iter().any(|pattern| pattern.matches(&kind))
+        let readable = kind.ends_with(b"+json") || kind.ends_with(b"+xml");
+        let means =
+            |pattern: &TextPattern| (!readable || matches!(pattern, TextPattern::Exact(_))) && pattern.matches(&kind);
+        self.own.unread_types.iter().any(means)
     }
 }
 
@@ -164,6 +167,8 @@ pub struct Inspection {
     note: Option<Fault>,
     /// Whether the body is still to be looked at.
     wants_body: bool,
+    /// What is looked at is the beginning of the body only: its end is missing, and it need not be what it says.
+    part: bool,
 }
 
 /// Judges the header of a request, and all of it if its body is not to be read. What comes back is to be asked about the body, if it
@@ -196,7 +201,15 @@ pub fn judge(
         };
         app.metrics.web_attacks_inspected.up();
         let transaction = Some(transaction);
-        Box::new(Inspection { stage: Rc::clone(stage), transaction, policy, choice, note: None, wants_body: false })
+        Box::new(Inspection {
+            stage: Rc::clone(stage),
+            transaction,
+            policy,
+            choice,
+            note: None,
+            wants_body: false,
+            part: false,
+        })
     });
     app.metrics.expression_failures.add(failures);
     let Some(mut inspection) = inspection else { return Ok(None) };
@@ -220,6 +233,10 @@ impl Inspection {
     fn header(&mut self, parts: &Parts, has_body: bool, app: &App) -> Result<(), Fault> {
         let verdict = self.with(Transaction::request_headers);
         self.judge(verdict, app)?;
+        // One reader takes the first, another the last.
+        if has_body && parts.headers.get_all(CONTENT_TYPE).iter().count() > 1 {
+            self.meet(Fault::Malformed, app)?;
+        }
         let reads = has_body && self.transaction.as_ref().is_some_and(|transaction| transaction.reads_body());
         if !reads || self.stage.is_unread(parts) {
             let empty = |transaction: &mut Transaction| transaction.request_body(b"");
@@ -261,10 +278,9 @@ impl Inspection {
 
     /// What phase 2 said; a body that is not what it says is a matter of its own.
     fn body_judged(&mut self, verdict: Verdict, app: &App) -> Result<(), Fault> {
-        let whole = self.note != Some(Fault::Large);
         self.judge(verdict, app)?;
         let faulty = self.transaction.as_ref().is_some_and(|transaction| transaction.body_fault().is_some());
-        if faulty && whole { self.meet(Fault::Malformed, app) } else { Ok(()) }
+        if faulty && !self.part { self.meet(Fault::Malformed, app) } else { Ok(()) }
     }
 
     fn with(&mut self, ask: impl FnOnce(&mut Transaction) -> Verdict) -> Verdict {

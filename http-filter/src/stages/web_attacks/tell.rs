@@ -8,10 +8,11 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use http::Version;
+use common_http::framing::is_forbidden_trailer;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::PathAndQuery;
+use http::{HeaderMap, Version};
 use seclang::Transaction;
 
 use crate::connection::Connection;
@@ -38,6 +39,14 @@ pub fn request(
         transaction.request_header(b"Host", authority.as_str().as_bytes());
     }
     for (name, value) in &parts.headers {
+        transaction.request_header(name.as_str().as_bytes(), value.as_bytes());
+    }
+}
+
+/// Tells it the trailers of a body that was read, as far as they go on: backends take them for header fields.
+pub fn trailers(transaction: &mut Transaction, trailers: &HeaderMap) {
+    let go_on = trailers.iter().filter(|(name, _)| !is_forbidden_trailer(name.as_str().as_bytes()));
+    for (name, value) in go_on {
         transaction.request_header(name.as_str().as_bytes(), value.as_bytes());
     }
 }
