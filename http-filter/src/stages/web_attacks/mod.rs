@@ -1,7 +1,7 @@
 //! Web attacks: requests are judged by rules (the OWASP Core Rule Set, or our own few) before an application sees them.
 //!
 //! In the order in which a request meets the files: [`files`] and [`rules`] (what is asked), [`scope`] (what holds for this request), [`tell`] (what the
-//! engine is told), [`body`] (reading a body in order to look at it), [`threads`] (where large ones are looked at), [`verdict`] (what
+//! engine is told), [`unseen`] (which bodies are not looked at), [`body`] (reading a body in order to look at it), [`threads`] (where large ones are looked at), [`verdict`] (what
 //! follows), [`audit`] (what is written down).
 //!
 //! The header is judged behind the limits and before the route; the body, if rules want it, just before the request leaves, so a redirect
@@ -14,6 +14,7 @@ pub mod rules;
 pub mod scope;
 pub mod tell;
 pub mod threads;
+pub mod unseen;
 pub mod verdict;
 
 use std::cell::RefCell;
@@ -24,7 +25,6 @@ use bytes::Bytes;
 use common::config::{self, Files, WebAttackMode};
 use common_access::{Environment, Facts};
 use common_http::guarded::Clock;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use seclang::{Store, Transaction, Verdict};
 
@@ -119,15 +119,6 @@ impl WebAttacks {
             spare.push(transaction);
         }
     }
-
-    /// Whether this request's body is of a type that is not looked at. Of several types none is believed.
-    fn is_unread(&self, parts: &Parts) -> bool {
-        let mut kinds = parts.headers.get_all(CONTENT_TYPE).iter();
-        let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
-        let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        let kind = kind.trim_ascii().to_ascii_lowercase();
-        self.own.unread_types.iter().any(|pattern| pattern.matches(&kind))
-    }
 }
 
 /// What is to be done when there are no threads.
@@ -164,6 +155,8 @@ pub struct Inspection {
     note: Option<Fault>,
     /// Whether the body is still to be looked at.
     wants_body: bool,
+    /// What is looked at is the beginning of the body only: its end is missing, and it need not be what it says.
+    part: bool,
 }
 
 /// Judges the header of a request, and all of it if its body is not to be read. What comes back is to be asked about the body, if it
@@ -196,7 +189,15 @@ pub fn judge(
         };
         app.metrics.web_attacks_inspected.up();
         let transaction = Some(transaction);
-        Box::new(Inspection { stage: Rc::clone(stage), transaction, policy, choice, note: None, wants_body: false })
+        Box::new(Inspection {
+            stage: Rc::clone(stage),
+            transaction,
+            policy,
+            choice,
+            note: None,
+            wants_body: false,
+            part: false,
+        })
     });
     app.metrics.expression_failures.add(failures);
     let Some(mut inspection) = inspection else { return Ok(None) };
@@ -220,13 +221,17 @@ impl Inspection {
     fn header(&mut self, parts: &Parts, has_body: bool, app: &App) -> Result<(), Fault> {
         let verdict = self.with(Transaction::request_headers);
         self.judge(verdict, app)?;
+        // One reader takes the first, another the last.
+        if has_body && parts.headers.get_all(CONTENT_TYPE).iter().count() > 1 {
+            self.meet(Fault::Malformed, app)?;
+        }
         let reads = has_body && self.transaction.as_ref().is_some_and(|transaction| transaction.reads_body());
-        if !reads || self.stage.is_unread(parts) {
+        if !reads || unseen::is_unread(&self.stage.own, parts) {
             let empty = |transaction: &mut Transaction| transaction.request_body(b"");
             let verdict = if has_body { self.with(Transaction::request_body_unread) } else { self.with(empty) };
             return self.judge(verdict, app);
         }
-        let unseen = self.unseen(parts);
+        let unseen = unseen::before(parts, self.choice.max_body);
         let Some(fault) = unseen else {
             self.wants_body = true;
             return Ok(());
@@ -241,18 +246,6 @@ impl Inspection {
         self.judge(verdict, app)
     }
 
-    /// What is known before the first byte of the body.
-    fn unseen(&self, parts: &Parts) -> Option<Fault> {
-        let codings = parts.headers.get_all(CONTENT_ENCODING).iter();
-        if codings.into_iter().any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")) {
-            return Some(Fault::Coded);
-        }
-        let declared: Option<u64> =
-            parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let most = u64::try_from(self.choice.max_body).unwrap_or(u64::MAX);
-        declared.filter(|length| *length > most).map(|_| Fault::Large)
-    }
-
     /// Phase 2 on this thread.
     fn phase_2(&mut self, body: &Bytes, app: &App) -> Result<(), Fault> {
         let verdict = self.with(|transaction| transaction.request_body(body));
@@ -261,10 +254,9 @@ impl Inspection {
 
     /// What phase 2 said; a body that is not what it says is a matter of its own.
     fn body_judged(&mut self, verdict: Verdict, app: &App) -> Result<(), Fault> {
-        let whole = self.note != Some(Fault::Large);
         self.judge(verdict, app)?;
         let faulty = self.transaction.as_ref().is_some_and(|transaction| transaction.body_fault().is_some());
-        if faulty && whole { self.meet(Fault::Malformed, app) } else { Ok(()) }
+        if faulty && !self.part { self.meet(Fault::Malformed, app) } else { Ok(()) }
     }
 
     fn with(&mut self, ask: impl FnOnce(&mut Transaction) -> Verdict) -> Verdict {
