@@ -126,7 +126,8 @@ impl WebAttacks {
         let Some(kind) = parts.headers.get(CONTENT_TYPE) else { return false };
         let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
         let kind = kind.trim_ascii().to_ascii_lowercase();
-        let readable = kind.ends_with(b"+json") || kind.ends_with(b"+xml");
+        // But a picture in XML (SVG) is one: applications store it, and its DOCTYPE would be no XML to us.
+        let readable = kind.ends_with(b"+json") || (kind.ends_with(b"+xml") && !kind.starts_with(b"image/"));
         let means =
             |pattern: &TextPattern| (!readable || matches!(pattern, TextPattern::Exact(_))) && pattern.matches(&kind);
         self.own.unread_types.iter().any(means)
