@@ -122,6 +122,7 @@ fn bodies() -> Vec<(&'static str, String, Must)> {
         ("two types, the form first", post(&format!("{FORM}{}", kind("text/plain")), BAD), Refused(403)),
         ("two types, the form last", post(&format!("{}{FORM}", kind("application/octet-stream")), BAD), Refused(403)),
         ("two types in one field", post(&kind("application/octet-stream, application/json"), JSON), Refused(403)),
+        ("two types in one field, the picture first", post(&kind("image/png, application/json"), JSON), Refused(403)),
         ("a trailer", chunked(FORM, "q=word", 64, "X-Name: attackword\r\n"), Refused(403)),
         ("a trailer behind a body that is not read", chunked(&kind("application/octet-stream"), "x", 64, "X-Name: attackword\r\n"), Served),
         ("bytes", post(&kind("application/octet-stream"), BAD), Served),

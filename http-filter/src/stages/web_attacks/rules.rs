@@ -73,6 +73,13 @@ impl Recipe {
         Ok(Self { sources, settings, files: known, made_from })
     }
 
+    /// Rules that remember so many hits of a request, so many bytes of each.
+    #[must_use]
+    pub fn remembering(mut self, hits: usize, shown: usize) -> Self {
+        (self.settings.hits, self.settings.shown) = (hits, shown);
+        self
+    }
+
     /// Whether it would make the same rules again.
     pub fn makes(&self, rules: &Rules) -> bool {
         self.made_from == rules.made_from
