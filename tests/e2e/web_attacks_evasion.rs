@@ -119,8 +119,8 @@ fn bodies() -> Vec<(&'static str, String, Must)> {
         // Not forms: only few applications read fields out of them, and rules know `multipart/form-data` alone (docs/crs.md).
         ("multipart for others", post(&kind("multipart/related; boundary=b"), PARTS), Served),
         ("multipart mixed", post(&kind("multipart/mixed; boundary=b"), PARTS), Served),
-        ("two types, the form first", post(&format!("{FORM}{}", kind("text/plain")), BAD), Refused(403)),
-        ("two types, the form last", post(&format!("{}{FORM}", kind("application/octet-stream")), BAD), Refused(403)),
+        ("two types, the form first", post(&format!("{FORM}{}", kind("text/plain")), BAD), Refused(400)),
+        ("two types, the form last", post(&format!("{}{FORM}", kind("application/octet-stream")), BAD), Refused(400)),
         ("two types in one field", post(&kind("application/octet-stream, application/json"), JSON), Refused(403)),
         ("two types in one field, the picture first", post(&kind("image/png, application/json"), JSON), Refused(403)),
         ("a trailer", chunked(FORM, "q=word", 64, "X-Name: attackword\r\n"), Refused(403)),
@@ -211,7 +211,7 @@ fn nor_does_http_2() {
             ("a form said to be gRPC by its TE", "POST", "/x", &[FORM, ("te", "trailers")], Some("q=attackword"), Refused(403)),
             ("JSON said to be gRPC", "POST", "/x", &[("content-type", "application/grpc+json"), ("te", "trailers")], Some("{\"q\":\"attackword\"}"), Refused(403)),
             ("a form on GET", "GET", "/x", &[FORM], Some("q=attackword"), Refused(403)),
-            ("two types", "POST", "/x", &[("content-type", "image/png"), FORM], Some("q=attackword"), Refused(403)),
+            ("two types", "POST", "/x", &[("content-type", "image/png"), FORM], Some("q=attackword"), Refused(400)),
         ];
         let mut wrong = Vec::new();
         for (name, method, path, fields, body, must) in cases {
