@@ -178,8 +178,9 @@ pub fn leniently(bytes: &[u8]) -> Told {
     let (method, others) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (target, protocol) = match others.iter().rposition(|byte| *byte == b' ') {
         Some(at) => (others.get(..at).unwrap_or_default(), others.get(at + 1..).unwrap_or_default()),
-        None => (others, &b"HTTP/0.9"[..]),
+        None => (others, &b""[..]),
     };
+    let protocol = if protocol.is_empty() { b"HTTP/0.9" } else { protocol };
     let mut told =
         Told { method: method.to_vec(), target: target.to_vec(), protocol: protocol.to_vec(), ..Told::default() };
     loop {

@@ -1,7 +1,7 @@
 //! Web attacks: requests are judged by rules (the OWASP Core Rule Set, or our own few) before an application sees them.
 //!
 //! In the order in which a request meets the files: [`files`] and [`rules`] (what is asked), [`scope`] (what holds for this request), [`tell`] (what the
-//! engine is told), [`body`] (reading a body in order to look at it), [`threads`] (where large ones are looked at), [`verdict`] (what
+//! engine is told), [`unseen`] (which bodies are not looked at), [`body`] (reading a body in order to look at it), [`threads`] (where large ones are looked at), [`verdict`] (what
 //! follows), [`audit`] (what is written down).
 //!
 //! The header is judged behind the limits and before the route; the body, if rules want it, just before the request leaves, so a redirect
@@ -14,6 +14,7 @@ pub mod rules;
 pub mod scope;
 pub mod tell;
 pub mod threads;
+pub mod unseen;
 pub mod verdict;
 
 use std::cell::RefCell;
@@ -21,10 +22,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::config::{self, Files, TextPattern, WebAttackMode};
+use common::config::{self, Files, WebAttackMode};
 use common_access::{Environment, Facts};
 use common_http::guarded::Clock;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use seclang::{Store, Transaction, Verdict};
 
@@ -118,18 +118,6 @@ impl WebAttacks {
         if spare.len() < SPARE {
             spare.push(transaction);
         }
-    }
-
-    /// Whether this request's body is of a type that is not looked at. Backends read JSON and XML under many names, so those are meant
-    /// only by their own.
-    fn is_unread(&self, parts: &Parts) -> bool {
-        let Some(kind) = parts.headers.get(CONTENT_TYPE) else { return false };
-        let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        let kind = kind.trim_ascii().to_ascii_lowercase();
-        let readable = kind.ends_with(b"+json") || kind.ends_with(b"+xml");
-        let means =
-            |pattern: &TextPattern| (!readable || matches!(pattern, TextPattern::Exact(_))) && pattern.matches(&kind);
-        self.own.unread_types.iter().any(means)
     }
 }
 
@@ -238,12 +226,12 @@ impl Inspection {
             self.meet(Fault::Malformed, app)?;
         }
         let reads = has_body && self.transaction.as_ref().is_some_and(|transaction| transaction.reads_body());
-        if !reads || self.stage.is_unread(parts) {
+        if !reads || unseen::is_unread(&self.stage.own, parts) {
             let empty = |transaction: &mut Transaction| transaction.request_body(b"");
             let verdict = if has_body { self.with(Transaction::request_body_unread) } else { self.with(empty) };
             return self.judge(verdict, app);
         }
-        let unseen = self.unseen(parts);
+        let unseen = unseen::before(parts, self.choice.max_body);
         let Some(fault) = unseen else {
             self.wants_body = true;
             return Ok(());
@@ -256,18 +244,6 @@ impl Inspection {
         }
         let verdict = self.with(Transaction::request_body_unread);
         self.judge(verdict, app)
-    }
-
-    /// What is known before the first byte of the body.
-    fn unseen(&self, parts: &Parts) -> Option<Fault> {
-        let codings = parts.headers.get_all(CONTENT_ENCODING).iter();
-        if codings.into_iter().any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")) {
-            return Some(Fault::Coded);
-        }
-        let declared: Option<u64> =
-            parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let most = u64::try_from(self.choice.max_body).unwrap_or(u64::MAX);
-        declared.filter(|length| *length > most).map(|_| Fault::Large)
     }
 
     /// Phase 2 on this thread.

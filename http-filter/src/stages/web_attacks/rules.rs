@@ -73,6 +73,13 @@ impl Recipe {
         Ok(Self { sources, settings, files: known, made_from })
     }
 
+    /// Rules that remember so many hits of a request, so many bytes of each.
+    #[must_use]
+    pub fn remembering(mut self, hits: usize, shown: usize) -> Self {
+        (self.settings.hits, self.settings.shown) = (hits, shown);
+        self
+    }
+
     /// Whether it would make the same rules again.
     pub fn makes(&self, rules: &Rules) -> bool {
         self.made_from == rules.made_from
@@ -172,6 +179,7 @@ fn settings(own: &config::WebAttacks) -> Settings {
             parts: own.max_parts,
         },
         body_access: (Some(true), Some(own.reads_responses())),
+        requests_only: !own.reads_responses(),
         json_and_xml: true,
         hits: audit::HITS,
         shown: audit::REMEMBERED,
