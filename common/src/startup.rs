@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 pub use self::arguments::USAGE;
 use self::arguments::{Arguments, Order, print};
 use self::judging::{load, refuse};
+use self::peers::{control_peers, expected_peers};
 use crate::agreement::{Agreement, Judgement};
 use crate::budget::Budget;
 use crate::certificate_desk::CertificateDesk;

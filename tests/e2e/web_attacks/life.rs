@@ -87,7 +87,7 @@ fn a_process_that_was_started_without_threads_is_told_to_restart() {
         let world = world("waf-threads", &backend, "mode = \"off\"\n").start();
         edit(&world, "mode = \"off\"", "mode = \"block\"");
         let (taken, said) = reload(&world);
-        assert!(!taken && said.contains("restart http-filter"), "{said}");
+        assert!(!taken && said.contains("bulkhead upgrade http-filter"), "{said}");
         assert_eq!(get(&world, "/?a=evil"), 200);
         let killed = world.terminate("http-filter");
         world.wait_for_restart(&killed);
