@@ -222,7 +222,7 @@ impl Inspection {
         let verdict = self.with(Transaction::request_headers);
         self.judge(verdict, app)?;
         // One reader takes the first, another the last.
-        if has_body && parts.headers.get_all(CONTENT_TYPE).iter().count() > 1 {
+        if has_body && unseen::has_two_types(parts) {
             self.meet(Fault::Malformed, app)?;
         }
         let reads = has_body && self.transaction.as_ref().is_some_and(|transaction| transaction.reads_body());
