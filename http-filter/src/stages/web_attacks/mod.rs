@@ -125,7 +125,7 @@ impl WebAttacks {
 pub fn no_threads(error: &std::io::Error) -> String {
     format!(
         "http-filter.web-attacks: no inspection thread can be started ({error}): a process that was started with mode = \"off\" everywhere \
-         may have none, so restart http-filter instead of reloading"
+         may have none, so `bulkhead upgrade http-filter` (which loses nothing) or a restart is needed instead of a reload"
     )
 }
 
