@@ -27,7 +27,7 @@ pub fn key(key: &str) -> Result<(), String> {
 /// Prints what would become of a request.
 ///
 /// # Errors
-/// When `--client-cert` or `--body` cannot be used, or a process that the request would meet does not answer. That the request would be refused is an answer and no error.
+/// When `--client-cert` or `--data` cannot be used, or a process that the request would meet does not answer. That the request would be refused is an answer and no error.
 pub fn request(mut order: RequestOrder) -> Result<(), String> {
     if let Some(path) = &order.body {
         order.question.body = Some(body(path)?);
@@ -42,10 +42,10 @@ pub fn request(mut order: RequestOrder) -> Result<(), String> {
     Ok(())
 }
 
-/// The body of `--body FILE`.
+/// The body of `--data @FILE`.
 fn body(path: &std::path::Path) -> Result<Box<[u8]>, String> {
     use std::io::Read;
-    let fail = |why: &dyn std::fmt::Display| format!("error: --body {}: {why}", path.display());
+    let fail = |why: &dyn std::fmt::Display| format!("error: --data {}: {why}", path.display());
     let mut bytes = Vec::new();
     let most = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
     let file = std::fs::File::open(path).map_err(|error| fail(&error))?;

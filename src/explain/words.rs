@@ -23,7 +23,7 @@ pub struct RequestOrder {
     pub title: String,
     /// `--client-cert`: a file with the certificate that the client shows, in PEM.
     pub client_cert: Option<PathBuf>,
-    /// `--body`: a file with the body.
+    /// `--data @FILE`: a file with the body.
     pub body: Option<PathBuf>,
     /// The request.
     pub question: Explain,
@@ -45,7 +45,6 @@ struct Found {
     user: Option<String>,
     client_cert: Option<PathBuf>,
     data: Option<String>,
-    body: Option<PathBuf>,
     rest: Vec<String>,
 }
 
@@ -98,7 +97,6 @@ fn sort(words: Vec<OsString>) -> Result<Found, String> {
             "--ja4" => found.ja4 = Some(value()?),
             "--client-cert" => found.client_cert = Some(value()?.into()),
             "--data" => found.data = Some(value()?),
-            "--body" => found.body = Some(value()?.into()),
             "--user" => found.user = Some(value()?),
             "--tls-version" => {
                 found.tls_version = Some(match value()?.as_str() {
@@ -198,15 +196,13 @@ fn is_https(words: &[String]) -> bool {
     words.iter().any(|word| word.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")))
 }
 
-/// What `--data` and `--body` mean: like curl, a form unless a header says otherwise, and a POST. The method without `--method`.
+/// What `--data` means: like curl's, a form unless a header says otherwise, and a POST. The method without `--method`.
 fn take_body(found: &mut Found) -> Result<&'static str, String> {
-    match (&found.data, &found.body) {
-        (None, None) => return Ok("GET"),
-        (Some(_), Some(_)) => return Err("give one of --data TEXT and --body FILE".to_owned()),
-        (Some(data), None) if data.len() > MAX_BODY => return Err(format!("--data: more than {MAX_BODY} bytes")),
-        _ => {}
+    let Some(data) = &found.data else { return Ok("GET") };
+    if data.len() > MAX_BODY {
+        return Err(format!("--data: more than {MAX_BODY} bytes do not fit into the question"));
     }
-    if !found.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) && found.data.is_some() {
+    if !found.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         found.headers.push(("Content-Type".into(), "application/x-www-form-urlencoded".into()));
     }
     Ok("POST")
@@ -217,8 +213,8 @@ fn outward(found: Found) -> Result<RequestOrder, String> {
     if found.client_cert.is_some() {
         return Err("--client-cert does not go with --proxy: forward-proxy asks for passwords".to_owned());
     }
-    if found.data.is_some() || found.body.is_some() {
-        return Err("--data and --body do not go with --proxy: forward-proxy looks at no body".to_owned());
+    if found.data.is_some() {
+        return Err("--data does not go with --proxy: forward-proxy looks at no body".to_owned());
     }
     let usage =
         "`explain --proxy` needs where a client wants to go: CONNECT example.org:443, or GET http://example.org/";
@@ -271,7 +267,8 @@ fn blank(found: &Found, method: &str) -> Explain {
 
 fn order(found: Found, title: String, question: Explain) -> RequestOrder {
     let place = found.place.unwrap_or_else(|| Place::Config(DEFAULT_CONFIG.into()));
-    let (client_cert, body) = (found.client_cert, found.body);
+    let body = found.data.as_deref().and_then(|data| data.strip_prefix('@')).map(Into::into);
+    let client_cert = found.client_cert;
     RequestOrder { place, json: found.json, proxy: found.proxy, title, client_cert, body, question }
 }
 
@@ -292,9 +289,8 @@ mod tests {
         let words = ["https://a.test", "--data", "{}", "--header", "content-type: application/json", "--method", "PUT"];
         let question = order(&words).unwrap().question;
         assert_eq!((&*question.method, question.headers.len()), ("PUT", 1));
-        let asked = order(&["https://a.test", "--body", "b.bin"]).unwrap();
+        let asked = order(&["https://a.test", "--data", "@b.bin"]).unwrap();
         assert_eq!((&*asked.question.method, asked.body), ("POST", Some("b.bin".into())));
-        assert!(order(&["https://a.test", "--body", "b", "--data", "c"]).unwrap_err().contains("one of"));
         let long = "x".repeat(MAX_BODY + 1);
         assert!(order(&["https://a.test", "--data", &long]).unwrap_err().contains("more than"));
         assert!(order(&["--proxy", "CONNECT", "a.test:443", "--data", "x"]).unwrap_err().contains("--proxy"));

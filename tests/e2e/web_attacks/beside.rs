@@ -74,6 +74,9 @@ fn what_rules_would_say_is_explained_and_leaves_no_trace() {
         assert!(refused(&answer) && step(&answer).2.contains("json.x"), "{answer:#}");
         let answer = explain(&world, &[&url("/"), "--data", "{", "--header", "Content-Type: application/json"]);
         assert!(step(&answer).0.contains("malformed"), "{answer:#}");
+        let file = world.config().with_file_name("body.txt");
+        std::fs::write(&file, "c=evil").unwrap();
+        assert!(refused(&explain(&world, &[&url("/"), "--data", &format!("@{}", file.display())])));
         // Secrets are masked here as well.
         let (_, _, facts) = step(&explain(&world, &[&url("/?password=evil-secret")]));
         assert!(facts.contains("(masked)") && !facts.contains("evil-secret"), "{facts}");
