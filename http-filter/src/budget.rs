@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use common::budget::{Budget, log, need, shared, times, wide};
 use common::config::{Config, Handoff, HttpFilter, Pool};
+use common::net::farewell::MAX_LINGERING;
 use common::process::Process;
 use common_http::upstream::MOST_READ;
 
@@ -36,6 +37,7 @@ pub fn budget(config: &Config) -> Budget {
         need(wide(requests), REQUESTS, "connections to servers with a request under way"),
         need(idle, "pool.max_idle", "idle connections to servers"),
         need(checked, "", "health checks"),
+        need(MAX_LINGERING, "", "refused clients that read why"),
     ]);
     descriptors.extend(shared(Process::HttpFilter, config));
     Budget {

@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 
 use super::app::App;
 use super::connection::Connection;
-use super::journal::{AtWork, Noted};
+use super::journal::{AtWork, Mark, Noted};
 use super::normalise::Seen;
 use super::observe::access_line;
 use super::observe::context::Context;
@@ -40,6 +40,7 @@ pub struct Journey {
     account: Option<Box<Account>>,
     counted: Option<Box<Counted>>,
     noted: Option<Noted>,
+    mark: Option<Mark>,
 }
 
 /// What is known of one request so far.
@@ -189,7 +190,7 @@ impl Journey {
         app.metrics.requests.up();
         app.metrics.requests_active.up();
         let account = Account::new(app, connection, request);
-        Self { app: Rc::clone(app), account: Some(Box::new(account)), counted: None, noted: None }
+        Self { app: Rc::clone(app), account: Some(Box::new(account)), counted: None, noted: None, mark: None }
     }
 
     fn note(&mut self, write: impl FnOnce(&mut Account)) {
@@ -243,6 +244,16 @@ impl Journey {
     /// Rate and concurrency limits count it until it is over.
     pub fn counted(&mut self, counted: Box<Counted>) {
         self.counted = Some(counted);
+    }
+
+    /// Threads that work for it say so.
+    pub fn marked(&mut self, mark: Option<Mark>) {
+        self.mark = mark;
+    }
+
+    /// What such a thread says it with.
+    pub fn mark(&self) -> Option<Mark> {
+        self.mark
     }
 
     /// It is noted in the journal until it is over.

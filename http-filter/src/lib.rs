@@ -1,5 +1,5 @@
 //! http-filter: HTTP behind termination, in the order in which a request meets the files:
-//! [`receive`] (sockets come in over IPC) → [`tls_stream`] (records, where the handshake's secrets came along) → [`connection`] (hyper, h1 or h2 by ALPN) → [`pipeline`] (THE order of decisions) → [`journal`] (has it killed?) →
+//! [`receive`] (sockets come in over IPC; [`no_place`] for those too many) → [`tls_stream`] (records, where the handshake's secrets came along) → [`connection`] (hyper, h1 or h2 by ALPN) → [`pipeline`] (THE order of decisions) → [`journal`] (has it killed?) →
 //! [`normalise`] (one reading; [`certified`]) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`rewriting`] (what is changed
 //! on the way?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
@@ -21,6 +21,7 @@ pub mod identity_headers;
 pub mod journal;
 pub mod journey;
 pub mod metrics;
+pub mod no_place;
 pub mod normalise;
 pub mod observe;
 pub mod pipeline;

@@ -17,7 +17,7 @@ use hyper::body::{Body as _, Incoming};
 
 use super::app::App;
 use super::connection::Connection;
-use super::journal::guard;
+use super::journal::{Noted, guard};
 use super::journey::Journey;
 use super::response::plan::{self, Plan};
 use super::response::{self, FilterBody, Refusal};
@@ -43,6 +43,7 @@ pub async fn run(
     connection.follow(&app);
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
+    journey.marked(noted.as_ref().map(Noted::mark));
     let mut plan = Plan::begin(&app, &connection, &request);
     let call = connection.h2 && grpc::is_call(request.headers());
     let serving = async {

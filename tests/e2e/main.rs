@@ -29,6 +29,7 @@ mod launcher;
 mod limits;
 mod max_forwards;
 mod metrics;
+mod no_place;
 mod observe;
 mod overload;
 mod passthrough;

@@ -17,6 +17,7 @@ const RULES: &str = r#"
 SecRuleEngine On
 SecRule REQUEST_HEADERS:Content-Type "@rx ^application/json" "id:11,phase:1,pass,nolog,ctl:requestBodyProcessor=JSON"
 SecRule REQUEST_HEADERS:Content-Type "@rx ^text/xml" "id:12,phase:1,pass,nolog,ctl:requestBodyProcessor=XML"
+SecRule REQUEST_HEADERS:X-Evil "@contains evil" "id:103,phase:2,deny,status:403,msg:'header'"
 SecRule REQUEST_HEADERS:X-Early "@contains evil" "id:100,phase:1,deny,status:403,msg:'early'"
 SecRule ARGS|REQUEST_COOKIES|XML:/* "@contains evil" "id:101,phase:2,pass,log,t:none,t:lowercase,severity:'CRITICAL',\
     msg:'Something evil',logdata:'%{MATCHED_VAR} in %{MATCHED_VAR_NAME}',tag:'attack-evil',tag:'paranoia-level/1',\

@@ -3,6 +3,7 @@
 use common::budget::{Budget, log, need, parcels, shared, times, wide};
 use common::config::{Config, Handoff, Site};
 use common::ipc::sender::SenderLimits;
+use common::net::farewell::MAX_LINGERING;
 use common::process::Process;
 
 use crate::handshake_rate::NETWORKS;
@@ -33,6 +34,7 @@ pub fn budget(config: &Config) -> Budget {
     let mut descriptors = vec![
         need(ours, CLIENTS, "clients' connections, with the stream to http-filter where they are relayed"),
         need(sent, "tls-terminator.max_unacknowledged", "connections on their way to http-filter"),
+        need(MAX_LINGERING, "", "refused clients that read why"),
     ];
     descriptors.extend(shared(Process::TlsTerminator, config));
     let rates = if terminator.full_handshakes.is_some() { times(NETWORKS, NETWORK) } else { 0 };

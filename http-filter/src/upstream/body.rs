@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use common_http::upstream::{PassedBody, RequestBody};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -97,8 +98,8 @@ impl ClientBody {
     pub async fn read_ahead(&mut self, most: usize, holding: &Holding) -> Result<Ahead, BodyError> {
         let hint = http_body::Body::size_hint(self);
         let expected = hint.exact().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        // A piece that is the whole body is not copied, so room is made only for what will not come at once.
-        let expected = if expected > COPIED_LATE { expected.min(most) } else { 0 };
+        // A piece that is the whole body is not copied, so room is made only for what will not come at once; and not for much that was only said.
+        let expected = if expected > COPIED_LATE { expected.min(most).min(BELIEVED) } else { 0 };
         let mut gathered = Gathered::new(holding, expected);
         let mut held = Held { announced: hint.exact().is_some(), ..Held::default() };
         let ahead = loop {
@@ -139,6 +140,11 @@ impl ClientBody {
     /// What was read ahead and has not been given to the backend.
     pub fn ahead(&self) -> Bytes {
         self.held.as_ref().map_or_else(Bytes::new, |held| held.data.clone())
+    }
+
+    /// Its trailers, if they were read ahead.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.held.as_ref()?.trailers.as_ref()
     }
 
     /// A piece of what was read ahead.
@@ -241,6 +247,8 @@ impl Body for ClientBody {
 
 /// A body up to this size may well come in one piece, bytes.
 const COPIED_LATE: usize = 8 * 1024;
+/// Bytes of a body for which room is made because a client says that they will come.
+const BELIEVED: usize = 64 * 1024;
 
 impl ClientBody {
     /// All of it has been read from the client.

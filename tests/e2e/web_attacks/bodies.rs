@@ -102,6 +102,11 @@ fn http2_bodies_and_trailers_arrive_too() {
         );
         let answer = send(&world, &[head.as_bytes(), &chunked(b"a=1&b=2", 4, "X-Sum: 17\r\n")].concat());
         assert_eq!((answer.status, &*answer.body), (200, &b"a=1&b=2"[..]));
+        let refused = send(&world, &[head.as_bytes(), &chunked(b"a=1&b=2", 4, "X-Evil: evil\r\n")].concat());
+        assert_eq!(refused.status, 403, "trailers are judged");
+        // Who would like to speak another protocol is judged as everybody else.
+        let upgrade = format!("Content-Type: {FORM}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n");
+        assert_eq!(post_with(&world, "/", &upgrade, b"a=evil").status, 403);
         let seen = backend.connections();
         let with_trailer = |connection: &harness::backends::Connection| {
             String::from_utf8_lossy(&connection.bytes()).to_lowercase().contains("0\r\nx-sum: 17\r\n\r\n")
@@ -191,9 +196,14 @@ fn types_that_rules_do_not_read_stream_through() {
         }
         assert_eq!(world.figure("http-filter", "web_attack_bodies_inspected"), 0);
         assert_eq!(send(&world, b"POST /?a=evil HTTP/1.1\r\nHost: www.test\r\nContent-Type: application/octet-stream\r\nContent-Length: 2\r\n\r\nab").status, 403, "the query is judged all the same");
+        for kind in ["text/x-a+json", "text/x-b+xml"] {
+            let kind = format!("Content-Type: {kind}\r\n");
+            let body: &[u8] = if kind.contains("json") { b"{\"a\":\"evil\"}" } else { b"<a>evil</a>" };
+            assert_eq!(post_with(&world, "/", &kind, body).status, 403, "{kind}");
+        }
         // Who names two types is not believed.
         let two = "Content-Type: application/octet-stream\r\nContent-Type: application/x-www-form-urlencoded\r\n";
-        assert_eq!(post_with(&world, "/", two, b"a=evil").status, 403);
+        assert_eq!(post_with(&world, "/", two, b"a=fine").status, 400);
     });
 }
 

@@ -303,7 +303,7 @@ fn records_hide_secrets_and_rules_may_redirect_or_drop() {
             (&"ARGS:password".into(), &"(masked)".into())
         );
         assert_eq!(record["hits"][0]["message"], "Something evil");
-        assert!(record["hits"][0]["place"].as_str().unwrap().ends_with("test.conf:6"), "{record}");
+        assert!(record["hits"][0]["place"].as_str().unwrap().ends_with("test.conf:7"), "{record}");
         assert!(!world.log().iter().any(|line| line.contains("my-evil-secret")), "the secret is nowhere in the log");
         let answer = send(&world, b"GET /?go=away HTTP/1.1\r\nHost: www.test\r\n\r\n");
         assert_eq!((answer.status, answer.header("location")), (302, Some("https://www.test/sorry")));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::verdict::Fault;
-use super::{Inspected, Inspection};
+use super::{Inspected, Inspection, tell};
 use crate::app::App;
 use crate::journey::Journey;
 use crate::response::Refusal;
@@ -31,13 +31,16 @@ impl Inspection {
         journey: &mut Journey,
     ) -> Result<(), Stopped> {
         let ahead = body.read_ahead(self.choice.max_body, &self.stage.holding).await;
+        if let (Some(trailers), Some(transaction)) = (body.trailers(), &mut self.transaction) {
+            tell::trailers(transaction, trailers);
+        }
         let looked = match ahead {
             Err(error) => {
                 self.finish(None, app, journey);
                 return Err(Stopped::Unreadable(error));
             }
-            Ok(Ahead::Whole) => self.look(body.ahead(), app).await,
-            Ok(Ahead::Larger) => self.look_at_part(body.ahead(), app).await,
+            Ok(Ahead::Whole) => self.look(body.ahead(), app, journey).await,
+            Ok(Ahead::Larger) => self.look_at_part(body.ahead(), app, journey).await,
             Ok(Ahead::NoRoom) => self.pass_unseen(Fault::Busy, app),
         };
         match looked {
@@ -49,10 +52,11 @@ impl Inspection {
         }
     }
 
-    async fn look_at_part(&mut self, body: Bytes, app: &App) -> Result<(), Fault> {
+    async fn look_at_part(&mut self, body: Bytes, app: &App, journey: &Journey) -> Result<(), Fault> {
         self.meet(Fault::Large, app)?;
         if self.policy.looks_at_part() {
-            self.look(body.slice(..body.len().min(self.choice.max_body)), app).await
+            self.part = true;
+            self.look(body.slice(..body.len().min(self.choice.max_body)), app, journey).await
         } else {
             self.pass_unseen(Fault::Large, app)
         }
@@ -65,7 +69,7 @@ impl Inspection {
         self.judge(verdict, app)
     }
 
-    async fn look(&mut self, body: Bytes, app: &App) -> Result<(), Fault> {
+    async fn look(&mut self, body: Bytes, app: &App, journey: &Journey) -> Result<(), Fault> {
         app.metrics.web_attack_bodies_inspected.add(u64::from(!body.is_empty()));
         if body.len() <= self.stage.own.inline_body {
             return self.phase_2(&body, app);
@@ -74,7 +78,9 @@ impl Inspection {
             return self.pass_unseen(Fault::Busy, app);
         }
         let Some(mut transaction) = self.transaction.take() else { return Ok(()) };
-        let handed = self.stage.threads.hand(Box::new(move || -> Inspected {
+        let mark = journey.mark();
+        let handed = self.stage.threads.hand(Box::new(move |number| -> Inspected {
+            let _at_work = mark.and_then(|mark| mark.at_work(number)); // should it end the process, the next life knows for whom
             let verdict = transaction.request_body(&body);
             drop(body);
             (transaction, verdict)

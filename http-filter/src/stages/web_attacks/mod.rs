@@ -1,8 +1,8 @@
 //! Web attacks: requests are judged by rules (the OWASP Core Rule Set, or our own few) before an application sees them.
 //!
 //! In the order in which a request meets the files: [`files`] and [`rules`] (what is asked), [`scope`] (what holds for this request), [`tell`] (what the
-//! engine is told), [`unseen`] (which bodies are not looked at), [`body`] (reading a body in order to look at it), [`threads`] (where large ones are looked at), [`verdict`] (what
-//! follows), [`audit`] (what is written down).
+//! engine is told), [`unseen`] (which bodies are not looked at), [`body`] (reading a body in order to look at it), [`threads`] (where large
+//! ones are looked at), [`verdict`] (what follows), [`audit`] (what is written down).
 //!
 //! The header is judged behind the limits and before the route; the body, if rules want it, just before the request leaves, so a redirect
 //! never waits for an upload. Without the stage a request costs one look at an `Option`.
@@ -155,6 +155,8 @@ pub struct Inspection {
     note: Option<Fault>,
     /// Whether the body is still to be looked at.
     wants_body: bool,
+    /// What is looked at is the beginning of the body only: its end is missing, and it need not be what it says.
+    part: bool,
 }
 
 /// Judges the header of a request, and all of it if its body is not to be read. What comes back is to be asked about the body, if it
@@ -187,7 +189,15 @@ pub fn judge(
         };
         app.metrics.web_attacks_inspected.up();
         let transaction = Some(transaction);
-        Box::new(Inspection { stage: Rc::clone(stage), transaction, policy, choice, note: None, wants_body: false })
+        Box::new(Inspection {
+            stage: Rc::clone(stage),
+            transaction,
+            policy,
+            choice,
+            note: None,
+            wants_body: false,
+            part: false,
+        })
     });
     app.metrics.expression_failures.add(failures);
     let Some(mut inspection) = inspection else { return Ok(None) };
@@ -211,6 +221,9 @@ impl Inspection {
     fn header(&mut self, parts: &Parts, has_body: bool, app: &App) -> Result<(), Fault> {
         let verdict = self.with(Transaction::request_headers);
         self.judge(verdict, app)?;
+        if has_body && unseen::is_ambiguous(parts) {
+            self.meet(Fault::Malformed, app)?;
+        }
         let reads = has_body && self.transaction.as_ref().is_some_and(|transaction| transaction.reads_body());
         if !reads || unseen::is_unread(&self.stage.own, parts) {
             let empty = |transaction: &mut Transaction| transaction.request_body(b"");
@@ -240,10 +253,9 @@ impl Inspection {
 
     /// What phase 2 said; a body that is not what it says is a matter of its own.
     fn body_judged(&mut self, verdict: Verdict, app: &App) -> Result<(), Fault> {
-        let whole = self.note != Some(Fault::Large);
         self.judge(verdict, app)?;
         let faulty = self.transaction.as_ref().is_some_and(|transaction| transaction.body_fault().is_some());
-        if faulty && whole { self.meet(Fault::Malformed, app) } else { Ok(()) }
+        if faulty && !self.part { self.meet(Fault::Malformed, app) } else { Ok(()) }
     }
 
     fn with(&mut self, ask: impl FnOnce(&mut Transaction) -> Verdict) -> Verdict {

@@ -8,10 +8,11 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use http::Version;
+use common_http::framing::is_forbidden_trailer;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::PathAndQuery;
+use http::{HeaderMap, Version};
 use seclang::Transaction;
 
 use crate::connection::Connection;
@@ -25,19 +26,40 @@ pub fn request(
     path: &Cow<'_, str>,
 ) {
     let ends = &connection.client.ends;
-    transaction.connection(SocketAddr::new(client, ends.client.port()), ends.local);
+    let ends = (SocketAddr::new(client, ends.client.port()), ends.local);
+    head(transaction, ends, parts, path, connection.h2);
+}
+
+/// The same of a connection that need not be there: `ends` are the client's and ours.
+#[allow(clippy::ptr_arg, reason = "whether the path was rewritten matters")]
+pub fn head(
+    transaction: &mut Transaction,
+    ends: (SocketAddr, SocketAddr),
+    parts: &Parts,
+    path: &Cow<'_, str>,
+    h2: bool,
+) {
+    transaction.connection(ends.0, ends.1);
     transaction.request_line(parts.method.as_str().as_bytes(), target(parts).as_bytes(), protocol(parts.version));
     // The backend is asked for the path in its one form, and so must a rule be that closes a path.
     if matches!(path, Cow::Owned(_)) {
         transaction.request_path(path.as_bytes());
     }
-    if connection.h2
+    if h2
         && !parts.headers.contains_key(HOST)
         && let Some(authority) = parts.uri.authority()
     {
         transaction.request_header(b"Host", authority.as_str().as_bytes());
     }
     for (name, value) in &parts.headers {
+        transaction.request_header(name.as_str().as_bytes(), value.as_bytes());
+    }
+}
+
+/// Tells it the trailers of a body that was read, as far as they go on: backends take them for header fields.
+pub fn trailers(transaction: &mut Transaction, trailers: &HeaderMap) {
+    let go_on = trailers.iter().filter(|(name, _)| !is_forbidden_trailer(name.as_str().as_bytes()));
+    for (name, value) in go_on {
         transaction.request_header(name.as_str().as_bytes(), value.as_bytes());
     }
 }

@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Work that is done where nobody waits for the serving thread.
-pub type Work<T> = Box<dyn FnOnce() -> T + Send>;
+/// Work that is done where nobody waits for the serving thread; it is told the number of its thread, from 0.
+pub type Work<T> = Box<dyn FnOnce(usize) -> T + Send>;
 
 /// Threads and what waits for them. They end when this is dropped.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl<T: Send + 'static> Threads<T> {
         for number in 0..count {
             let queue = Arc::clone(&threads.queue);
             let builder = std::thread::Builder::new().name(format!("inspection-{number}"));
-            builder.spawn(move || queue.work())?;
+            builder.spawn(move || queue.work(number))?;
         }
         Ok(threads)
     }
@@ -108,10 +108,10 @@ impl<T> Queue<T> {
         }
     }
 
-    fn work(&self) {
+    fn work(&self, number: usize) {
         while let Some((work, reply)) = self.next() {
             // What a panic leaves half done was the job's own, and goes with it.
-            if let Ok(done) = catch_unwind(AssertUnwindSafe(work)) {
+            if let Ok(done) = catch_unwind(AssertUnwindSafe(|| work(number))) {
                 let _ = reply.send(done);
             }
         }
@@ -130,17 +130,17 @@ mod tests {
         assert!(threads.is(1, 2) && !threads.is(2, 2));
         let (go, wait) = channel::<()>();
         let (began, begins) = channel::<()>();
-        let busy = threads.hand(Box::new(move || {
+        let busy = threads.hand(Box::new(move |_| {
             began.send(()).unwrap();
             wait.recv().unwrap();
             1
         }));
         begins.recv().unwrap();
-        let mut second = threads.hand(Box::new(|| 2)).unwrap();
-        let third = threads.hand(Box::new(|| 3)).unwrap();
-        assert!(threads.hand(Box::new(|| 4)).is_none(), "two wait already");
+        let mut second = threads.hand(Box::new(|_| 2)).unwrap();
+        let third = threads.hand(Box::new(|_| 3)).unwrap();
+        assert!(threads.hand(Box::new(|_| 4)).is_none(), "two wait already");
         drop(third);
-        let fourth = threads.hand(Box::new(|| 4)).unwrap();
+        let fourth = threads.hand(Box::new(|_| 4)).unwrap();
         assert!(second.try_recv().is_err());
         go.send(()).unwrap();
         assert_eq!((busy.unwrap().blocking_recv(), second.blocking_recv()), (Ok(1), Ok(2)));
@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn a_panic_costs_its_own_job_only() {
         let threads = Threads::<u32>::start(1, 8).unwrap();
-        let failed = threads.hand(Box::new(|| panic!("as a mistake may"))).unwrap();
-        let next = threads.hand(Box::new(|| 7)).unwrap();
+        let failed = threads.hand(Box::new(|_| panic!("as a mistake may"))).unwrap();
+        let next = threads.hand(Box::new(|_| 7)).unwrap();
         assert!(failed.blocking_recv().is_err());
         assert_eq!(next.blocking_recv(), Ok(7));
     }
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn what_was_handed_over_is_still_done_after_the_end() {
         let threads = Threads::<u32>::start(1, 8).unwrap();
-        let last = threads.hand(Box::new(|| 9)).unwrap();
+        let last = threads.hand(Box::new(|_| 9)).unwrap();
         drop(threads);
         assert_eq!(last.blocking_recv(), Ok(9));
     }
