@@ -24,8 +24,14 @@ fn is_503(words: &[u8], sentence: &str) -> bool {
 }
 
 fn full(name: &str, key: &str, figure: (&str, &str), sentence: &str) {
+    full_where("secrets", name, key, figure, sentence);
+    full_where("relay", name, key, figure, sentence);
+}
+
+fn full_where(handoff: &str, name: &str, key: &str, figure: (&str, &str), sentence: &str) {
     let backend = Backend::application();
-    let world = World::new(name)
+    let world = World::new(&format!("{name}-{handoff}"))
+        .set("tls-terminator", "handoff", &format!("\"{handoff}\""))
         .terminates(&["www.test"])
         .pool("app", &[backend.address()])
         .serves("app")
@@ -34,8 +40,8 @@ fn full(name: &str, key: &str, figure: (&str, &str), sentence: &str) {
     let mut inside = raw::connect(world.http());
     assert_eq!(http::get(&mut inside, "www.test", "/").unwrap().status, 200);
     let client = tls::client("www.test");
-    assert!(is_503(&said(&client, &world), sentence), "TLS 1.3");
-    assert!(is_503(&said(&client.clone().tls12(), &world), sentence), "TLS 1.2");
+    assert!(is_503(&said(&client, &world), sentence), "{handoff}: TLS 1.3");
+    assert!(is_503(&said(&client.clone().tls12(), &world), sentence), "{handoff}: TLS 1.2");
     let h2 = said(&client.clone().alpn(&["h2"]), &world);
     assert!(h2.starts_with(&[0, 0, 0, 4]) && h2[12..26] == *GOAWAY, "{h2:?}");
     assert!(String::from_utf8_lossy(&h2).contains(sentence), "{h2:?}");

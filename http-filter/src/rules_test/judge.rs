@@ -112,7 +112,7 @@ impl<'a> Judge<'a> {
         let verdict = self.transaction.request_headers();
         let refused = |fault: Option<Fault>| fault.filter(|fault| policy.refuses(fault));
         let mut fault = refused(Fault::of(verdict));
-        let ambiguous = !told.body.is_empty() && unseen::is_ambiguous(parts);
+        let ambiguous = !told.body.is_empty() && unseen::has_two_types(parts);
         fault = fault.or_else(|| refused(ambiguous.then_some(Fault::Malformed)));
         let reads = !told.body.is_empty() && self.transaction.reads_body() && !unseen::is_unread(own, parts);
         let unseen = unseen::before(parts, choice.max_body).filter(|_| reads);

@@ -1,8 +1,8 @@
 //! Web attacks: requests are judged by rules (the OWASP Core Rule Set, or our own few) before an application sees them.
 //!
 //! In the order in which a request meets the files: [`files`] and [`rules`] (what is asked), [`scope`] (what holds for this request), [`tell`] (what the
-//! engine is told), [`unseen`] (which bodies are not looked at), [`body`] (reading a body in order to look at it), [`threads`] (where large
-//! ones are looked at), [`verdict`] (what follows), [`audit`] (what is written down).
+//! engine is told), [`unseen`] (which bodies are not looked at), [`body`] (reading a body in order to look at it), [`threads`] (where large ones are looked at), [`verdict`] (what
+//! follows), [`audit`] (what is written down).
 //!
 //! The header is judged behind the limits and before the route; the body, if rules want it, just before the request leaves, so a redirect
 //! never waits for an upload. Without the stage a request costs one look at an `Option`.
@@ -221,7 +221,8 @@ impl Inspection {
     fn header(&mut self, parts: &Parts, has_body: bool, app: &App) -> Result<(), Fault> {
         let verdict = self.with(Transaction::request_headers);
         self.judge(verdict, app)?;
-        if has_body && unseen::is_ambiguous(parts) {
+        // One reader takes the first, another the last.
+        if has_body && unseen::has_two_types(parts) {
             self.meet(Fault::Malformed, app)?;
         }
         let reads = has_body && self.transaction.as_ref().is_some_and(|transaction| transaction.reads_body());

@@ -179,6 +179,7 @@ fn settings(own: &config::WebAttacks) -> Settings {
             parts: own.max_parts,
         },
         body_access: (Some(true), Some(own.reads_responses())),
+        requests_only: !own.reads_responses(),
         json_and_xml: true,
         hits: audit::HITS,
         shown: audit::REMEMBERED,

@@ -6,10 +6,11 @@ use http::request::Parts;
 
 use super::verdict::Fault;
 
-/// Whether this request's body is of a type that is not looked at. Backends read JSON and XML under many names, so those are meant
-/// only by their own.
+/// Whether this request's body is of a type that is not looked at. Of several types none is believed. Backends read JSON and XML under many names,
+/// so those are meant only by their own.
 pub fn is_unread(own: &config::WebAttacks, parts: &Parts) -> bool {
-    let Some(kind) = parts.headers.get(CONTENT_TYPE) else { return false };
+    let mut kinds = parts.headers.get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
     let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     let kind = kind.trim_ascii().to_ascii_lowercase();
     let readable = kind.ends_with(b"+json") || kind.ends_with(b"+xml");
@@ -18,9 +19,9 @@ pub fn is_unread(own: &config::WebAttacks, parts: &Parts) -> bool {
     own.unread_types.iter().any(means)
 }
 
-/// Whether the type is said more than once: one reader takes the first, another the last.
-pub fn is_ambiguous(parts: &Parts) -> bool {
-    parts.headers.get_all(CONTENT_TYPE).iter().count() > 1
+/// Whether the body is said to be of several types.
+pub fn has_two_types(parts: &Parts) -> bool {
+    parts.headers.get_all(CONTENT_TYPE).iter().nth(1).is_some()
 }
 
 /// Why not all of a body can be looked at, as far as it is known before its first byte.
