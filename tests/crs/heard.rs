@@ -18,6 +18,8 @@ pub struct Heard {
     pub stage: String,
     pub decision: String,
     pub reason: String,
+    /// What was the matter with its inspection (`attack_note`).
+    pub note: String,
 }
 
 /// About all cases, in their order.
@@ -34,7 +36,10 @@ fn collect(world: &World, over: Over, count: usize) -> Vec<Heard> {
         (0..count).map(|number| (send::address(over, number).to_string(), number)).collect();
     let mut all: Vec<Heard> = (0..count).map(|_| Heard::default()).collect();
     for line in world.log() {
-        let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+        if !line.starts_with('{') {
+            continue;
+        }
+        let line = serde_json::from_str::<Value>(&line).unwrap_or_else(|error| panic!("a torn line: {error}: {line}"));
         if line["process"] != "http-filter" {
             continue;
         }
@@ -45,6 +50,7 @@ fn collect(world: &World, over: Over, count: usize) -> Vec<Heard> {
             "request" if heard.stage.is_empty() => {
                 let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
                 (heard.stage, heard.decision, heard.reason) = (text("stage"), text("decision"), text("reason"));
+                heard.note = text("attack_note");
             }
             "web-attack" => heard.matched.extend(line["hits"].as_array().into_iter().flatten().map(matched)),
             _ => {}
@@ -55,6 +61,17 @@ fn collect(world: &World, over: Over, count: usize) -> Vec<Heard> {
 
 fn matched(hit: &Value) -> Matched {
     let rule = hit["id"].as_u64().expect("a hit has the number of its rule");
-    let text = |key: &str| hit[key].as_str().unwrap_or_default();
-    Matched { rule, line: compare::line(rule, text("message"), text("data")) }
+    let text = |key: &str| shown(hit[key].as_str().unwrap_or_default());
+    Matched { rule, line: compare::line(rule, &text("message"), &text("data")) }
+}
+
+/// As an error log shows it: in one line.
+fn shown(text: &str) -> String {
+    text.chars().fold(String::new(), |mut shown, char| {
+        match char {
+            ' '..='~' => shown.push(char),
+            _ => shown += &format!("\\x{:02x}", u32::from(char)),
+        }
+        shown
+    })
 }

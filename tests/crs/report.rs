@@ -64,9 +64,10 @@ impl Report {
             count.failed += 1;
             let difference = differences.join("; ");
             eprintln!(
-                "{over} {}: {difference} ({}) there is: {}",
+                "{over} {}: {difference} ({} {}) there is: {}",
                 case.name,
                 heard.decision,
+                heard.note,
                 compare::log(&heard.matched)
             );
             self.failures.entry((case.name.clone(), difference)).or_default().insert(over);

@@ -3,8 +3,9 @@
 
     compare.py --http-filter target/release/http-filter --crs DIR [--paranoia 1] [--around none|processors|recommended] [--show FILE] CORPORA...
 
-DIR holds `crs-setup.conf.example` and `rules/`. Prints the shares that each refuses, set by set, and how often only one of them does; `--show` writes
-each request on which they differ, with the rules that matched on either side.
+DIR holds `crs-setup.conf.example` and `rules/`. Prints the shares that each refuses, set by set, how often only one of them does, and what the starter
+rules of Bulkhead refuse; requests that no rule sees, because HTTP in front of them refuses them, are counted apart. `--show` writes each request on
+which the engines differ, with the rules that matched on either side.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections import Counter, defaultdict
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -36,6 +38,22 @@ SecRule REQBODY_ERROR "!@eq 0" "id:200002,phase:2,t:none,log,deny,status:400,msg
 STRICT = """
 SecRule MULTIPART_STRICT_ERROR "!@eq 0" "id:200003,phase:2,t:none,log,deny,status:400,msg:'Multipart request body failed strict validation'"
 SecRule MULTIPART_UNMATCHED_BOUNDARY "@eq 1" "id:200004,phase:2,t:none,log,deny,status:400,msg:'Multipart parser detected a possible unmatched boundary.'"
+"""
+
+# Bulkhead with the rules that are built in.
+STARTER = """
+[[sni-router.listen]]
+name = "http"
+address = "127.0.0.1:80"
+protocol = "http"
+[[http-filter.route]]
+name = "all"
+pool = "all"
+[[pool]]
+name = "all"
+servers = "127.0.0.1:8080"
+[http-filter.web-attacks]
+mode = "block"
 """
 
 
@@ -94,46 +112,61 @@ def main():
     files = [f"{asked.crs}/crs-setup.conf.example", *sorted(glob.glob(f"{asked.crs}/rules/*.conf"))]
     oracle = Oracle([{"text": ENGINE + around + level}, *({"file": file} for file in files)])
 
-    words = [asked.http_filter, "--rules-test", "--json", "--list", "--paranoia", asked.paranoia]
-    words += [word for file in (files[0], f"{asked.crs}/rules/*.conf") for word in ("--rules", file)]
-    words += [word for path in asked.corpora for word in ("--corpus", path)]
-    ours = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, encoding="utf-8").stdout.splitlines()
+    crs = [word for file in (files[0], f"{asked.crs}/rules/*.conf") for word in ("--rules", file)]
+    ours = bulkhead(asked, crs)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+        config.write(STARTER)
+        config.flush()
+        starter = bulkhead(asked, ["--config", config.name])
 
     counts, against = defaultdict(Counter), Counter()
     with open(asked.show or os.devnull, "w", encoding="utf-8") as show:
-        for request, line in zip(corpora(asked.corpora), ours):
-            mine = json.loads(line)
-            status, theirs = oracle.judge(request)
+        for request, mine, own in zip(corpora(asked.corpora), ours, starter):
             count = counts[mine["label"], mine["set"]]
+            if mine["refused"] == "http":
+                count["before"] += 1
+                continue
+            status, theirs = oracle.judge(request)
             count["requests"] += 1
             count["ours"] += mine["refused"] is not False
             count["theirs"] += status != 0
+            count["starter"] += own["refused"] is not False
             if (mine["refused"] is not False) != (status != 0):
                 who = "only ours" if status == 0 else "only theirs"
                 count[who] += 1
                 differ = sorted(set(mine["matched"]) ^ set(theirs))
                 against[who, mine["label"], tuple(rule for rule in differ if not 949000 <= rule < 981000)] += 1
                 show.write(json.dumps({"only": who, "refused": mine["refused"], "status": status, "ours": mine["matched"], "theirs": theirs, **request}) + "\n")
-    report(counts, against)
-
-
-def report(counts, against):
-    for label in ("attack", "benign"):
-        print(f"\n{label:24} requests   Bulkhead  libmodsecurity  only Bulkhead  only libmodsecurity")
-        total = Counter()
-        for (own, name), count in sorted(counts.items()):
-            if own == label:
-                total += count
-                row(name, count)
-        row("all of them", total)
+    report(counts)
     print("\nrules that only one of them matched, in requests that only one of them refused")
     for (who, label, rules), count in against.most_common(60):
         print(f"{count:6} {label} refused by {who}: {' '.join(map(str, rules)) or '(none)'}")
 
 
+def bulkhead(asked, rules):
+    """What http-filter says about each request."""
+    words = [asked.http_filter, "--rules-test", "--json", "--list", "--paranoia", asked.paranoia, *rules]
+    words += [word for path in asked.corpora for word in ("--corpus", path)]
+    lines = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, encoding="utf-8").stdout.splitlines()
+    return [json.loads(line) for line in lines[:-1]]  # the last one is the report
+
+
+def report(counts):
+    print("\n| set | requests | CRS here | CRS, libmodsecurity | only here | only libmodsecurity | starter rules |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for label in ("attack", "benign"):
+        total = Counter()
+        for (own, name), count in sorted(counts.items()):
+            if own == label:
+                total += count
+                row(f"{label}: {name}", count)
+        row(f"**{label}: all of them**", total)
+
+
 def row(name, count):
     rate = lambda who: f"{100 * count[who] / max(1, count['requests']):.2f} %"
-    print(f"{name:24} {count['requests']:8} {rate('ours'):>10} {rate('theirs'):>15} {count['only ours']:14} {count['only theirs']:20}")
+    before = f" (and {count['before']})" if count["before"] else ""
+    print(f"| {name} | {count['requests']}{before} | {rate('ours')} | {rate('theirs')} | {count['only ours']} | {count['only theirs']} | {rate('starter')} |")
 
 
 if __name__ == "__main__":

@@ -15,25 +15,23 @@ mod tally;
 mod yaml;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use common::complain::{answer, complain, harmless};
 use common::rules_test::RulesTest;
-use seclang::{Engine, RuleSet};
 use serde_json::json;
 
 use self::judge::{Cause, Judge, Judged};
 use self::print::{Report, Tests};
 use self::sample::{Label, Told};
-use self::tally::{Outcome, Tally};
+use self::setup::Setup;
+use self::tally::Tally;
 
 /// `EX_USAGE` of sysexits.h.
 const MISUSED: u8 = 64;
-/// What the Core Rule Set's tests take for granted, from their README.
-const OF_THE_TESTS: [(&str, &str); 10] = [
-    ("blocking_paranoia_level", "4"),
-    ("detection_paranoia_level", "4"),
+/// What the Core Rule Set's tests take for granted, from their README; the level of paranoia comes with the rules.
+const OF_THE_TESTS: [(&str, &str); 7] = [
     ("crs_validate_utf8_encoding", "1"),
     ("arg_name_length", "100"),
     ("arg_length", "400"),
@@ -41,7 +39,6 @@ const OF_THE_TESTS: [(&str, &str); 10] = [
     ("max_num_args", "255"),
     ("max_file_size", "64100"),
     ("combined_file_sizes", "65535"),
-    ("reporting_level", "4"),
 ];
 
 /// Does it, by the words behind `--rules-test`.
@@ -65,40 +62,32 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// True if no floor was missed and no test failed.
 fn test(order: &RulesTest) -> Result<bool, String> {
-    let own = setup::configured(order)?;
-    let rules = setup::rules(&own, Engine::On, &[])?;
-    let mut report = Report { origin: setup::origin(&own), rules: rules.len(), ..Report::default() };
+    let setup = setup::configured(order)?;
+    let mut report = Report { origin: setup.origin(), rules: setup.rules.set.len(), ..Report::default() };
     if !order.corpora.is_empty() || order.crs_tests.is_none() {
-        let tally = corpora(order, &rules)?;
+        let tally = corpora(order, &setup)?;
         report.missed = missed(order, &tally);
         report.tally = Some(tally);
     }
     if let Some(folder) = &order.crs_tests {
-        let mut relaxed = own.clone();
-        // The tests have bodies that a server would not let in.
-        (relaxed.max_arguments, relaxed.max_depth) = (1000, 512);
-        relaxed.responses = true;
-        report.tests = Some(crs_tests(folder, setup::rules(&relaxed, Engine::DetectionOnly, &OF_THE_TESTS)?)?);
+        report.tests = Some(crs_tests(folder, &setup.for_tests()?)?);
     }
-    let message = |id: u64| {
-        rules.rule(id).and_then(|rule| rule.message).map(|text| text.split("%{").next().unwrap_or_default().to_owned())
-    };
     if order.json {
-        answer(print::json(&report, &own));
+        answer(print::json(&report, &setup.own));
     } else {
-        answer(print::text(&report, &own, &message).trim_end());
+        answer(print::text(&report, &setup.own, &|id| setup.message(id)).trim_end());
     }
     Ok(report.missed.is_empty() && report.tests.is_none_or(|tests| tests.failed.is_empty()))
 }
 
-fn corpora(order: &RulesTest, rules: &Arc<RuleSet>) -> Result<Tally, String> {
-    let (mut judge, mut tally) = (Judge::new(Arc::clone(rules)), Tally::default());
+fn corpora(order: &RulesTest, setup: &Setup) -> Result<Tally, String> {
+    let (mut judge, mut tally) = (Judge::new(setup), Tally::default());
     let mut each = |label, set: &str, told: &Told| {
         let judged = judge.request(told);
         if order.list {
             list(order.json, label, set, told, &judged);
         }
-        tally.add(label, set, &Outcome::Judged(judged));
+        tally.add(label, set, &judged);
     };
     if order.corpora.is_empty() {
         files::built_in(&mut each)?;
@@ -116,12 +105,13 @@ fn list(as_json: bool, label: Label, set: &str, told: &Told, judged: &Judged) {
         let refused = match &judged.refused {
             None => json!(false),
             Some(Cause::Rule(rule)) => json!(rule),
-            Some(cause) => json!(format!("{cause:?}").to_ascii_lowercase()),
+            Some(Cause::Fault(word)) => json!(word),
+            Some(Cause::Http) => json!("http"),
         };
         answer(
             json!({ "label": label.name(), "set": set, "target": target, "refused": refused, "score": judged.score, "matched": judged.rules }),
         );
-    } else if judged.refused.is_some() != (label == Label::Attack) {
+    } else if judged.refused != Some(Cause::Http) && judged.refused.is_some() != (label == Label::Attack) {
         let shown: String = target.chars().take(150).collect();
         let rules: Vec<String> = judged.rules.iter().map(u64::to_string).collect();
         let what = if label == Label::Attack { "passed" } else { "refused" };
@@ -160,8 +150,10 @@ fn missed(order: &RulesTest, tally: &Tally) -> Vec<String> {
     missed
 }
 
-fn crs_tests(folder: &std::path::Path, rules: Arc<RuleSet>) -> Result<Tests, String> {
-    let (mut judge, mut tests) = (Judge::new(rules), Tests::default());
+fn crs_tests(folder: &Path, setup: &Setup) -> Result<Tests, String> {
+    let variables = OF_THE_TESTS.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let (mut judge, mut tests) = (Judge::new(setup), Tests::default());
+    judge.only_detect(variables)?;
     for file in files::under(folder, &[".yaml", ".yml"])? {
         let shown = file.display();
         let bytes = files::whole(&file)?;

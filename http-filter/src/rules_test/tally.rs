@@ -34,15 +34,6 @@ impl Count {
     }
 }
 
-/// What a request came to.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// The rules were asked.
-    Judged(Judged),
-    /// HTTP in front of the rules refuses it.
-    Before,
-}
-
 /// All sets.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -57,7 +48,7 @@ pub struct Tally {
 
 impl Tally {
     /// Counts one request.
-    pub fn add(&mut self, label: Label, set: &str, outcome: &Outcome) {
+    pub fn add(&mut self, label: Label, set: &str, judged: &Judged) {
         let full = self.sets.len() >= MAX_SETS;
         let mut key = (label, set.to_owned());
         if full && !self.sets.contains_key(&key) {
@@ -65,11 +56,11 @@ impl Tally {
         }
         let count = self.sets.entry(key).or_default();
         count.requests += 1;
-        let Outcome::Judged(judged) = outcome else {
+        let Some(cause) = &judged.refused else { return };
+        if *cause == Cause::Http {
             count.before += 1;
             return;
-        };
-        let Some(cause) = &judged.refused else { return };
+        }
         count.refused += 1;
         let rules = if label == Label::Attack { &mut self.against_attacks } else { &mut self.against_benign };
         let mut counted = judged.rules.clone();
@@ -122,8 +113,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn judged(refused: Option<Cause>, rules: &[u64]) -> Outcome {
-        Outcome::Judged(Judged { refused, score: 5, rules: rules.to_vec() })
+    fn judged(refused: Option<Cause>, rules: &[u64]) -> Judged {
+        Judged { refused, score: 5, rules: rules.to_vec() }
     }
 
     #[test]
@@ -131,15 +122,16 @@ mod tests {
         let mut tally = Tally::default();
         tally.add(Label::Attack, "a", &judged(Some(Cause::Rule(949_110)), &[942_100, 942_100]));
         tally.add(Label::Attack, "a", &judged(None, &[]));
-        tally.add(Label::Attack, "b", &Outcome::Before);
-        tally.add(Label::Benign, "c", &judged(Some(Cause::Limit), &[1]));
+        tally.add(Label::Attack, "b", &judged(Some(Cause::Http), &[]));
+        tally.add(Label::Benign, "c", &judged(Some(Cause::Fault("limit")), &[1]));
         tally.add(Label::Benign, "c", &judged(Some(Cause::Rule(949_110)), &[2, 1]));
         assert_eq!(tally.total(Label::Attack), Count { requests: 3, refused: 1, before: 1 });
         assert_eq!(tally.total(Label::Attack).rate().unwrap().round(), 50.0);
         assert_eq!(tally.sets(Label::Attack).find(|(name, _)| *name == "b").unwrap().1.rate(), None);
         assert_eq!((tally.worst(9), tally.benign_limits()), (vec![(1, 2), (2, 1)], 1));
         assert_eq!(tally.in_attacks(942_100), 1);
-        (0..2 * MAX_SETS).for_each(|number| tally.add(Label::Benign, &number.to_string(), &Outcome::Before));
+        (0..2 * MAX_SETS)
+            .for_each(|number| tally.add(Label::Benign, &number.to_string(), &judged(Some(Cause::Http), &[])));
         assert!(tally.sets.len() <= MAX_SETS + 1);
     }
 }

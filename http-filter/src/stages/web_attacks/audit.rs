@@ -19,6 +19,8 @@ use crate::observe::access_line;
 pub const HITS: usize = 32;
 /// Bytes of a matched value that a record shows.
 const VALUE: usize = 100;
+/// Bytes of the hits in one line: with what says whose they are, less than a pipe takes as one piece (4,096).
+const LINE: usize = 2500;
 /// Bytes of other texts.
 const TEXT: usize = 256;
 /// Bytes that the engine remembers of each text: enough to find the end of what is left out.
@@ -112,6 +114,14 @@ impl Record {
         self.rules.split(',').filter(|id| !id.is_empty())
     }
 
+    /// Each hit for people: the rule, and what it found where.
+    pub fn hits_in_words(&self) -> impl Iterator<Item = (u64, String)> + '_ {
+        self.hits.iter().map(|hit| {
+            let [message, variable] = [&hit.message, &hit.variable].map(|text| printable(text, TEXT));
+            (hit.id, format!("{message}: {variable} = {} ({})", printable(&hit.value, VALUE), hit.place))
+        })
+    }
+
     /// Nothing was found, and all of it was looked at.
     pub fn is_empty(&self) -> bool {
         self.hits.is_empty() && self.note.is_none()
@@ -139,6 +149,17 @@ fn score(transaction: &Transaction, names: &[&str]) -> i64 {
     names.iter().map(|name| transaction.score(name)).find(|score| *score > 0).unwrap_or(0)
 }
 
+/// The beginning of a text, safe for a terminal.
+fn printable(text: &[u8], most: usize) -> String {
+    let text = String::from_utf8_lossy(text);
+    let (shown, more) = (text.chars().take(most), text.chars().nth(most).is_some());
+    let mut shown: String = shown.map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect();
+    if more {
+        shown.push_str("...");
+    }
+    shown
+}
+
 fn unsigned(score: i64) -> u64 {
     u64::try_from(score).unwrap_or(0)
 }
@@ -163,6 +184,13 @@ impl Entry {
         }
     }
 
+    /// Bytes that it takes in a line at most, more or less.
+    fn length(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|tag| tag.len() + 3).sum();
+        let texts = [(&self.message, TEXT), (&self.variable, TEXT), (&self.value, VALUE), (&self.data, TEXT)];
+        texts.map(|(text, most)| escaped(text, most)).iter().sum::<usize>() + tags + self.place.len() + 120
+    }
+
     fn write(&self, line: &mut Line<'_>) {
         line.number("id", self.id);
         line.bytes("message", &self.message, TEXT);
@@ -177,25 +205,47 @@ impl Entry {
     }
 }
 
-/// Writes the record's line.
+/// Writes the record: a line, or several that name their `part` where many rules matched. Longer lines than [`LINE`] would be torn apart by those
+/// of other processes where all write into one pipe (`common::observe::output`).
 pub fn write(record: &Record, account: &Account) {
-    if record.hits.is_empty() {
-        return;
+    let (mut rest, mut part) = (record.hits.as_slice(), 1);
+    while !rest.is_empty() {
+        let (hits, later) = rest.split_at_checked(fitting(rest)).unwrap_or((rest, &[]));
+        output::access("web-attack", |line| {
+            access_line::subject(account, line);
+            line.word("mode", if record.mode == WebAttackMode::Detect { "detect" } else { "block" });
+            line.flag("refused", record.refused);
+            if record.detected {
+                line.flag("detected", true);
+            }
+            line.number("score", unsigned(record.score));
+            line.number("outbound_score", unsigned(record.outbound_score));
+            if part > 1 || !later.is_empty() {
+                line.number("part", part);
+            }
+            line.list("hits", hits, |line, hit| hit.write(line));
+            if later.is_empty() && record.more > 0 {
+                line.number("more", u64::try_from(record.more).unwrap_or(u64::MAX));
+            }
+        });
+        (rest, part) = (later, part + 1);
     }
-    output::access("web-attack", |line| {
-        access_line::subject(account, line);
-        line.word("mode", if record.mode == WebAttackMode::Detect { "detect" } else { "block" });
-        line.flag("refused", record.refused);
-        if record.detected {
-            line.flag("detected", true);
-        }
-        line.number("score", unsigned(record.score));
-        line.number("outbound_score", unsigned(record.outbound_score));
-        line.list("hits", &record.hits, |line, hit| hit.write(line));
-        if record.more > 0 {
-            line.number("more", u64::try_from(record.more).unwrap_or(u64::MAX));
-        }
-    });
+}
+
+/// How many of these fit into one line; at least one.
+fn fitting(hits: &[Entry]) -> usize {
+    let mut room = LINE;
+    let fits = |hit: &&Entry| {
+        let left = room.checked_sub(hit.length());
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    hits.iter().take_while(fits).count().max(1)
+}
+
+/// Bytes that a text takes in the log at most, cut at `most`.
+fn escaped(text: &[u8], most: usize) -> usize {
+    text.iter().take(most).map(|byte| if matches!(byte, b' '..=b'~') && !b"\"\\".contains(byte) { 1 } else { 6 }).sum()
 }
 
 /// Whether the values of this variable are secret.
@@ -297,6 +347,25 @@ mod tests {
         }
         assert!(names_a_secret(b"ARGS:user_PASSWORD", &mask()) && names_a_secret(b"REQUEST_COOKIES:id", &mask()));
         assert!(!names_a_secret(b"ARGS:q", &mask()));
+    }
+
+    #[test]
+    fn records_are_cut_into_lines() {
+        let entry = |length: usize, byte: u8| Entry {
+            id: 1,
+            message: Vec::new(),
+            tags: Vec::new(),
+            severity: None,
+            variable: Vec::new(),
+            value: Vec::new(),
+            data: vec![byte; length],
+            disruptive: false,
+            place: String::new(),
+        };
+        let many: Vec<Entry> = (0..32).map(|_| entry(80, b'a')).collect();
+        assert_eq!(fitting(&many), LINE / 200);
+        assert_eq!(fitting(&[entry(5000, 0), entry(1, b'a')]), 2, "what is cut off takes no room");
+        assert_eq!(fitting(&[entry(256, 0), entry(256, 0)]), 1);
     }
 
     #[test]

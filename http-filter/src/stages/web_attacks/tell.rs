@@ -26,13 +26,26 @@ pub fn request(
     path: &Cow<'_, str>,
 ) {
     let ends = &connection.client.ends;
-    transaction.connection(SocketAddr::new(client, ends.client.port()), ends.local);
+    let ends = (SocketAddr::new(client, ends.client.port()), ends.local);
+    head(transaction, ends, parts, path, connection.h2);
+}
+
+/// The same of a connection that need not be there: `ends` are the client's and ours.
+#[allow(clippy::ptr_arg, reason = "whether the path was rewritten matters")]
+pub fn head(
+    transaction: &mut Transaction,
+    ends: (SocketAddr, SocketAddr),
+    parts: &Parts,
+    path: &Cow<'_, str>,
+    h2: bool,
+) {
+    transaction.connection(ends.0, ends.1);
     transaction.request_line(parts.method.as_str().as_bytes(), target(parts).as_bytes(), protocol(parts.version));
     // The backend is asked for the path in its one form, and so must a rule be that closes a path.
     if matches!(path, Cow::Owned(_)) {
-        transaction.request_path(path.as_bytes());
+        transaction.request_path(asked(path, target(parts)).as_bytes());
     }
-    if connection.h2
+    if h2
         && !parts.headers.contains_key(HOST)
         && let Some(authority) = parts.uri.authority()
     {
@@ -55,6 +68,11 @@ pub fn trailers(transaction: &mut Transaction, trailers: &HeaderMap) {
 /// not, are left out as they are on the way to the backend: rules about paths would never match.
 fn target(parts: &Parts) -> &str {
     parts.uri.path_and_query().map_or("/", PathAndQuery::as_str)
+}
+
+/// The path in its one form, but for the two slashes of an address in it: rules look for `://`, and some applications put the second slash back.
+fn asked<'a>(path: &'a str, written: &str) -> Cow<'a, str> {
+    if written.contains("://") { Cow::Owned(path.replace(":/", "://")) } else { Cow::Borrowed(path) }
 }
 
 /// As it stands in a request line.
@@ -86,5 +104,12 @@ mod tests {
             let (parts, ()) = Request::builder().uri(uri).body(()).unwrap().into_parts();
             assert_eq!(target(&parts), expected, "{uri}");
         }
+    }
+
+    #[test]
+    fn the_path_of_the_backend_keeps_the_slashes_of_an_address() {
+        assert_eq!(asked("/forbidden", "/x/..//forbidden"), "/forbidden");
+        assert_eq!(asked("/http:/evil.test/a", "/http://evil.test//a?b"), "/http://evil.test/a");
+        assert_eq!(asked("/forbidden", "/x://../forbidden"), "/forbidden");
     }
 }
