@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use common::ipc::directory::MAX_INSTANCES;
 use common::process::Process;
+use common::rules_test::RulesTest;
 
 use crate::explain;
 use crate::explain::words::{RequestOrder, is_request};
@@ -94,6 +95,7 @@ pub enum Verb {
     Upgrade(UpgradeOrder),
     RotateTicketKeys { file: PathBuf, keep: usize },
     Demo { words: Vec<OsString> },
+    RulesTest { words: Vec<OsString> },
     Explain { key: String },
     ExplainRequest(Box<RequestOrder>),
     Help { about: Option<String> },
@@ -144,6 +146,7 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
         Some("ticket-keys") => ticket_keys(words),
         Some("sandbox") => Ok(Verb::Sandbox { place: Found::among(words, &[])?.place() }),
         Some("demo") => Ok(Verb::Demo { words: words.collect() }),
+        Some("rules") => rules(words),
         Some("explain") => {
             let words: Vec<OsString> = words.collect();
             if is_request(&words) {
@@ -209,6 +212,16 @@ fn reload(words: impl Iterator<Item = OsString>) -> Result<Verb, String> {
             Err(format!("`reload` needs a configuration: bulkhead reload {DEFAULT_CONFIG}; it says where they run"))
         }
     }
+}
+
+/// `test WORDS`: they are judged here and given on as they are.
+fn rules(mut words: impl Iterator<Item = OsString>) -> Result<Verb, String> {
+    if words.next().as_ref().and_then(|word| word.to_str()) != Some("test") {
+        return Err("`rules` needs what to do: bulkhead rules test --corpus FILE".to_owned());
+    }
+    let words: Vec<OsString> = words.collect();
+    RulesTest::read(words.iter().cloned())?;
+    Ok(Verb::RulesTest { words })
 }
 
 /// `rotate FILE [--keep N]`
@@ -336,6 +349,9 @@ mod tests {
             assert_eq!(order(line), Ok(Verb::Upgrade(UpgradeOrder { place, process })));
         }
         assert_eq!(order("demo --check x"), Ok(Verb::Demo { words: vec!["--check".into(), "x".into()] }));
+        let words = ["--corpus", "x", "--json"].map(OsString::from).to_vec();
+        assert_eq!(order("rules test --corpus x --json"), Ok(Verb::RulesTest { words }));
+        assert!(order("rules").is_err() && order("rules try --corpus x").is_err());
         assert_eq!(order("explain log.level"), Ok(Verb::Explain { key: "log.level".into() }));
         for word in ["help", "--help", "-h"] {
             assert_eq!(order(word), Ok(Verb::Help { about: None }));

@@ -17,6 +17,7 @@ mod notes;
 mod plan;
 mod reload;
 mod renew;
+mod rules;
 mod sandbox;
 mod say;
 mod scale;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Sandbox { place } => sandbox::run(&place),
         Verb::RotateTicketKeys { file, keep } => ticket_keys::rotate(&file, keep),
         Verb::Demo { words } => demo::run(words),
+        Verb::RulesTest { words } => rules::test(words),
         Verb::Explain { key } => explain::key(&key),
         Verb::ExplainRequest(order) => explain::request(*order),
         Verb::Help { about: None } => answer(&usage::text()),

@@ -2,22 +2,13 @@
 
 use std::io::Write;
 
+pub use common::complain::harmless;
+
 /// Prints a text and ends its last line. A reader that has gone away (`bulkhead status | head -1`) is no error.
 pub fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let _ = write!(out, "{}{end}", harmless(text)).and_then(|()| out.flush());
-}
-
-/// The same text without control characters other than line ends: part of it may come from a process that somebody owns,
-/// and the terminal may be root's.
-pub fn harmless(text: &str) -> String {
-    let harmless = |character: char| match character {
-        '\n' => "\n".to_owned(),
-        other if other.is_control() => other.escape_default().to_string(),
-        other => other.to_string(),
-    };
-    text.chars().map(harmless).collect()
 }
 
 /// "1 process", "2 processes": `many` where it is not one.

@@ -266,7 +266,11 @@ mod tests {
                 known.insert(flag);
             }
         }
-        let sources = [include_str!("command_line.rs"), include_str!("explain/words.rs")];
+        let sources = [
+            include_str!("command_line.rs"),
+            include_str!("explain/words.rs"),
+            include_str!("../common/src/rules_test.rs"),
+        ];
         let mut seen = BTreeSet::new();
         for source in sources.map(|source| source.split("#[cfg(test)]").next().unwrap()) {
             let words = source.split('"').skip(1).step_by(2);

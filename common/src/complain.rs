@@ -13,3 +13,15 @@ pub fn complain(text: impl Display) {
 pub fn answer(text: impl Display) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
+
+/// A text without control characters other than line ends: part of it may come from a process that somebody owns, or from a stranger's file,
+/// and the terminal may be root's.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let harmless = |character: char| match character {
+        '\n' => "\n".to_owned(),
+        other if other.is_control() => other.escape_default().to_string(),
+        other => other.to_string(),
+    };
+    text.chars().map(harmless).collect()
+}

@@ -19,6 +19,7 @@ pub mod observe;
 pub mod pool_desk;
 pub mod process;
 pub mod reload;
+pub mod rules_test;
 pub mod sandbox;
 pub mod startup;
 pub mod sys;

@@ -2,7 +2,11 @@
 //! close the sandbox → serve. Whatever a stranger sends is read only in the last one.
 
 mod arguments;
+mod ending;
 mod judging;
+mod peers;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -18,6 +22,7 @@ use tokio::task::AbortHandle;
 pub use self::arguments::USAGE;
 use self::arguments::{Arguments, Order, print};
 use self::judging::{load, refuse};
+use self::peers::{control_peers, expected_peers};
 use crate::agreement::{Agreement, Judgement};
 use crate::budget::Budget;
 use crate::certificate_desk::CertificateDesk;
@@ -36,10 +41,10 @@ use crate::observe::{output, page};
 use crate::pool_desk::{self, PoolDesk};
 use crate::process::Process;
 use crate::reload::{Commit, Reloader};
-use crate::sandbox::{self, Identity, Mode, Options, Policy, Report, UserMap};
+use crate::sandbox::{self, Identity, Mode, Options, Policy, Report};
 use crate::sys::memory;
 use crate::sys::socket::with_open_descriptors;
-use crate::wiring::{CONTROL, EDGES, Edge, OBSERVE};
+use crate::wiring::{CONTROL, Edge, OBSERVE};
 
 /// What a component tells `run` of itself.
 pub struct Component {
@@ -47,6 +52,8 @@ pub struct Component {
     pub process: Process,
     /// What it may do once the sandbox is closed.
     pub policy: &'static Policy,
+    /// The stricter one that does for this configuration; `None`: no other.
+    pub stricter: fn(&Config) -> Option<&'static Policy>,
     /// Names and meanings of its figures.
     pub figures: &'static [(&'static str, &'static str)],
     /// Judges the component's own part of the configuration beyond what [`Config::load`] does: keys, certificates.
@@ -493,34 +500,8 @@ fn begin<O>(
     Ok(Begun { opened, context, control, control_peers: control_peers(starter), observe, agreement })
 }
 
-/// Who sends on each edge: root's choice for each process; otherwise the starter's own user (`bulkhead up`), or the
-/// sender's user where the machine has it (the units). A user without a number in our user namespace (`PrivateUsers=`)
-/// appears as the overflow user; then only the edge's group, which is the first lock, tells senders from others.
-fn expected_peers(process: Process, starter: u32) -> Vec<(&'static str, PeerCheck)> {
-    let mapped = UserMap::own();
-    let sender = |edge: &Edge| {
-        let named = Identity::of(edge.sender).uid;
-        match starter {
-            0 => PeerCheck::new([named]),
-            _ if mapped.contains(named) => PeerCheck::new([starter, named]),
-            _ => PeerCheck::new([starter, named, OVERFLOW]),
-        }
-    };
-    let own = EDGES.iter().filter(|edge| edge.receiver == process);
-    own.map(|edge| (edge.name, sender(edge))).collect()
-}
-
 /// How long the first clients have before memory is tidied up.
 const GIVE_BACK_AFTER: Duration = Duration::from_millis(200);
-
-/// As whom everybody appears who has no number in our user namespace.
-const OVERFLOW: u32 = 65_534;
-
-/// Who may ask and order: whoever started us, and root. Inside our own user namespace root has no number and appears as
-/// the overflow user; the mode of the socket, which is the first lock, keeps everybody else out.
-fn control_peers(starter: u32) -> PeerCheck {
-    PeerCheck::new([starter, 0, OVERFLOW])
-}
 
 fn close_sandbox(
     component: &Component,
@@ -529,10 +510,11 @@ fn close_sandbox(
     opening: Opening,
 ) -> Result<Report, StartError> {
     let edges: Vec<BorrowedFd<'_>> = opening.edges.iter().map(AsFd::as_fd).collect();
+    let policy = (component.stricter)(&opening.config).unwrap_or(component.policy);
     // Leaks were closed before anything was opened, so what is open now was opened on purpose.
     let report = with_open_descriptors(|keep| {
         let options = Options { mode, identity, keep, edges: &edges, ..Options::default() };
-        sandbox::close(component.policy, &options)
+        sandbox::close(policy, &options)
     });
     report.map_err(|error| StartError::Other(error.to_string()))
 }
@@ -566,7 +548,7 @@ where
         tracing::info!("serving");
         serve(opened, context.clone()).await;
         tracing::info!("finished");
-        context.inner.broken.take().map_or(Ok(()), |what| Err(StartError::Other(format!("{what} has ended"))))
+        ending::judge(context.inner.broken.take(), context.is_stopping())
     })
 }
 
@@ -606,79 +588,4 @@ fn stop_on_signals(context: &Context) -> Result<(), StartError> {
         });
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-    use super::*;
-    use std::future::pending;
-
-    fn context() -> Context {
-        let process = Process::SniRouter;
-        Context {
-            inner: Rc::new(Inner {
-                process,
-                instance: 1,
-                report: Report { process, pid: 1, uid: 1, layers: Vec::new(), acts: Vec::new() },
-                began: Instant::now(),
-                stopping: Cell::new(false),
-                stop: Notify::new(),
-                peers: Vec::new(),
-                reloader: Reloader::new(process, Text::default(), &Config::default()),
-                explainer: RefCell::default(),
-                pools: RefCell::default(),
-                certificates: RefCell::default(),
-                notifier: Notifier::from_environment(),
-                vital: RefCell::default(),
-                broken: Cell::new(None),
-            }),
-        }
-    }
-
-    fn in_runtime(test: impl Future<Output = ()>) {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.enable_all().build_local(tokio::runtime::LocalOptions::default());
-        runtime.unwrap().block_on(test);
-    }
-
-    #[test]
-    fn a_process_whose_accept_loop_has_ended_stops_and_says_which() {
-        in_runtime(async {
-            let context = context();
-            context.vital("living on", tokio::task::spawn_local(pending::<()>()).abort_handle());
-            let loops = tokio::task::spawn_local(async { panic!("as a task may") });
-            context.vital("accepting", loops.abort_handle());
-            assert!(loops.await.is_err());
-            look_after(context.clone()).await;
-            assert!(context.is_stopping());
-            assert_eq!(context.inner.broken.get(), Some("accepting"));
-        });
-    }
-
-    #[test]
-    fn tasks_that_end_because_the_process_stops_are_no_trouble() {
-        in_runtime(async {
-            let context = context();
-            let task = tokio::task::spawn_local(pending::<()>());
-            context.vital("accepting", task.abort_handle());
-            context.stop();
-            task.abort();
-            let looked = tokio::time::timeout(Duration::from_millis(1500), look_after(context.clone())).await;
-            assert!(looked.is_err(), "it goes on looking while the process finishes");
-            assert_eq!(context.inner.broken.get(), None);
-        });
-    }
-
-    #[test]
-    fn senders_without_a_number_in_our_user_namespace_appear_as_the_overflow_user() {
-        let of = |starter| expected_peers(Process::HttpFilter, starter);
-        let edges: Vec<&str> = of(0).iter().map(|(edge, _)| *edge).collect();
-        assert_eq!(edges, ["sni-router-to-http-filter", "tls-terminator-to-http-filter", "http-filter-to-successor"]);
-        // Here everybody has a number, so the overflow user is nobody's sender.
-        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
-        let own = nix::unistd::geteuid().as_raw();
-        assert!(of(own.max(1))[0].1.check(&one).is_ok() == (own != 0), "our own user under `bulkhead up`");
-        assert!(PeerCheck::anybody().check(&other).is_ok());
-    }
 }

@@ -137,9 +137,13 @@ impl RawPeer {
         }
         let _ = rustix::net::sendmsg(&self.0, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
     }
-    /// `Ready` as the first variant of the reply enum.
+    /// `Ready` as the first variant of the reply enum, as a release says it that knows no editions.
     fn say_ready(&self) {
         self.send(&[VERSION, 1, 0, 0], &[]);
+    }
+    /// The same, with what it reads.
+    fn say_ready_for(&self, edition: u8) {
+        self.send(&[VERSION, 1, edition, 0], &[]);
     }
     async fn wait_for_message(&self) -> usize {
         loop {
@@ -387,6 +391,81 @@ fn calls_are_answered_with_descriptors_and_asked_again_when_the_instance_dies() 
         drop((peer, first));
         let (reply, descriptors) = asking.await.unwrap().unwrap();
         assert_eq!((reply.0, descriptors.len()), (10, 1));
+    });
+}
+
+/// A message that was added later: one part of it, everything above 99.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Grown(u32);
+
+impl Message for Grown {
+    fn descriptors(&self) -> usize {
+        0
+    }
+    fn edition(&self) -> u64 {
+        u64::from(self.0 > 99)
+    }
+}
+
+#[test]
+fn a_receiver_gets_nothing_that_its_release_does_not_read() {
+    run(async {
+        let edge = Edge::new();
+        let (back, came_back) = (Rc::new(RefCell::new(Vec::new())), 2);
+        let old = listen(edge.path(), "1");
+        let new = listen(edge.path(), "2");
+        let sender: Sender<Grown, Nothing> = {
+            let back = Rc::clone(&back);
+            let undelivered = move |parcel: Parcel<Grown>, _| back.borrow_mut().push(parcel.body.0);
+            let limits = SenderLimits { wait_deadline: Duration::from_millis(300), ..limits() };
+            Sender::start("test", Directory::open(edge.path()).unwrap(), limits, undelivered)
+        };
+        assert!(sender.is_read(1), "nobody is there yet: whoever comes is of our own release");
+        let old_peer = RawPeer::accept(&old).await;
+        old_peer.say_ready();
+        until("the old one is ready", || sender.ready_instances() == 1).await;
+        assert!(sender.is_read(0) && !sender.is_read(1));
+        // What it does not read waits, and holds up nothing that it does; in the end its owner is told.
+        for number in [100, 1, 101, 2] {
+            sender.hand_over(Grown(number), Vec::new()).unwrap();
+        }
+        old_peer.wait_for_message().await;
+        old_peer.send(&[VERSION, 1, 0, 1, 2], &[]); // Taken(2)
+        until("the others came back", || back.borrow().len() == came_back).await;
+        assert_eq!(*back.borrow(), [100, 101]);
+        assert_eq!(sender.pending(), 0, "1 and 2 are with the old one");
+
+        let new_peer = RawPeer::accept(&new).await;
+        new_peer.say_ready_for(1);
+        until("the new one is ready", || sender.ready_instances() == 2).await;
+        assert!(sender.is_read(1) && !sender.is_read(2));
+        for number in 102..110 {
+            sender.hand_over(Grown(number), Vec::new()).unwrap();
+        }
+        new_peer.wait_for_message().await;
+        new_peer.send(&[VERSION, 1, 0, 1, 8], &[]); // Taken(8)
+        until("all eight are with the new one", || sender.pending() == 0).await;
+        // Nor is it given to the old one when the new one goes with it in its hands.
+        sender.hand_over(Grown(200), Vec::new()).unwrap();
+        until("on its way", || sender.pending() == 1).await;
+        drop((new_peer, new));
+        until("told", || back.borrow().len() == came_back + 1).await;
+        assert_eq!((back.borrow()[2], sender.pending()), (200, 0));
+    });
+}
+
+#[test]
+fn a_receiver_says_what_it_reads() {
+    run(async {
+        let edge = Edge::new();
+        let listener = listen(edge.path(), "1");
+        worker(listener, Rc::default());
+        let peer = RawPeer::connect(&edge.socket("1"));
+        peer.wait_for_message().await;
+        let mut greeting = [0; 16];
+        let (length, _) = rustix::net::recv(&peer.0, &mut greeting[..], RecvFlags::DONTWAIT).unwrap();
+        let edition = u8::try_from(common::ipc::codec::EDITION).unwrap();
+        assert_eq!(greeting[..length], [VERSION, 1, edition, 0]);
     });
 }
 

@@ -161,6 +161,10 @@ name = \"{RULE}\"
 action = \"deny\"
 paths = [\"/admin*\"]
 
+# Attacks on the application are refused. Without `rules` the built-in starter rules judge (docs/web-attacks.md).
+[http-filter.web-attacks]
+mode = \"block\"
+
 [[http-filter.route]]
 name = \"{WWW}\"
 hosts = [\"{WWW}\"]

@@ -90,8 +90,12 @@ pub fn line(scenario: &Scenario, world: &World) -> String {
         words.push("--path-as-is".into());
     }
     words.extend(ask.headers.iter().map(|(name, value)| format!("-H '{name}: {value}'")));
+    if !ask.form.is_empty() {
+        words.push(format!("-d '{}'", ask.form));
+    }
     words.push("-iN".into());
-    words.push(url);
+    // A shell would read a query as a pattern or as two commands.
+    words.push(if url.contains(['?', '&', '*']) { format!("'{url}'") } else { url });
     words.join(" ")
 }
 

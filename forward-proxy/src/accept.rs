@@ -35,7 +35,11 @@ pub async fn accept(proxy: Rc<Proxy>, socket: OwnedFd) -> io::Result<()> {
     let mut acceptor = Acceptor::new(socket, proxy.metrics.out_of_descriptors.clone())?;
     loop {
         proxy.way_out.room().await;
-        acceptor.turn(|client, ends| admit(&proxy, client, ends)).await?;
+        let turn = acceptor.turn(|client, ends| {
+            admit(&proxy, client, ends);
+            true // nothing of it waits for the relay yet
+        });
+        turn.await?;
     }
 }
 

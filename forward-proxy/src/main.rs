@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     let component = Component {
         process: Process::ForwardProxy,
         policy: &POLICY,
+        stricter: |_| None,
         figures: Metrics::TABLE,
         check: |config, _| forward_proxy::check(config),
         budget: forward_proxy::budget::budget,

@@ -96,7 +96,13 @@ impl World {
                 let mut out = Vec::new();
                 self.layer.control(&mut out);
                 assert!(!self.layer.wants_control());
+                let was_finished = self.finished;
                 self.take(&out, b"");
+                if self.finished && !was_finished && self.fault.is_none() {
+                    // The key was worn when a handshake was to be refused.
+                    assert_eq!(self.peer.receives.sequence, self.limits.records_per_key);
+                    self.fault = Some(Fault::Exhausted);
+                }
             }
             10 if self.layer.is_movable() => {
                 let spare = pair_at(Suite::ALL[0], self.limits, 0, 0).1;
@@ -145,9 +151,6 @@ impl World {
             match kind {
                 21 if content == [1, 100] => assert!(self.fault.is_none()),
                 21 => {
-                    if self.fault.is_none() && self.peer.receives.sequence >= self.limits.records_per_key {
-                        self.fault = Some(Fault::Exhausted); // met while a handshake was refused
-                    }
                     let alert = match self.fault {
                         None | Some(Fault::Exhausted) => 0,
                         Some(fault) => fault.alert().unwrap().0,

@@ -13,6 +13,7 @@ use common::ipc::messages::filter_to_successor::HandedOn;
 use common::ipc::sender::{Sender, SenderLimits};
 use common::ipc::succession::Successor;
 use common::net::client_limit::ClientLimit;
+use common::startup::Depth;
 use common_access::RuleSet;
 use common_http::framing::Limits;
 use common_http::guarded::{Clock, Deadlines, Watch};
@@ -31,6 +32,8 @@ use super::route::split::finish;
 use super::route::{Routes, pool_names};
 use super::stages::access_list;
 use super::stages::rate_limit::Limits as RequestLimits;
+use super::stages::web_attacks::rules::Rules;
+use super::stages::web_attacks::{self, WebAttacks};
 use super::streams::{StreamDeadlines, StreamWatch};
 use super::succession::Leaving;
 use super::unsent::Addresses;
@@ -74,7 +77,8 @@ impl Instance {
     pub fn new(config: &Config, files: &Files, relay: Sender<Dial, Dialed>, metrics: Metrics) -> Result<Self, String> {
         let clock = Clock::new();
         let filter = &config.http_filter;
-        let app = App::new(config, files, &relay, &clock, &metrics, None)?;
+        let rules = Rules::now(&filter.web_attacks, files).map_err(|errors| errors.join("\n"))?;
+        let app = App::new(config, files, &relay, &clock, &metrics, rules, None)?;
         Ok(Self {
             clients: ClientLimit::new(filter.max_connections, filter.max_connections_per_address),
             watch_h1: Watch::new(clock.clone(), deadlines(filter, filter.tunnel_idle_deadline)),
@@ -96,13 +100,16 @@ impl Instance {
         Rc::clone(&self.current.borrow())
     }
 
-    /// Judges another configuration and builds all that it needs; nothing of the present one changes.
+    /// Judges another configuration and builds all that it needs; nothing of the present one changes. Rules take their time, elsewhere.
     ///
     /// # Errors
     /// What is wrong with the new one.
-    pub fn prepare(self: &Rc<Self>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, String> {
+    pub async fn prepare(self: &Rc<Self>, config: &Config, files: &Files) -> Result<impl FnOnce() + use<>, String> {
+        let at_work = self.app().web_attacks.as_ref().map(|stage| stage.rules().clone());
+        let rules = Rules::elsewhere(&config.http_filter.web_attacks, files, at_work).await;
+        let rules = rules.map_err(|errors| errors.join("\n"))?;
         let old = self.app();
-        let app = App::new(config, files, &self.relay, &self.clock, &self.metrics, Some(&old))?;
+        let app = App::new(config, files, &self.relay, &self.clock, &self.metrics, rules, Some(&old))?;
         let instance = Rc::clone(self);
         Ok(move || instance.take_over(app))
     }
@@ -177,6 +184,8 @@ pub struct App {
     pub access: RuleSet,
     /// Rate and concurrency limits.
     pub limits: RequestLimits,
+    /// Inspection of requests for attacks; `None`: none.
+    pub web_attacks: Option<Rc<WebAttacks>>,
     /// Routes; they name pools by their number in `pools`.
     pub routes: Routes,
     /// Every pool that a route leads to, once.
@@ -201,6 +210,7 @@ impl App {
         relay: &Sender<Dial, Dialed>,
         clock: &Clock,
         metrics: &Metrics,
+        rules: Option<Rules>,
         previous: Option<&App>,
     ) -> Result<Self, String> {
         let filter = &config.http_filter;
@@ -224,6 +234,11 @@ impl App {
             h2_budgets: Arc::new(h2_budgets(filter)),
             limits: RequestLimits::new(filter, &environment, previous.map(|app| &app.limits))
                 .map_err(|errors| errors.join("\n"))?,
+            web_attacks: {
+                let old = previous.and_then(|app| app.web_attacks.as_deref());
+                WebAttacks::new(&filter.web_attacks, rules, &environment, clock, old)
+                    .map_err(|errors| errors.join("\n"))?
+            },
             routes: Routes::new(config, files, &environment).map_err(|errors| errors.join("\n"))?,
             pools,
             request_headers: rules_of_section("request_headers", &filter.request_headers)?,
@@ -249,7 +264,7 @@ impl App {
     ///
     /// # Errors
     /// What is wrong, one sentence each.
-    pub fn check(config: &Config) -> Result<(), Vec<String>> {
+    pub fn check(config: &Config, depth: Depth) -> Result<(), Vec<String>> {
         let files = Files::read(&config.files, common::process::Process::HttpFilter)?;
         for pool in &config.pools {
             let made = BackendTls::new(&pool.transport, &files).map(drop);
@@ -259,6 +274,9 @@ impl App {
         sticky::check(config, &files).map_err(|error| vec![error])?;
         access_list::rules(config, &environment)?;
         RequestLimits::new(&config.http_filter, &environment, None)?;
+        if depth != Depth::Quick {
+            web_attacks::check(&config.http_filter.web_attacks, &files, &environment)?;
+        }
         Routes::new(config, &files, &environment)?;
         rules_of_section("request_headers", &config.http_filter.request_headers)
             .and(ErrorPages::new(&config.http_filter.error_pages, &files).map(drop))

@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 
 use super::app::App;
 use super::connection::Connection;
-use super::journal::{AtWork, Noted};
+use super::journal::{AtWork, Mark, Noted};
 use super::normalise::Seen;
 use super::observe::access_line;
 use super::observe::context::Context;
@@ -26,6 +26,7 @@ use super::observe::labelled::{RouteFigures, ServerFigures};
 use super::observe::request_id::RequestId;
 use super::response::Refusal;
 use super::stages::rate_limit::Counted;
+use super::stages::web_attacks::audit::{self, Record};
 use super::upstream::body::Meter;
 
 /// Accounts whose memory is kept for later requests.
@@ -39,6 +40,7 @@ pub struct Journey {
     account: Option<Box<Account>>,
     counted: Option<Box<Counted>>,
     noted: Option<Noted>,
+    mark: Option<Mark>,
 }
 
 /// What is known of one request so far.
@@ -72,6 +74,8 @@ pub struct Account {
     pub(super) connect: Option<Duration>,
     pub(super) first_byte: Option<Duration>,
     pub(super) error: Option<Box<str>>,
+    /// What rules against web attacks found.
+    pub(super) attack: Option<Box<Record>>,
     /// The last byte of the answer was given to the client's side.
     complete: bool,
     meter: Option<Meter>,
@@ -129,6 +133,7 @@ impl Account {
             connect: None,
             first_byte: None,
             error: None,
+            attack: None,
             complete: false,
             meter: None,
             route_figures: None,
@@ -149,7 +154,8 @@ impl Account {
     /// Nothing about it is worth a line of its own.
     pub(super) fn is_success(&self) -> bool {
         let passed = self.reason.is_none() && (100..400).contains(&self.status);
-        passed && self.complete && self.error.is_none() && self.observed.is_none()
+        let quiet = self.observed.is_none() && !self.attack.as_ref().is_some_and(|record| record.is_remarkable());
+        passed && self.complete && self.error.is_none() && quiet
     }
 
     /// Ends the try at a server.
@@ -184,7 +190,7 @@ impl Journey {
         app.metrics.requests.up();
         app.metrics.requests_active.up();
         let account = Account::new(app, connection, request);
-        Self { app: Rc::clone(app), account: Some(Box::new(account)), counted: None, noted: None }
+        Self { app: Rc::clone(app), account: Some(Box::new(account)), counted: None, noted: None, mark: None }
     }
 
     fn note(&mut self, write: impl FnOnce(&mut Account)) {
@@ -220,9 +226,34 @@ impl Journey {
         self.note(|account| account.observed = Some(rule.into()));
     }
 
+    /// Its body is read before it is sent.
+    pub fn reads(&mut self, meter: &Meter) {
+        self.note(|account| account.meter = Some(meter.clone()));
+    }
+
+    /// What rules against web attacks found in it.
+    pub fn attacked(&mut self, record: Record) {
+        self.note(|account| account.attack = Some(Box::new(record)));
+    }
+
+    /// Where a refused client is sent.
+    pub fn sends_to(&self) -> Option<HeaderValue> {
+        self.account.as_ref()?.attack.as_ref()?.location.clone()
+    }
+
     /// Rate and concurrency limits count it until it is over.
     pub fn counted(&mut self, counted: Box<Counted>) {
         self.counted = Some(counted);
+    }
+
+    /// Threads that work for it say so.
+    pub fn marked(&mut self, mark: Option<Mark>) {
+        self.mark = mark;
+    }
+
+    /// What such a thread says it with.
+    pub fn mark(&self) -> Option<Mark> {
+        self.mark
     }
 
     /// It is noted in the journal until it is over.
@@ -408,6 +439,9 @@ impl Drop for Journey {
             && account.error.is_none()
         {
             noted.answered();
+        }
+        if let Some(record) = &account.attack {
+            audit::write(record, &account);
         }
         access_line::write(&account, &self.app.observe, total);
         #[cfg(feature = "otlp")]

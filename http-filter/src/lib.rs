@@ -1,9 +1,10 @@
 //! http-filter: HTTP behind termination, in the order in which a request meets the files:
-//! [`receive`] (sockets come in over IPC) → [`tls_stream`] (records, where the handshake's secrets came along) → [`connection`] (hyper, h1 or h2 by ALPN) → [`pipeline`] (THE order of decisions) → [`journal`] (has it killed?) →
+//! [`receive`] (sockets come in over IPC; [`no_place`] for those too many) → [`tls_stream`] (records, where the handshake's secrets came along) → [`connection`] (hyper, h1 or h2 by ALPN) → [`pipeline`] (THE order of decisions) → [`journal`] (has it killed?) →
 //! [`normalise`] (one reading; [`certified`]) → [`stages`] (may it pass?) → [`route`] (who serves it?) → [`rewriting`] (what is changed
 //! on the way?) → [`upstream`] (balance, dial through the
 //! relay, send) → [`response`] (what goes back) → [`journey`] (one line in the log).
 //! [`succession`] gives a living connection to the process that takes this one's place.
+//! [`rules_test`] sends requests that are known to be attacks or harmless through the rules of [`stages`], from the command line.
 //! [`explain`] asks the same stages about a request that nobody sends; [`budget`] says what the process may need.
 //!
 //! The process owns no network: clients' sockets are handed to it, backends' sockets are dialled for it.
@@ -20,6 +21,7 @@ pub mod identity_headers;
 pub mod journal;
 pub mod journey;
 pub mod metrics;
+pub mod no_place;
 pub mod normalise;
 pub mod observe;
 pub mod pipeline;
@@ -28,6 +30,7 @@ pub mod response;
 pub use common_http::rest;
 pub mod rewriting;
 pub mod route;
+pub mod rules_test;
 pub mod sandbox;
 pub mod serve;
 pub mod stages;

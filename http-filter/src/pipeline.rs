@@ -13,11 +13,11 @@ use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::app::App;
 use super::connection::Connection;
-use super::journal::guard;
+use super::journal::{Noted, guard};
 use super::journey::Journey;
 use super::response::plan::{self, Plan};
 use super::response::{self, FilterBody, Refusal};
@@ -25,6 +25,8 @@ use super::rewriting::Filled;
 use super::route::Route;
 use super::route::lead::{Lead, lead, rewrite};
 use super::stages::limit_scope::Facts;
+use super::stages::web_attacks::body::Stopped;
+use super::stages::web_attacks::{self, Inspection};
 use super::stages::{access_list, rate_limit};
 use super::upstream::ServerPool;
 use super::upstream::pool::Streamed;
@@ -41,6 +43,7 @@ pub async fn run(
     connection.follow(&app);
     let last = connection.is_last(&app, &exchange);
     let mut journey = Journey::begin(&app, &connection, &request);
+    journey.marked(noted.as_ref().map(Noted::mark));
     let mut plan = Plan::begin(&app, &connection, &request);
     let call = connection.h2 && grpc::is_call(request.headers());
     let serving = async {
@@ -88,13 +91,23 @@ async fn judge_and_serve<'a>(
     if let Some(own) = &app.identity_headers {
         own.strip(&mut parts.headers);
     }
-    let judged = match judge(app, connection, &parts, exchange, plan, journey)? {
+    let has_body = !body.is_end_stream();
+    let mut judged = match judge(app, connection, (&parts, has_body), exchange, plan, journey)? {
         Served::By(judged) => judged,
         Served::Here(answer) => return Ok(answer.map(Streamed::Own)),
     };
-    let (route, pool) = (judged.route, judged.pool);
-    journey.stage("upstream");
+    let (route, pool, inspection) = (judged.route, judged.pool, judged.inspection.take());
     let (mut outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), judged)?;
+    if let Some(inspection) = inspection {
+        journey.reads(&outgoing.meter);
+        let body = outgoing.request.body_mut();
+        inspection.body(app, body, connection.h2, journey).await.map_err(|stopped| match stopped {
+            Stopped::Refused(refusal) => refusal,
+            Stopped::Unreadable(_) if outgoing.meter.is_over() => upstream::prepare::too_large(app, route),
+            Stopped::Unreadable(error) => upstream::send::unreadable(error),
+        })?;
+    }
+    journey.stage("upstream");
     journey.send_on(outgoing.request.headers_mut());
     let answer = upstream::send(app, route, pool, outgoing, journey).await?;
     upgrade::switch(app, connection, answer, switching, exchange, journey)
@@ -118,13 +131,15 @@ pub struct Judged<'a> {
     pub rewritten: Option<PathAndQuery>,
     /// Values of the header rules of the section and of the route.
     pub filled: [Filled; 2],
+    /// Rules that want to see the body.
+    pub inspection: Option<Box<Inspection>>,
 }
 
 /// Every decision, in order.
 fn judge<'a>(
     app: &'a App,
     connection: &Connection,
-    parts: &Parts,
+    (parts, has_body): (&Parts, bool),
     exchange: &Exchange,
     plan: &mut Plan<'a>,
     journey: &mut Journey,
@@ -140,6 +155,7 @@ fn judge<'a>(
     access_list::judge(app, &known, journey)?;
     journey.stage("limits");
     rate_limit::judge(app, &Facts { connection, seen: &seen, parts, known: &known, failures: &Cell::new(0) }, journey)?;
+    let inspection = web_attacks::judge(app, connection, (&seen, parts, &known), has_body, journey)?;
     journey.stage("route");
     let route = route::choose(app, &known, plan.is_secure())?;
     let id = journey.request_id();
@@ -161,7 +177,7 @@ fn judge<'a>(
         })?,
     };
     let filled = [app.request_headers.fill(&values), route.request_headers.fill(&values)];
-    Ok(Served::By(Judged { route, client: seen.client, pool, rewritten, filled }))
+    Ok(Served::By(Judged { route, client: seen.client, pool, rewritten, filled, inspection }))
 }
 
 /// What the bytes themselves said: the guard's verdict for HTTP/1, the gate's for HTTP/2.

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use super::app::Instance;
 use super::connection::{self, Past};
+use super::no_place;
 use super::tls_stream::TlsStream;
 
 /// What is true of a client connection for as long as it lives.
@@ -64,13 +65,14 @@ impl Client {
 /// A client of a plain-HTTP port.
 pub fn plain(instance: &Rc<Instance>, parcel: Parcel<PlainHttp>) -> Verdict {
     let ends = parcel.body.ends;
+    let Some(socket) = parcel.descriptors.into_iter().next() else { return Verdict::Taken };
     let place = match enter(instance, ends.client.ip()) {
         Ok(place) => place,
-        Err(verdict) => return verdict,
+        Err(NoPlace::Full) => return Verdict::Full,
+        Err(NoPlace::ClientFull) => return no_place::refuse(instance, socket, Kind::Relay, false),
     };
     instance.metrics.connections_plain.up();
-    let stream = parcel.descriptors.into_iter().next().map(std::net::TcpStream::from).map(TcpStream::from_std);
-    if let Some(Ok(stream)) = stream {
+    if let Ok(stream) = TcpStream::from_std(socket.into()) {
         let _ = stream.set_nodelay(true);
         connection::start(instance, stream, Client { ends, tls: None }, place, Past::default());
     }
@@ -80,13 +82,14 @@ pub fn plain(instance: &Rc<Instance>, parcel: Parcel<PlainHttp>) -> Verdict {
 /// A client whose TLS ends here.
 pub fn decrypted(instance: &Rc<Instance>, parcel: Parcel<Decrypted>) -> Verdict {
     let Decrypted { kind, ends, server_name, alpn, version, ja4, identity, .. } = parcel.body;
+    let Some(socket) = parcel.descriptors.into_iter().next() else { return Verdict::Taken };
+    let h2 = alpn.as_deref() == Some(b"h2");
     let place = match enter(instance, ends.client.ip()) {
         Ok(place) => place,
-        Err(verdict) => return verdict,
+        Err(NoPlace::Full) => return Verdict::Full,
+        Err(NoPlace::ClientFull) => return no_place::refuse(instance, socket, kind, h2),
     };
-    let Some(socket) = parcel.descriptors.into_iter().next() else { return Verdict::Taken };
     instance.metrics.connections_tls.up();
-    let h2 = alpn.as_deref() == Some(b"h2");
     let client = Client { ends, tls: Some(Tls { server_name, version, ja4, h2, identity }) };
     match kind {
         Kind::Relay => {
@@ -134,19 +137,16 @@ pub fn plaintext(instance: &Instance, socket: OwnedFd, kind: Kind) -> std::io::R
     stream.map(Box::new).map(Plaintext::Here).map_err(std::io::Error::other)
 }
 
-/// A place for a connection; otherwise what is to be said to its sender.
+/// A place for a connection.
 ///
 /// # Errors
-/// All places are taken, or all that its address may have.
-pub fn enter(instance: &Instance, client: IpAddr) -> Result<Place, Verdict> {
-    instance.clients.enter(ClientKey::from(client)).map_err(|no_place| match no_place {
-        NoPlace::Full => {
-            instance.metrics.full.up();
-            Verdict::Full
+/// All places are taken: its sender offers it to others. Or all that its address may have: it is ours to refuse.
+pub fn enter(instance: &Instance, client: IpAddr) -> Result<Place, NoPlace> {
+    instance.clients.enter(ClientKey::from(client)).inspect_err(|no_place| {
+        match no_place {
+            NoPlace::Full => &instance.metrics.full,
+            NoPlace::ClientFull => &instance.metrics.client_full,
         }
-        NoPlace::ClientFull => {
-            instance.metrics.client_full.up();
-            Verdict::Taken // ours to refuse: its socket is dropped with the parcel
-        }
+        .up();
     })
 }

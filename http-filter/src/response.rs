@@ -19,7 +19,9 @@ use common_http::answer::Answer as OwnAnswer;
 use common_http::guarded::Exchange;
 use common_http::headers::{Direction, Underscores, strip};
 use common_http::upstream::{ResponseBody, SendError};
-use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -159,6 +161,9 @@ pub fn refuse(
     journey.tell_client(response.headers_mut());
     if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(SOON));
+    }
+    if let Some(location) = journey.sends_to() {
+        response.headers_mut().insert(LOCATION, location);
     }
     plan.apply(app, response.headers_mut());
     journey.write_limits(response.headers_mut());

@@ -120,7 +120,7 @@ pub async fn serve(opened: Opened, context: Context) {
         move |config, files| {
             let instance = Rc::clone(&instance);
             async move {
-                let commit = instance.prepare(&config, &files).map_err(|error| vec![error])?;
+                let commit = instance.prepare(&config, &files).await.map_err(|error| vec![error])?;
                 Ok(Box::new(commit) as Commit)
             }
         }

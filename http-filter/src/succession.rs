@@ -21,7 +21,7 @@ use common::ipc::messages::terminator_to_filter::Kind;
 use common::ipc::receiver::Verdict;
 use common::ipc::sender::Parcel;
 use common::ipc::succession::Successor;
-use common::net::client_limit::Place;
+use common::net::client_limit::{ClientKey, Place};
 use common::net::quiet_stream::QuietStream;
 use common::observe::metrics::Figure;
 use common_http::guarded::Guarded;
@@ -164,9 +164,10 @@ pub async fn join(connection: &Connection, tunnel: Tunnel, idle: Duration) {
 
 /// A connection that another process has served so far.
 pub fn take(instance: &Rc<Instance>, parcel: Parcel<HandedOn>) -> Verdict {
-    let place = match receive::enter(instance, parcel.body.ends.client.ip()) {
-        Ok(place) => place,
-        Err(verdict) => return verdict,
+    // It has been let in: several predecessors together may have let more of one address in than one may.
+    let Some(place) = instance.clients.enter_again(ClientKey::from(parcel.body.ends.client.ip())) else {
+        instance.metrics.full.up();
+        return Verdict::Full;
     };
     instance.metrics.taken_over.up();
     let instance = Rc::clone(instance);

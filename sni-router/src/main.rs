@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let component = Component {
         process: Process::SniRouter,
         policy: &POLICY,
+        stricter: |_| None,
         figures: Metrics::TABLE,
         check: |config, _| router::check(config),
         budget: router::budget::budget,

@@ -21,7 +21,7 @@ fn told(process: Process) -> (&'static str, &'static str) {
         ),
         Process::TlsTerminator => (
             "holds the private keys and shakes hands",
-            "It works on sockets that it is handed and has no network of its own. After a TLS 1.3 handshake the connection goes on in \
+            "It works on sockets that it is handed and has no network of its own. After the handshake the connection goes on in \
              http-filter with the secrets of this one connection; private keys never leave this process.",
         ),
         Process::HttpFilter => (

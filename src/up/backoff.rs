@@ -11,6 +11,8 @@ pub const PROVED: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub struct Backoff {
     in_a_row: u32,
+    /// Short lives that ended as if told to.
+    in_peace: u32,
 }
 
 /// What to do now.
@@ -24,11 +26,15 @@ pub struct Next {
 
 /// Who ends in peace earlier than this would spin.
 const PEACEFUL: Duration = Duration::from_millis(100);
+/// Nobody tells a process to finish so many times in a row; from here on it counts as if it crashed.
+const MOST_IN_PEACE: u32 = 16;
 
 impl Backoff {
-    /// The process has ended as if told to: somebody asked it to make room for its next incarnation.
+    /// The process has ended as if told to (exit code 0, which ours have only then): somebody asked it to make room for its next
+    /// incarnation.
     pub fn ended_in_peace(&mut self, lived: Duration) -> Next {
-        if lived < PEACEFUL {
+        self.in_peace = if lived < PROVED { self.in_peace.saturating_add(1) } else { 1 };
+        if lived < PEACEFUL || self.in_peace > MOST_IN_PEACE {
             return self.ended(lived);
         }
         self.in_a_row = 0;
@@ -51,6 +57,7 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
 
     #[test]
@@ -69,6 +76,17 @@ mod tests {
         assert_eq!(backoff.ended_in_peace(Duration::from_millis(100)), Next { in_a_row: 0, pause: Duration::ZERO });
         backoff.ended_in_peace(Duration::ZERO);
         assert_eq!(backoff.ended_in_peace(Duration::ZERO).pause, FIRST);
+    }
+
+    #[test]
+    fn who_keeps_ending_in_peace_was_not_told_to() {
+        let mut backoff = Backoff::default();
+        let mut end = |seconds| backoff.ended_in_peace(Duration::from_secs(seconds));
+        let pauses: Vec<u128> = (0..20).map(|_| end(1).pause.as_millis()).collect();
+        assert_eq!((&pauses[..16], &pauses[16..]), ([0; 16].as_slice(), [0, 100, 200, 400].as_slice()));
+        assert_eq!(end(1).in_a_row, 5);
+        assert_eq!(end(30), Next { in_a_row: 0, pause: Duration::ZERO });
+        assert_eq!(end(1), Next { in_a_row: 0, pause: Duration::ZERO });
     }
 
     #[test]

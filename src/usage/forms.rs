@@ -12,6 +12,7 @@ const NAMES: [&str; 5] = {
     let [router, relay, terminator, filter, forward] = Process::ALL;
     [router.name(), relay.name(), terminator.name(), filter.name(), forward.name()]
 };
+const PATH: Value = Value { name: "PATH", kind: Kind::File };
 const ADDRESS: Value = Value { name: "ADDRESS", kind: Kind::Text("127.0.0.1") };
 
 const fn text(name: &'static str, example: &'static str) -> Value {
@@ -111,6 +112,52 @@ pub const FORMS: &[Form] = &[
         ],
         "make the file of `tls-terminator.ticket_keys`, or rotate it; `reload` puts it to work",
         "",
+    ),
+    form(
+        "rules",
+        &[
+            Word::Literal("test"),
+            Word::Setting(
+                "--config",
+                CONFIG,
+                "The rules of this configuration; default `/etc/bulkhead/bulkhead.toml`.",
+            ),
+            Word::Settings(
+                "--rules",
+                text("PATTERN", "rules/*.conf"),
+                "These rule files instead of the configuration's; without `--config` all other keys are at their defaults.",
+            ),
+            Word::Setting(
+                "--paranoia",
+                Value { name: "1|2|3|4", kind: Kind::Choice(&["1", "2", "3", "4"]) },
+                "Another paranoia level than the configuration's.",
+            ),
+            Word::Settings(
+                "--corpus",
+                PATH,
+                "Requests labelled as attacks or as benign, a file or a folder of such; without it and without `--crs-tests` a small corpus that is built in.",
+            ),
+            Word::Setting("--crs-tests", PATH, "Tests of the Core Rule Set (go-ftw): a file or a folder of such."),
+            Word::Setting(
+                "--min-detection",
+                text("PERCENT", "90"),
+                "Fail if a smaller share of the attacks is refused.",
+            ),
+            Word::Setting(
+                "--max-false-positives",
+                text("PERCENT", "0.5"),
+                "Fail if a larger share of the benign requests is refused.",
+            ),
+            Word::Flag(
+                "--list",
+                "Name each request that was judged otherwise than its label says; with `--json` each request.",
+            ),
+            JSON,
+        ],
+        "what the web-attack rules make of requests that are known to be attacks or harmless",
+        "The rules are those of the configuration, in blocking mode, with its thresholds, limits and exclusions; nothing is sent and no \
+         process is asked. It prints how much of each set is refused, and which rules refuse harmless requests, and fails if a test \
+         fails or a share is missed. docs/crs.md has the format of a corpus.",
     ),
     form(
         "sandbox",

@@ -9,11 +9,6 @@ use harness::load::{Came, Load, Manner};
 use harness::needs::note;
 use harness::{Builder, World, certificates, within};
 
-/// All but TLS 1.2, which stays with its tls-terminator: that waits for it (`drain_deadline`) and then ends it.
-fn every_manner() -> Vec<Manner> {
-    Manner::ALL.into_iter().filter(|manner| *manner != Manner::KeptTls12).collect()
-}
-
 struct Everything {
     world: World,
     app: Backend,
@@ -66,7 +61,7 @@ fn nothing_lost(what: &str, came: &Came) {
 fn every_process_grows_to_four_and_shrinks_to_one_and_nothing_is_lost() {
     within(200, || {
         let all = everything("generations-scale", |builder| builder);
-        let load = all.load(&every_manner());
+        let load = all.load(&Manner::ALL);
         for process in Process::ALL {
             let grown = all.bulkhead(&["scale", process.name(), "4"]).unwrap();
             assert!(grown.contains("4 instances serve (1, 2, 3, 4)"), "{grown}");
@@ -84,7 +79,7 @@ fn every_process_grows_to_four_and_shrinks_to_one_and_nothing_is_lost() {
 fn every_process_is_upgraded_ten_times_and_nothing_is_lost() {
     within(300, || {
         let all = everything("generations-upgrade", |builder| builder);
-        let load = all.load(&every_manner());
+        let load = all.load(&Manner::ALL);
         for _ in 0..10 {
             let told = all.bulkhead(&["upgrade"]).unwrap();
             assert_eq!(told.lines().count(), Process::ALL.len(), "{told}");
@@ -99,7 +94,7 @@ fn every_process_is_upgraded_ten_times_and_nothing_is_lost() {
 fn a_generation_that_does_not_serve_is_taken_back_and_nothing_is_lost() {
     within(120, || {
         let all = everything("generations-rollback", Builder::own_programs);
-        let load = all.load(&every_manner());
+        let load = all.load(&Manner::ALL);
         let before = all.world.processes();
         let programs = all.world.programs().to_owned();
         let wrong: [(&Path, &str); 2] = [

@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use harness::backends::Backend;
 use harness::clients::{http, raw, tls};
@@ -159,23 +158,49 @@ fn a_forward_proxy_full_of_connections_says_so_at_once_and_serves_them_on() {
 #[test]
 fn a_router_whose_queue_fills_up_accepts_no_more_and_loses_nobody() {
     within(60, || {
-        // Half of them are the 64 that one turn may accept: so no burst is too large for the queue.
-        let keys = [("sni-router", "max_waiting", "128"), ("sni-router", "max_unacknowledged", "1")];
+        // Far fewer than the 64 that one turn may accept.
+        let keys = [("sni-router", "max_waiting", "5"), ("sni-router", "max_unacknowledged", "1")];
         let (world, _backend) = web("full-queue", &keys);
         let filter = Pid::from_raw(world.pid("http-filter").cast_signed());
         let before = world.figure("sni-router", "accepted");
         kill(filter, Signal::SIGSTOP).unwrap();
-        let mut clients: Vec<TcpStream> = Vec::new();
-        for _ in 0..120 {
-            let mut client = raw::connect(world.http());
-            begin(&mut client, "/");
-            clients.push(client);
-            std::thread::sleep(Duration::from_millis(4)); // one by one, not in one turn
-        }
-        let accepted = world.figure("sni-router", "accepted") - before;
+        let mut clients: Vec<TcpStream> = (0..120).map(|_| raw::connect(world.http())).collect();
+        clients.iter_mut().for_each(|client| begin(client, "/"));
+        // One is sent, and three are the first more than half of five.
+        eventually(5, "it accepts", || (world.figure("sni-router", "accepted") == before + 4).then_some(()));
         kill(filter, Signal::SIGCONT).unwrap();
-        assert!((1..120).contains(&accepted), "{accepted} of 120 were accepted");
         assert!(clients.iter_mut().map(status).all(|status| status == 200), "the others waited in the kernel");
+        assert_eq!(world.figure("sni-router", "accepted"), before + 120);
+        assert_eq!(world.figure("sni-router", "undelivered"), 0);
+    });
+}
+
+#[test]
+fn hellos_that_become_whole_at_once_wait_for_room_in_the_queue() {
+    within(60, || {
+        let keys = [("sni-router", "max_waiting", "5"), ("sni-router", "max_unacknowledged", "1")];
+        let (world, _backend) = web("full-queue-hellos", &keys);
+        let terminator = Pid::from_raw(world.pid("tls-terminator").cast_signed());
+        let hello = tls::client("www.test").hello().0;
+        let (first, rest) = hello.split_at(hello.len() / 2);
+        let mut clients: Vec<TcpStream> = (0..60).map(|_| raw::connect(world.https())).collect();
+        clients.iter_mut().for_each(|client| client.write_all(first).unwrap());
+        let waiting = || world.figure("sni-router", "hellos_waiting");
+        eventually(5, "all are waited for", || (waiting() == 60).then_some(()));
+        kill(terminator, Signal::SIGSTOP).unwrap();
+        clients.iter_mut().for_each(|client| client.write_all(rest).unwrap());
+        eventually(5, "the queue is more than half full", || (waiting() == 60 - 4).then_some(()));
+        kill(terminator, Signal::SIGCONT).unwrap();
+        let answered = clients.iter_mut().map(|client| {
+            let mut record = [0; 3];
+            client.read_exact(&mut record).map(|()| record)
+        });
+        assert!(
+            answered.into_iter().all(|record| record.is_ok_and(|[kind, ..]| kind == 22)),
+            "a handshake and no alert"
+        );
+        assert_eq!(world.figure("sni-router", "undelivered"), 0);
+        world.stop_without_counting(); // sixty handshakes are under way
     });
 }
 

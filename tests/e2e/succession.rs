@@ -1,4 +1,5 @@
-//! http-filter is restarted and no client learns of it: connections go on in the next incarnation, or in a sibling.
+//! http-filter is restarted and no client learns of it: connections go on in the next incarnation, or in a sibling. Nor do they learn of a
+//! tls-terminator that is restarted: it does not hold them.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -32,7 +33,7 @@ fn every_kind(world: &World) -> Vec<(&'static str, Box<dyn Talk>)> {
     vec![
         ("plain", Box::new(raw::connect(world.http()))),
         ("TLS 1.3", Box::new(tls::client("www.test").alpn(&["http/1.1"]).connect(world.https()).unwrap())),
-        ("TLS 1.2, relayed", Box::new(tls::client("www.test").tls12().connect(world.https()).unwrap())),
+        ("TLS 1.2", Box::new(tls::client("www.test").tls12().connect(world.https()).unwrap())),
     ]
 }
 
@@ -83,14 +84,14 @@ fn the_beginning_of_a_request_goes_along() {
 }
 
 /// Requests as fast as they are answered, on one connection; how many, or why there are no more.
-fn hurry(address: SocketAddr, tls_too: bool, over: &Arc<AtomicBool>) -> JoinHandle<Result<u32, String>> {
+fn hurry(address: SocketAddr, client: Option<tls::Client>, over: &Arc<AtomicBool>) -> JoinHandle<Result<u32, String>> {
     let over = Arc::clone(over);
     thread::spawn(move || {
         let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-        let mut stream: Box<dyn Talk> = match tls_too {
-            true => Box::new(tls::client("www.test").alpn(&["http/1.1"]).over(stream).map_err(|e| e.to_string())?),
-            false => Box::new(stream),
+        let mut stream: Box<dyn Talk> = match client {
+            Some(client) => Box::new(client.over(stream).map_err(|error| error.to_string())?),
+            None => Box::new(stream),
         };
         let mut good = 0;
         while !over.load(Ordering::SeqCst) {
@@ -104,19 +105,20 @@ fn hurry(address: SocketAddr, tls_too: bool, over: &Arc<AtomicBool>) -> JoinHand
     })
 }
 
-fn restarts_under_load(name: &str, instances: &str) {
+fn restarts_under_load(name: &str, instances: &str, processes: &[&str]) {
     let app = Backend::application();
     let world = world(name, &app, instances);
     let over = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..12)
-        .map(|number| match number % 2 {
-            0 => hurry(world.https(), true, &over),
-            _ => hurry(world.http(), false, &over),
+        .map(|number| match number % 3 {
+            0 => hurry(world.https(), Some(tls::client("www.test")), &over),
+            1 => hurry(world.https(), Some(tls::client("www.test").tls12()), &over),
+            _ => hurry(world.http(), None, &over),
         })
         .collect();
-    for _ in 0..RESTARTS {
+    for process in processes.iter().cycle().take(RESTARTS) {
         thread::sleep(Duration::from_millis(200));
-        let old = world.terminate("http-filter");
+        let old = world.terminate(process);
         world.wait_for_restart(&old);
     }
     over.store(true, Ordering::SeqCst);
@@ -127,12 +129,18 @@ fn restarts_under_load(name: &str, instances: &str) {
 
 #[test]
 fn not_a_request_is_lost_when_the_only_filter_is_restarted_under_load() {
-    within(120, || restarts_under_load("succession-load", "1"));
+    within(120, || restarts_under_load("succession-load", "1", &["http-filter"]));
 }
 
 #[test]
 fn nor_when_one_of_three_is() {
-    within(120, || restarts_under_load("succession-siblings", "3"));
+    within(120, || restarts_under_load("succession-siblings", "3", &["http-filter"]));
+}
+
+#[test]
+fn nor_when_it_is_tls_terminator_or_both_in_turn() {
+    within(120, || restarts_under_load("succession-terminator", "1", &["tls-terminator"]));
+    within(120, || restarts_under_load("succession-both", "1", &["tls-terminator", "http-filter"]));
 }
 
 #[test]

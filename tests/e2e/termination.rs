@@ -138,6 +138,35 @@ fn h2load_finishes_every_stream() {
     });
 }
 
+/// Sites that know suites of TLS 1.2 only, one for each AEAD; http-filter has the keys.
+#[test]
+fn h2load_finishes_every_stream_over_every_aead_of_tls_1_2() {
+    let name = "h2load_finishes_every_stream_over_every_aead_of_tls_1_2";
+    if !need(name, "h2load") {
+        return;
+    }
+    within(90, || {
+        let backend = Backend::application();
+        let sites = [
+            ("aes128.test", "AES_128_GCM_SHA256"),
+            ("aes256.test", "AES_256_GCM_SHA384"),
+            ("chacha.test", "CHACHA20_POLY1305_SHA256"),
+        ];
+        let world = sites.iter().fold(World::new("h2load-old"), |world, (site, aead)| {
+            let keys = format!("suites = [\"TLS_ECDHE_ECDSA_WITH_{aead}\"]\nhandoff = \"secrets\"\n");
+            world.terminates(&[*site]).site_keys(&keys)
+        });
+        let world = world.pool("app", &[backend.address()]).serves("app").start();
+        for (site, _) in sites {
+            let report = programs::h2load(&world, site, "/bytes/20000", 900, 6, 16);
+            assert!(report.contains("900 succeeded, 0 failed, 0 errored, 0 timeout"), "{report}");
+            assert!(report.contains("TLSv1.2") && report.contains("Application protocol: h2"), "{report}");
+        }
+        assert_eq!(world.figure("tls-terminator", "handed_over"), 18);
+        assert_eq!(world.figure("tls-terminator", "tls12"), 18);
+    });
+}
+
 #[test]
 fn a_browser_s_reused_connection_for_another_site_gets_421() {
     within(60, || {

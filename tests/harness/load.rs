@@ -50,12 +50,16 @@ pub enum Manner {
     KeptTls,
     /// A new connection for every request, passed through to the backend.
     NewPassthrough,
-    /// One TLS 1.2 connection for as long as it may be kept: tls-terminator stays in its path.
+    /// One TLS 1.2 connection for as long as it may be kept.
     KeptTls12,
+    /// A full TLS 1.2 handshake for every request.
+    NewTls12,
     /// One HTTP/2 connection for as long as it may be kept.
     KeptHttp2,
     /// A WebSocket over TLS that echoes all the time.
     WebSocket,
+    /// The same over TLS 1.2.
+    WebSocketTls12,
     /// One connection that is passed through, for as long as it lives.
     Passthrough,
     /// A new CONNECT tunnel for every request.
@@ -68,15 +72,17 @@ pub enum Manner {
 
 impl Manner {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::NewPlain,
         Self::KeptPlain,
         Self::NewTls,
         Self::KeptTls,
         Self::NewPassthrough,
         Self::KeptTls12,
+        Self::NewTls12,
         Self::KeptHttp2,
         Self::WebSocket,
+        Self::WebSocketTls12,
         Self::Passthrough,
         Self::NewTunnel,
         Self::Connect,
@@ -92,8 +98,10 @@ impl Manner {
             Self::KeptTls => "kept 1.3",
             Self::NewPassthrough => "new passthrough",
             Self::KeptTls12 => "kept 1.2",
+            Self::NewTls12 => "new 1.2",
             Self::KeptHttp2 => "HTTP/2",
             Self::WebSocket => "WebSocket",
+            Self::WebSocketTls12 => "1.2 socket",
             Self::Passthrough => "kept passthrough",
             Self::NewTunnel => "new tunnel",
             Self::Connect => "CONNECT",
@@ -181,7 +189,8 @@ fn ask_until(doors: &Doors, manner: Manner, over: &AtomicBool, answered: &Atomic
     if manner == Manner::KeptHttp2 {
         return multiplex_until(doors, over, answered);
     }
-    let new = matches!(manner, Manner::NewPlain | Manner::NewTls | Manner::NewPassthrough | Manner::NewTunnel);
+    let new = [Manner::NewPlain, Manner::NewTls, Manner::NewTls12, Manner::NewPassthrough, Manner::NewTunnel];
+    let new = new.contains(&manner);
     let mut lost = Vec::new();
     let mut kept: Option<Client> = None;
     while !over.load(Ordering::SeqCst) {
@@ -242,9 +251,13 @@ fn connect(doors: &Doors, manner: Manner) -> io::Result<Client> {
     match manner {
         Manner::NewPlain | Manner::KeptPlain => http(Box::new(dial(doors.http)?)),
         Manner::NewTls | Manner::KeptTls => http(Box::new(tls::client(doors.www).over(dial(doors.https)?)?)),
-        Manner::KeptTls12 => http(Box::new(tls::client(doors.www).tls12().over(dial(doors.https)?)?)),
-        Manner::WebSocket => {
-            let stream: Box<dyn Stream> = Box::new(tls::client(doors.www).over(dial(doors.https)?)?);
+        Manner::NewTls12 | Manner::KeptTls12 => {
+            http(Box::new(tls::client(doors.www).tls12().over(dial(doors.https)?)?))
+        }
+        Manner::WebSocket | Manner::WebSocketTls12 => {
+            let client = tls::client(doors.www);
+            let client = if manner == Manner::WebSocket { client } else { client.tls12() };
+            let stream: Box<dyn Stream> = Box::new(client.over(dial(doors.https)?)?);
             let socket = WebSocket::open(stream, doors.www, "/chat");
             socket.map(Client::Socket).map_err(|refused| io::Error::other(refused.head))
         }

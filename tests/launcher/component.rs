@@ -2,6 +2,7 @@
 //!
 //! Which process it is, it learns from its own name. What is to go wrong stands in `<process>.behaviour` beside the
 //! configuration: `refuse TEXT` (its check fails), `exit CODE` (at once), `stop MILLISECONDS` (after so long with code 7),
+//! `leave MILLISECONDS` (stops serving after so long, untold), `vanish MILLISECONDS` (after so long with code 0),
 //! `stay` (SIGTERM does not end it), `linger MILLISECONDS` (SIGTERM ends it after so long), `mute` (starts and never serves), `ponder` (judges for as long as that stands there), `edit` (the
 //! file is another one when it reads it).
 
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     let component = Component {
         process,
         policy: Box::leak(Box::new(Policy::strict(process))),
+        stricter: |_| None,
         figures: Figures::TABLE,
         check: |_, _| {
             while behaviour() == "ponder" {
@@ -127,6 +129,13 @@ async fn serve(opened: Opened, context: Context) {
     if let Some(time) = behaviour.strip_prefix("stop ") {
         tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
         std::process::exit(7);
+    }
+    if let Some(time) = behaviour.strip_prefix("vanish ") {
+        tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
+        std::process::exit(0);
+    }
+    if let Some(time) = behaviour.strip_prefix("leave ") {
+        return tokio::time::sleep(Duration::from_millis(time.parse().unwrap())).await;
     }
     context.on_reload(|_, _| std::future::ready(Ok(Box::new(|| {}) as Commit)));
     context.stopping().await;

@@ -111,6 +111,22 @@ fn a_crash_loop_is_told_slows_down_and_costs_the_others_nothing() {
 }
 
 #[test]
+fn who_leaves_without_having_been_told_to_crashes() {
+    for (behaviour, ending) in [("leave 120", "exit code 1"), ("vanish 120", "exit code 0")] {
+        let world = World::new();
+        let mut launcher = world.up();
+        launcher.ready();
+        world.behaves("http-filter", behaviour);
+        world::kill(world.pids()["http-filter"]);
+        launcher.expect_line(&format!("http-filter@1 keeps ending: 4 times in a row, now with {ending}"));
+        let text = String::from_utf8_lossy(&world.bulkhead(&["status", world.config()]).stdout).into_owned();
+        assert!(text.contains(&format!("times in a row, last with {ending}")), "{text}");
+        launcher.terminate();
+        assert_eq!(launcher.wait(Duration::from_secs(10)).code(), Some(0));
+    }
+}
+
+#[test]
 fn a_process_that_cannot_start_ends_the_launch_and_leaves_nothing() {
     let world = World::new();
     world.behaves("http-filter", "exit 3");

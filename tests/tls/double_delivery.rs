@@ -54,7 +54,7 @@ fn client(address: SocketAddr, number: u32) -> Fate {
     let connected = TcpStream::connect(address).and_then(|stream| {
         stream.set_read_timeout(Some(Duration::from_secs(12)))?;
         // Every other one speaks TLS 1.2, whose numbers must not be used twice either.
-        let client = if number % 2 == 0 { tls::client(SITE) } else { tls::client(SITE).tls12() };
+        let client = if number.is_multiple_of(2) { tls::client(SITE) } else { tls::client(SITE).tls12() };
         client.over(stream)
     });
     let mut stream = match connected {

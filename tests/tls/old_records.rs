@@ -12,7 +12,7 @@ use harness::within;
 use rustls::ConnectionTrafficSecrets;
 
 use crate::held::{Held, OLD_SUITES, config};
-use crate::world::{Handoff, SITE, start};
+use crate::world::{Handoff, SITE, describe, start};
 
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
@@ -215,15 +215,15 @@ fn every_wrong_record_of_tls_1_2_has_its_alert() {
 fn what_stands_behind_close_notify_is_not_looked_at() {
     within(60, || {
         let backend = Backend::application();
-        let world = start("old-records-close", Handoff::Secrets, &backend);
+        let world = describe("old-records-close", Handoff::Secrets, &backend);
+        let world = world.set("http-filter", "half_close", "\"answer\"").start();
         let mut client = Client::new(world.https());
         let request = format!("GET /last HTTP/1.1\r\nHost: {SITE}\r\n\r\n");
-        let request = client.sends.seal(DATA, request.as_bytes());
-        client.socket.write_all(&request).unwrap();
+        let bytes =
+            [client.sends.seal(DATA, request.as_bytes()), client.sends.seal(ALERT, &[1, 0]), vec![22; 40]].concat();
+        client.socket.write_all(&bytes).unwrap();
         let (kind, text) = client.hear().expect("an answer");
         assert!(kind == DATA && text.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&text));
-        let goodbye = [client.sends.seal(ALERT, &[1, 0]), vec![22; 40]].concat();
-        client.socket.write_all(&goodbye).unwrap();
         let last = std::iter::from_fn(|| client.hear()).last();
         assert_eq!(last, Some((ALERT, vec![1, 0])), "answered in kind (RFC 5246 §7.2.1)");
     });

@@ -40,7 +40,7 @@ pub fn pairs() -> &'static [Pair] {
 pub enum Handoff {
     /// It stays, decrypts and copies.
     Relay,
-    /// It gives away socket and secrets (TLS 1.3), and forgets the connection.
+    /// It gives away socket and secrets, and forgets the connection.
     Secrets,
 }
 

@@ -12,6 +12,7 @@ use harness::load::{Load, Manner};
 use harness::needs::note;
 use harness::{eventually, within};
 
+use crate::memory::{LIMIT, Memory};
 use crate::world::{World, doors, unit};
 
 /// What is done to a process.
@@ -44,7 +45,7 @@ impl Act {
     }
 
     /// Does it to a process whose only instance is the first one, and waits until that is so again.
-    fn happens(self, world: &World, process: Process) {
+    fn happens(self, world: &World, process: Process, memory: Option<&Memory>) {
         let (machine, first) = (&world.machine, unit(process));
         let before = machine.main_pid(&first);
         match self {
@@ -56,11 +57,7 @@ impl Act {
             }
             Self::Kill => drop(machine.systemctl(&["kill", "--signal=KILL", &first])),
             Self::Hang => drop(machine.systemctl(&["kill", "--signal=STOP", &first])),
-            Self::OutOfMemory => {
-                machine.systemctl(&["set-property", "--runtime", &first, "MemoryMax=64K"]);
-                eventually(30, "it is gone", || (machine.main_pid(&first) != before).then_some(()));
-                machine.systemctl(&["set-property", "--runtime", &first, "MemoryMax=infinity"]);
-            }
+            Self::OutOfMemory => memory.expect("it was looked for").runs_out(machine, &first),
         }
         eventually(60, &format!("{first} serves again"), || {
             let now = machine.main_pid(&first);
@@ -74,10 +71,12 @@ impl Act {
 fn held_by(process: Process) -> &'static [Manner] {
     use Manner::*;
     match process {
-        Process::SniRouter => &[NewPlain, NewTls, NewPassthrough],
+        Process::SniRouter => &[NewPlain, NewTls, NewTls12, NewPassthrough],
         Process::PassthroughRelay => &[NewPassthrough, Passthrough, NewTunnel, Connect],
-        Process::TlsTerminator => &[NewTls, KeptTls12],
-        Process::HttpFilter => &[NewPlain, KeptPlain, NewTls, KeptTls, KeptTls12, KeptHttp2, WebSocket],
+        Process::TlsTerminator => &[NewTls, NewTls12],
+        Process::HttpFilter => {
+            &[NewPlain, KeptPlain, NewTls, NewTls12, KeptTls, KeptTls12, KeptHttp2, WebSocket, WebSocketTls12]
+        }
         Process::ForwardProxy => &[NewTunnel, KeptForward],
     }
 }
@@ -86,8 +85,6 @@ fn held_by(process: Process) -> &'static [Manner] {
 fn may_lose(process: Process, act: Act) -> &'static [Manner] {
     match (act.is_order(), process) {
         (false, process) => held_by(process),
-        // Its TLS 1.2 clients cannot be handed on: when the deadline has passed they are cut.
-        (true, Process::TlsTerminator) => &[Manner::KeptTls12],
         (true, _) => &[],
     }
 }
@@ -116,9 +113,8 @@ fn what_every_accident_and_every_order_costs() {
         world.machine.systemctl(&["start", "bulkhead.target"]);
         Process::ALL.iter().for_each(|process| drop(world.machine.systemctl(&["start", &unit(*process)])));
         world.everything_serves();
-        let memory = std::fs::read_to_string(world.machine.path("/sys/fs/cgroup/cgroup.controllers"));
-        let memory = memory.is_ok_and(|controllers| controllers.split_whitespace().any(|name| name == "memory"));
-        if !memory {
+        let memory = Memory::of(&world.machine);
+        if memory.is_none() {
             note("blast", "no memory controller: what happens out of memory is not measured");
         }
         let mut table: Vec<(Process, Vec<String>)> = Vec::new();
@@ -126,14 +122,14 @@ fn what_every_accident_and_every_order_costs() {
         for process in Process::ALL {
             let mut row = Vec::new();
             for act in ACTS {
-                if act == Act::OutOfMemory && !memory {
-                    row.push("as SIGKILL (not measured)".to_owned());
+                if act == Act::OutOfMemory && memory.is_none() {
+                    row.push("not measured: no memory controller".to_owned());
                     continue;
                 }
                 let load = Load::start(&doors(world.web.address()), &Manner::ALL);
                 load.go_on(60);
                 for _ in 0..rounds {
-                    act.happens(&world, process);
+                    act.happens(&world, process, memory.as_ref());
                     load.go_on(60);
                 }
                 let came = load.end();
@@ -152,13 +148,13 @@ fn what_every_accident_and_every_order_costs() {
         let lost = too_much.join("\n");
         assert!(too_much.is_empty(), "lost beyond what the process held:\n{lost}\n{}", journal.join("\n"));
         if std::env::var_os("BLESS").is_some() {
-            std::fs::write(document(), page(&table, rounds)).expect("our own tree");
+            std::fs::write(document(), page(&table, rounds, memory.as_ref())).expect("our own tree");
         }
         world.everything_serves();
     });
 }
 
-fn page(table: &[(Process, Vec<String>)], rounds: usize) -> String {
+fn page(table: &[(Process, Vec<String>)], rounds: usize, memory: Option<&Memory>) -> String {
     let mut page = String::from(HEAD);
     let _ = writeln!(page, "| process | {} |", ACTS.map(Act::name).join(" | "));
     let _ = writeln!(page, "| --- |{}", " --- |".repeat(ACTS.len()));
@@ -167,6 +163,15 @@ fn page(table: &[(Process, Vec<String>)], rounds: usize) -> String {
     }
     let _ = write!(page, "\n{rounds} rounds each. ");
     page.push_str(FOOT);
+    if let Some(memory) = memory {
+        let _ = writeln!(
+            page,
+            "- **out of memory**: likewise what it held. The kernel's own killer ended it, because its control group may have {} and no more: {}. When the\n  \
+             whole machine runs out, the kernel chooses whom it kills.",
+            LIMIT,
+            memory.words()
+        );
+    }
     page
 }
 
@@ -176,8 +181,8 @@ What it costs the clients when something happens to one process. Written by the 
 instance of each process, debug builds: `BLESS=1 ROUNDS=10 cargo test -p tests --test units blast`. Every run of the tests asserts the zeros, and that
 an accident costs nobody whom the process did not serve.
 
-Clients, one of each kind, each asking again as soon as it has its answer: new connections (plain HTTP, TLS with a full handshake,
-passed through), a new CONNECT for every request, kept ones (plain, TLS 1.3, TLS 1.2, HTTP/2, WebSocket, passed through, CONNECT, to the forward proxy). A request is lost
+Clients, one of each kind, each asking again as soon as it has its answer: new connections (plain HTTP, TLS 1.3 and 1.2 with a full handshake,
+passed through), a new CONNECT for every request, kept ones (plain, TLS 1.3, TLS 1.2, HTTP/2, WebSocket over either version, passed through, CONNECT, to the forward proxy). A request is lost
 when no whole answer came; a connection is lost when it ended and nobody had said that it would.
 
 ";
@@ -186,8 +191,9 @@ const FOOT: &str = "Numbers are requests and connections lost by all clients in 
 
 - **restart** is `systemctl restart` of the only instance, **upgrade** is `bulkhead upgrade PROCESS`: a second generation and back, **scale** `bulkhead scale PROCESS 3` and `1`.
   HTTP/1.1 connections, WebSockets and tunnels go on in the successor, HTTP/2 clients are told to open another connection (decision 0029).
-  TLS 1.2 clients are served through tls-terminator for as long as they live; one that it cannot wait for is cut.
-- **SIGKILL** and **out of memory**: what the process held at that instant.
+  Nobody stays with tls-terminator, unless its site has `handoff = \"relay\"`: then it is served through it for as long as it lives, and is cut
+  when it cannot be waited for any longer.
+- **SIGKILL**: what the process held at that instant.
 - **SIGSTOP**: the watchdog ends a process that hangs. Clients of the others are served meanwhile; its own wait, or are lost with it.
 ";
 

@@ -140,6 +140,14 @@ impl Machine {
         self.property(unit, "MainPID").parse().expect("a number")
     }
 
+    /// Moves a process, by its number in the machine, into a control group of the host.
+    pub fn enter_group(&self, pid: u32, group: &Path) {
+        let script = format!("echo {pid} > {}/cgroup.procs", group.display());
+        let words = ["-t", &self.pid.to_string(), "-p", "--", "sh", "-c", &script];
+        let status = Command::new("nsenter").args(words).stdin(Stdio::null()).status();
+        assert!(status.is_ok_and(|status| status.success()), "{script}");
+    }
+
     /// A file below `/proc/PID` of a service.
     pub fn proc(&self, unit: &str, entry: &str) -> PathBuf {
         self.path(&format!("/proc/{}/{entry}", self.main_pid(unit)))

@@ -16,6 +16,7 @@ mod figures;
 mod installed;
 mod lifecycle;
 mod machine;
+mod memory;
 mod package;
 mod packages;
 mod scaling;

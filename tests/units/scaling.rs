@@ -10,14 +10,9 @@ use harness::{eventually, within};
 
 use crate::world::{World, doors, instance, unit};
 
-/// Every way through the proxy that must not be cut: all but TLS 1.2, for which a tls-terminator waits that goes.
-fn all() -> Vec<Manner> {
-    Manner::ALL.into_iter().filter(|manner| *manner != Manner::KeptTls12).collect()
-}
-
 impl World {
     fn load(&self) -> Load {
-        let load = Load::start(&doors(self.web.address()), &all());
+        let load = Load::start(&doors(self.web.address()), &Manner::ALL);
         load.go_on(50);
         load
     }

@@ -126,6 +126,42 @@ fn two_routers_share_the_listeners() {
     });
 }
 
+/// Rule files are read by the process itself, before its sandbox closes: its unit has to show where distributions and operators put
+/// them, and a reload brings them although the process sees nothing any more.
+#[test]
+fn rule_files_are_known_to_http_filter() {
+    within(120, || {
+        let Some(world) = World::install("rule_files_are_known") else { return };
+        let rule = |id: u32| format!("SecRule ARGS \"@pmFromFile words.data\" \"id:{id},phase:2,pass,nolog\"\n");
+        for (path, text) in [
+            (
+                "/usr/share/modsecurity-crs/bulkhead-test/a.load",
+                "Include /etc/modsecurity/bulkhead-test/*.conf\n".to_owned(),
+            ),
+            ("/etc/modsecurity/bulkhead-test/b.conf", rule(1)),
+            ("/etc/modsecurity/bulkhead-test/words.data", "word\n".to_owned()),
+            ("/etc/bulkhead/crs/rules/c.conf", rule(2)),
+            ("/etc/bulkhead/crs/rules/words.data", "word\n".to_owned()),
+        ] {
+            world.machine.write(path, &text);
+        }
+        world.configure(
+            "\n[http-filter.web-attacks]\nmode = \"detect\"\nrules = [\"/usr/share/modsecurity-crs/bulkhead-test/a.load\", \
+             \"crs/rules/*.conf\"]\n",
+        );
+        world.machine.systemctl(&["start", "bulkhead.target"]);
+        world.everything_serves();
+        world.machine.write("/etc/bulkhead/crs/rules/d.conf", &rule(3));
+        world.machine.systemctl(&["reload", "bulkhead"]);
+        world.everything_serves();
+        world.machine.write("/etc/bulkhead/crs/rules/e.conf", "Include missing.conf\n");
+        let refused = world.machine.try_run("systemctl", &["reload", "bulkhead"]);
+        let why = world.machine.journal("bulkhead.service");
+        assert!(!refused.good && why.contains("e.conf:1 names /etc/bulkhead/crs/rules/missing.conf"), "{why}");
+        world.everything_serves();
+    });
+}
+
 /// A pool over TLS that names no authority asks those of the system, whose file the unit has to show.
 #[test]
 fn the_authorities_of_the_system_are_known_to_http_filter() {

@@ -24,8 +24,19 @@ const NAMESPACES: [(&str, &str); 7] = [
     ("cgroup", "cgroup"),
 ];
 /// Below its root, what every process has from the kernel and from systemd, and the libraries that it is linked with.
-const OF_THE_SYSTEM: [&str; 8] =
-    ["/proc", "/sys", "/dev", "/lib", "/lib64", "/usr/lib/x86_64", "/usr/lib/aarch64", "/run/systemd"];
+const OF_THE_SYSTEM: [&str; 10] = [
+    "/proc",
+    "/sys",
+    "/dev",
+    "/lib",
+    "/lib64",
+    "/usr/lib/x86_64",
+    "/usr/lib/aarch64",
+    "/run/systemd",
+    // Debian's rules against web attacks, which are everybody's and there only where their package is.
+    "/usr/share/modsecurity-crs",
+    "/etc/modsecurity",
+];
 
 #[test]
 fn who_sees_what_is_what_the_kernel_says() {

@@ -1,8 +1,9 @@
 //! What tls-terminator may need ([`common::budget`]). Pure.
 
 use common::budget::{Budget, log, need, parcels, shared, times, wide};
-use common::config::{Config, Handoff, Site, TlsVersion};
+use common::config::{Config, Handoff, Site};
 use common::ipc::sender::SenderLimits;
+use common::net::farewell::MAX_LINGERING;
 use common::process::Process;
 
 use crate::handshake_rate::NETWORKS;
@@ -33,6 +34,7 @@ pub fn budget(config: &Config) -> Budget {
     let mut descriptors = vec![
         need(ours, CLIENTS, "clients' connections, with the stream to http-filter where they are relayed"),
         need(sent, "tls-terminator.max_unacknowledged", "connections on their way to http-filter"),
+        need(MAX_LINGERING, "", "refused clients that read why"),
     ];
     descriptors.extend(shared(Process::TlsTerminator, config));
     let rates = if terminator.full_handshakes.is_some() { times(NETWORKS, NETWORK) } else { 0 };
@@ -41,7 +43,7 @@ pub fn budget(config: &Config) -> Budget {
         limit: 0,
         descriptors,
         idle: vec![
-            need(times(relayed, IDLE_RELAYED), CLIENTS, "relayed connections (TLS 1.2, `handoff = \"relay\"`)"),
+            need(times(relayed, IDLE_RELAYED), CLIENTS, "relayed connections (`handoff = \"relay\"`)"),
             need(times(terminator.ready_keys.min(config.sites.len()), READY_KEY), "tls-terminator.ready_keys", "keys"),
             need(wide(2 * (MAX_HELD + FROM_CLIENT) + FROM_FILTER + RECORDS), "", "buffers that all share"),
             need(rates, "", "rates of networks"),
@@ -57,21 +59,17 @@ pub fn budget(config: &Config) -> Budget {
 /// Whether some connection may stay here for its whole life.
 fn relays(config: &Config) -> bool {
     let terminator = &config.tls_terminator;
-    let relays = |site: &Site| {
-        site.handoff.unwrap_or(terminator.handoff) == Handoff::Relay
-            || site.min_version(terminator) == TlsVersion::Tls12
-    };
-    config.sites.iter().any(relays)
+    config.sites.iter().any(|site: &Site| site.handoff.unwrap_or(terminator.handoff) == Handoff::Relay)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn config(handoff: Handoff, min_version: TlsVersion) -> Config {
+    fn config(handoff: Handoff) -> Config {
         let mut config = Config { sites: vec![Site::default()], ..Config::default() };
         config.tls_terminator.max_connections = 100;
-        (config.tls_terminator.handoff, config.tls_terminator.min_version) = (handoff, min_version);
+        config.tls_terminator.handoff = handoff;
         config
     }
 
@@ -81,9 +79,8 @@ mod tests {
 
     #[test]
     fn who_leaves_after_the_handshake_holds_one_descriptor_and_who_stays_three() {
-        assert_eq!(own(&config(Handoff::Secrets, TlsVersion::Tls13)), Some(100));
-        assert_eq!(own(&config(Handoff::Relay, TlsVersion::Tls13)), Some(300));
-        assert_eq!(own(&config(Handoff::Secrets, TlsVersion::Tls12)), Some(300), "TLS 1.2 is always relayed");
+        assert_eq!(own(&config(Handoff::Secrets)), Some(100));
+        assert_eq!(own(&config(Handoff::Relay)), Some(300));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! Before the sandbox closes: [`settings`] → [`certificates`] (with [`judge_chain`]) → [`policy`] (with [`tickets`], [`client_auth`]) →
 //! [`tls_config`] (with [`choose_certificate`], [`last_good`]). Afterwards, per connection: [`receive`] → [`admission`] → [`handshake_rate`] (with [`turn_away`]) →
-//! [`handshake`] (with [`under_way`], [`client_identity`]) → [`secrets`] or [`relay`] →
+//! [`handshake`] (with [`under_way`], [`client_identity`]) → [`secrets`] or [`relay`] (or [`unserved`]) →
 //! [`ending`]; [`records`] drives rustls, [`common::net::quiet_stream`] is the stream to http-filter, [`scratch`] and [`pulse`] are the
 //! buffers and the clock that all connections share. [`explain`] says what would become of a handshake, [`budget`] what the process may need.
 //!
@@ -34,6 +34,7 @@ pub mod handshake;
 pub mod handshake_rate;
 pub mod relay;
 pub mod under_way;
+pub mod unserved;
 
 pub mod ending;
 pub mod explain;

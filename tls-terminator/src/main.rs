@@ -16,6 +16,7 @@ use tls_terminator::{budget, explain, metrics::TerminatorFigures, sandbox, serve
 const COMPONENT: Component = Component {
     process: Process::TlsTerminator,
     policy: &sandbox::POLICY,
+    stricter: |_| None,
     figures: TerminatorFigures::TABLE,
     check: serve::check,
     budget: budget::budget,

@@ -28,6 +28,7 @@ use crate::secrets;
 use crate::tls_config::Sites;
 use crate::turn_away::{self, Complaints, offers_session};
 use crate::under_way::{self, Handshake};
+use crate::unserved;
 use common::net::client_limit::NoPlace;
 use common::net::quiet_stream::QuietStream;
 
@@ -211,7 +212,7 @@ impl World {
             tracing::debug!(client = %arrived.ends.client, "the client broke the protocol behind its handshake: {error}");
             return handshake::refuse(&mut client, &shaken.unsent).await;
         }
-        // An end that is not delivered is dropped with its parcel: the relay meets the end of the stream and says goodbye.
+        // An end that is not delivered gets an answer that says so: the relay takes it to the client, and says goodbye.
         self.send(&arrived, facts.clone(), Kind::Relay, theirs);
         let relay = Relay::new(&mut client, filter, shaken, self.clock.join(), &self.figures);
         let relayed = relay.run().await;
@@ -233,8 +234,9 @@ impl World {
             ja4: arrived.ja4.clone(),
             identity: facts.identity,
         };
-        if self.filters.hand_over(message, vec![descriptor]).is_err() {
+        if let Err(parcel) = self.filters.hand_over(message, vec![descriptor]) {
             self.figures.undelivered.up();
+            unserved::tell(parcel, &self.figures.lingering);
         }
     }
 

@@ -27,6 +27,7 @@ use crate::seldom::Seldom;
 use crate::settings::Settings;
 use crate::tls_config::{Sites, provider};
 use crate::turn_away::Complaints;
+use crate::unserved;
 
 /// After the deadline, how long their last words may take.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -196,8 +197,12 @@ fn limits(terminator: &Terminator) -> Limits {
     }
 }
 
+/// How long a client whose handshake is done waits for a place in a http-filter that is full, before it is told.
+const FULL_DEADLINE: Duration = Duration::from_secs(1);
+
 fn sender_limits(terminator: &Terminator) -> SenderLimits {
-    SenderLimits { max_unacknowledged: terminator.max_unacknowledged, ..SenderLimits::default() }
+    let max_unacknowledged = terminator.max_unacknowledged;
+    SenderLimits { max_unacknowledged, full_deadline: FULL_DEADLINE, ..SenderLimits::default() }
 }
 
 /// Serves until `stopping` is done, which says how long connections may go on then.
@@ -238,15 +243,15 @@ fn start_sender(
     terminator: &Terminator,
     figures: &TerminatorFigures,
 ) -> Sender<common::ipc::messages::terminator_to_filter::Decrypted, common::ipc::Nothing> {
-    let undelivered = figures.undelivered.clone();
+    let (undelivered, lingering) = (figures.undelivered.clone(), figures.lingering.clone());
     let complaint = Seldom::new(COMPLAINT_PAUSE);
     let edge = TERMINATOR_TO_FILTER.name;
     Sender::start(edge, filters, sender_limits(terminator), move |parcel: Parcel<_>, why: Undelivered| {
         undelivered.up();
         if let Some(left_out) = complaint.now() {
-            tracing::warn!(edge, left_out, "a client is closed after its handshake: {why}");
+            tracing::warn!(edge, left_out, "a client is refused after its handshake: {why}");
         }
-        drop(parcel); // closes the stream; the relay then says goodbye to the client
+        unserved::tell(parcel, &lingering);
     })
 }
 

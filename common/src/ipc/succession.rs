@@ -49,6 +49,7 @@ impl<M: Message> Successor<M> {
             max_unacknowledged: usize::MAX,
             max_waiting: usize::MAX / 4, // its owner has as many connections as it may have, and no more
             wait_deadline: PATIENCE,
+            full_deadline: PATIENCE,
             answer_deadline: NEVER,
             before_ready: true,
         };

@@ -39,8 +39,9 @@ impl Acceptor {
         Ok(Self { listener: pipe::Receiver::from_owned_fd_unchecked(listener)?, bound, spare, exhausted })
     }
 
-    /// Waits for clients and gives those that are there (at most 64) to `admit`. An error means that the listener is lost.
-    pub async fn turn(&mut self, mut admit: impl FnMut(OwnedFd, Ends)) -> io::Result<()> {
+    /// Waits for clients and gives those that are there (at most 64) to `admit`, which says whether there is room for one more in this
+    /// turn. An error means that the listener is lost.
+    pub async fn turn(&mut self, mut admit: impl FnMut(OwnedFd, Ends) -> bool) -> io::Result<()> {
         self.listener.readable().await?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         for _ in 0..PER_TURN {
@@ -49,7 +50,10 @@ impl Acceptor {
                     // Only a wildcard listener has to ask which of the machine's addresses was meant.
                     let local = self.bound.or_else(|| local_address(&socket));
                     if let (Some(Ok(client)), Some(local)) = (peer.map(SocketAddr::try_from), local) {
-                        admit(socket, Ends { client: canonical(client), local: canonical(local) });
+                        let ends = Ends { client: canonical(client), local: canonical(local) };
+                        if !admit(socket, ends) {
+                            break;
+                        }
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

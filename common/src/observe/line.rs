@@ -147,6 +147,41 @@ impl Line<'_> {
         self.out.push(b'"');
     }
 
+    /// Several texts.
+    pub fn texts<'t>(&mut self, name: &str, values: impl IntoIterator<Item = &'t str>) {
+        self.name(name);
+        self.out.push(b'[');
+        for (number, value) in values.into_iter().enumerate() {
+            if number > 0 {
+                self.out.push(b',');
+            }
+            self.out.push(b'"');
+            escape(self.out, value, true);
+            self.out.push(b'"');
+        }
+        self.out.push(b']');
+    }
+
+    /// Several groups of fields, each written by `write`.
+    pub fn list<T>(&mut self, name: &str, items: &[T], write: impl Fn(&mut Line<'_>, &T)) {
+        self.name(name);
+        self.out.push(b'[');
+        for (number, item) in items.iter().enumerate() {
+            if number > 0 {
+                self.out.push(b',');
+            }
+            self.out.push(b'{');
+            let begin = self.out.len();
+            write(&mut Line { out: &mut *self.out, json: self.json }, item);
+            // The first field has none before it.
+            if self.out.len() > begin {
+                self.out.remove(begin);
+            }
+            self.out.push(b'}');
+        }
+        self.out.push(b']');
+    }
+
     /// Ends the line.
     pub fn end(self) {
         self.out.extend_from_slice(if self.json { b"}\n" } else { b"\n" });

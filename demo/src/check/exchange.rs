@@ -2,9 +2,10 @@
 
 use super::got::{End, Got};
 use crate::pattern::Pattern;
+use crate::scenarios::Ask;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
@@ -20,10 +21,14 @@ const KEPT: usize = 16 * 1024;
 /// The bodies we send.
 pub type Upload = BoxBody<Bytes, Infallible>;
 
-/// `length` bytes of the pattern, or nothing at all.
+/// A form, bytes of the pattern, or nothing at all.
 #[must_use]
-pub fn upload(length: u64) -> Upload {
-    if length == 0 { BoxBody::new(Empty::new()) } else { Pattern::of(length) }
+pub fn body(ask: &Ask) -> Upload {
+    match ask.upload {
+        0 if ask.form.is_empty() => BoxBody::new(Empty::new()),
+        0 => BoxBody::new(Full::new(Bytes::from_static(ask.form.as_bytes()))),
+        length => Pattern::of(length),
+    }
 }
 
 /// Over HTTP/1.1.

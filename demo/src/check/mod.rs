@@ -14,7 +14,7 @@ use crate::lines::say;
 use crate::scenarios::{self, Ip, Road, Scenario};
 use crate::world::World;
 use got::Got;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What has been found so far.
 #[derive(Debug, Default)]
@@ -61,6 +61,29 @@ pub async fn run(world: &World, report: &mut Report) {
         let got = describe::got(&scenario.expect, &got, world, &complaints, took);
         report.add(scenario.name, complaints.is_empty(), &expected, &got);
     }
+    attack_log(world, report).await;
+}
+
+/// The refused attacks must stand in the log with the rules that refused them. Lines are gathered before they are written: some patience.
+async fn attack_log(world: &World, report: &mut Report) {
+    let mut found = None;
+    for _ in 0..50 {
+        let log = std::fs::read_to_string(world.folder.join("bulkhead.log")).unwrap_or_default();
+        found = log.lines().find_map(|line| rules_named(line).map(str::to_owned));
+        if found.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let got = found.as_ref().map_or("no such line".to_owned(), |rules| format!("rules {rules}"));
+    report.add("attack-log", found.is_some(), "a log line of a refused attack that names the rules", &got);
+}
+
+/// The rules that a line of the log names for a refused attack.
+fn rules_named(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("attack_rules=").filter(|_| line.contains("web-attack"))?;
+    let rules = rest.trim_start_matches('"').split(['"', ' ']).next()?;
+    rules.starts_with(|first: char| first.is_ascii_digit()).then_some(rules)
 }
 
 /// Sends one request and waits for its end, at most until its deadline.

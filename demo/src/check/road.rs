@@ -1,6 +1,6 @@
 //! From a scenario to its answer: connect, shake hands or open a tunnel, send the request.
 
-use super::exchange::{self, Upload, upload};
+use super::exchange::{self, Upload, body};
 use super::got::Got;
 use super::{tls, tunnel};
 use crate::scenarios::{Ask, Ip, Login, Road, Scenario, Target};
@@ -98,23 +98,27 @@ async fn absolute(to: Target, login: Login, ask: &Ask, world: &World) -> Result<
     if let Some(login) = login.header() {
         request = request.header("proxy-authorization", login);
     }
-    exchange::h1(stream, request.body(upload(ask.upload))?).await
+    exchange::h1(stream, request.body(body(ask))?).await
 }
 
 fn start(ask: &Ask) -> http::request::Builder {
-    let method = if ask.upload > 0 { Method::POST } else { Method::GET };
-    let request = Request::builder().method(method).header("user-agent", "bulkhead-demo");
+    let sends = ask.upload > 0 || !ask.form.is_empty();
+    let method = if sends { Method::POST } else { Method::GET };
+    let mut request = Request::builder().method(method).header("user-agent", "bulkhead-demo");
+    if !ask.form.is_empty() {
+        request = request.header("content-type", "application/x-www-form-urlencoded");
+    }
     ask.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
 }
 
 /// RFC 9112 §3.2.1.
 fn origin_form(ask: &Ask, host: &str) -> http::Result<Request<Upload>> {
-    start(ask).uri(ask.path).header(HOST, host).body(upload(ask.upload))
+    start(ask).uri(ask.path).header(HOST, host).body(body(ask))
 }
 
 /// RFC 9113 §8.3.1: the host is `:authority`.
 fn with_authority(ask: &Ask, host: &str) -> http::Result<Request<Upload>> {
     let host: Authority = host.parse()?;
     let uri = Uri::builder().scheme("https").authority(host).path_and_query(ask.path).build()?;
-    start(ask).uri(uri).body(upload(ask.upload))
+    start(ask).uri(uri).body(body(ask))
 }

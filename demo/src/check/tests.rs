@@ -182,3 +182,10 @@ async fn a_server_that_never_answers_ends_at_the_deadline() {
     scenario.expect.deadline = std::time::Duration::from_millis(50);
     assert!(matches!(perform(&scenario, &world).await.end, End::Error(text) if text.contains("no end")));
 }
+
+#[test]
+fn the_rules_of_a_refused_attack_are_found_in_its_log_line() {
+    let line = "INFO request method=GET decision=web-attack attack_score=8 attack_rules=\"1100,1101\" path=/";
+    assert_eq!(super::rules_named(line), Some("1100,1101"));
+    assert_eq!(super::rules_named("INFO request decision=access"), None);
+}

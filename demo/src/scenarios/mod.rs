@@ -3,8 +3,9 @@
 //! The same row becomes a curl line (`crate::curl`) and a check (`crate::check`), so what is printed is what is checked.
 //! All expectations are in this folder; a changed answer of Bulkhead is a changed row here and nothing else.
 //!
-//! [`passthrough`] → [`termination`] → [`refusals`] → [`streams`] → [`forwarding`]
+//! [`passthrough`] → [`termination`] → [`refusals`] → [`attacks`] → [`streams`] → [`forwarding`]
 
+mod attacks;
 mod forwarding;
 mod passthrough;
 mod refusals;
@@ -127,7 +128,7 @@ impl Target {
 /// A request.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask {
-    /// GET unless something is uploaded, then POST.
+    /// GET unless something is sent, then POST.
     pub path: &'static str,
     /// Another host than the road leads to (without port).
     pub host: Option<&'static str>,
@@ -135,6 +136,8 @@ pub struct Ask {
     pub headers: &'static [(&'static str, &'static str)],
     /// Bytes of the pattern to send as a body; 0 = no body.
     pub upload: u64,
+    /// A form, already encoded, to send as a body; empty = none.
+    pub form: &'static str,
 }
 
 /// What must come of a request. Everything named must hold.
@@ -232,7 +235,7 @@ pub enum Seen {
 }
 
 /// A plain GET of `/`; rows say what differs.
-const ASK: Ask = Ask { path: "/", host: None, headers: &[], upload: 0 };
+const ASK: Ask = Ask { path: "/", host: None, headers: &[], upload: 0, form: "" };
 
 /// A 200; rows say what else.
 const EXPECT: Expect = Expect {
@@ -251,7 +254,8 @@ const H2: &[&str] = &["h2", "http/1.1"];
 
 /// Every row, in the order in which they are printed and checked.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [passthrough::ROWS, termination::ROWS, refusals::ROWS, streams::ROWS, forwarding::ROWS].into_iter().flatten()
+    let parts = [passthrough::ROWS, termination::ROWS, refusals::ROWS, attacks::ROWS, streams::ROWS, forwarding::ROWS];
+    parts.into_iter().flatten()
 }
 
 #[cfg(test)]

@@ -29,6 +29,11 @@ impl Phase {
     /// How many there are.
     pub(crate) const COUNT: usize = 5;
 
+    /// One of those that look at answers.
+    pub(crate) fn is_of_response(self) -> bool {
+        matches!(self, Self::ResponseHeaders | Self::ResponseBody)
+    }
+
     /// Reads `1` to `5`, `request`, `response`, `logging`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Some(match text {

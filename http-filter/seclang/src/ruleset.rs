@@ -40,6 +40,11 @@ pub struct Settings {
     pub limits: BodyLimits,
     /// Overrides `SecRequestBodyAccess` and `SecResponseBodyAccess`, in this order.
     pub body_access: (Option<bool>, Option<bool>),
+    /// Answers will not be told: rules of phases 3 and 4 are judged when they are read, and not kept.
+    pub requests_only: bool,
+    /// Bodies whose `Content-Type` says JSON or XML (`application/json`, `text/xml`, `image/svg+xml` ...) are taken apart as such, unless a
+    /// rule chooses otherwise. Rule sets leave this to the engine's configuration, where it usually takes two rules.
+    pub json_and_xml: bool,
     /// Rules that matched and are remembered for a transaction; more are counted only.
     pub hits: usize,
     /// Bytes of a matched value, of `msg` and of `logdata` that are remembered.
@@ -59,6 +64,8 @@ impl Default for Settings {
             planned_variables: Vec::new(),
             limits: BodyLimits::default(),
             body_access: (None, None),
+            requests_only: false,
+            json_and_xml: false,
             hits: 256,
             shown: 512,
             cache: 4 << 20,

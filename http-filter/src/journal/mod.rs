@@ -250,6 +250,11 @@ impl Noted {
         }
     }
 
+    /// For threads that work for it.
+    pub fn mark(&self) -> Mark {
+        Mark { helpers: self.journal.slots.helpers(), fingerprint: self.fingerprint }
+    }
+
     /// Its own code runs until what is returned is dropped.
     pub fn at_work(&self) -> AtWork<'_> {
         AtWork { slots: &self.journal.slots, before: self.journal.slots.works(self.slot) }
@@ -260,6 +265,32 @@ impl Drop for Noted {
     fn drop(&mut self) {
         self.journal.slots.empty(self.slot);
         self.journal.free.borrow_mut().push(self.slot);
+    }
+}
+
+/// A request for which a helper thread works, also when its client has left.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    helpers: &'static [AtomicU64],
+    fingerprint: u64,
+}
+
+impl Mark {
+    /// The helper of this number works for it until what is returned is dropped.
+    pub fn at_work(self, helper: usize) -> Option<Helping> {
+        let word = self.helpers.get(helper)?;
+        word.store(self.fingerprint, Relaxed);
+        Some(Helping(word))
+    }
+}
+
+/// See [`Mark::at_work`].
+#[derive(Debug)]
+pub struct Helping(&'static AtomicU64);
+
+impl Drop for Helping {
+    fn drop(&mut self) {
+        self.0.store(0, Relaxed);
     }
 }
 

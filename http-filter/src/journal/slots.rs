@@ -23,6 +23,8 @@ pub struct Slots<'a> {
     now: &'a AtomicU64,
     /// Number of the slot of the request that is at work in this instant, plus 1; 0: none.
     at_work: &'a AtomicU64,
+    /// By helper thread: the fingerprint of the request for which it is at work in this instant; 0: none.
+    helpers: &'a [AtomicU64],
     /// [`ROW`] words each: fingerprint (0: free), order of beginning, time of beginning, description.
     slots: &'a [[AtomicU64; ROW]],
 }
@@ -44,7 +46,7 @@ pub struct Estate {
     pub died: bool,
     /// Requests in flight.
     pub in_flight: usize,
-    /// One of them was at work in that instant: only that one is charged.
+    /// One of them, or one on each thread, was at work in that instant: only those are charged.
     pub caught: bool,
     /// Those that are charged, each once, the youngest first.
     pub charged: Vec<Charged>,
@@ -56,8 +58,8 @@ impl<'a> Slots<'a> {
         let parts = words.get(SHARED..)?.as_chunks::<REGION>().0;
         let part = parts.get(instance.checked_rem(parts.len())?)?;
         let (head, slots) = part.split_at_checked(HEAD)?;
-        let [state, now, at_work, ..] = head else { return None };
-        Some(Self { state, now, at_work, slots: slots.as_chunks().0 })
+        let [state, now, at_work, helpers @ ..] = head else { return None };
+        Some(Self { state, now, at_work, helpers, slots: slots.as_chunks().0 })
     }
 
     /// Takes what the former life left, and begins another.
@@ -69,6 +71,7 @@ impl<'a> Slots<'a> {
         estate.charged.retain(|charged| seen.insert(charged.fingerprint));
         self.slots.iter().for_each(|[fingerprint, ..]| fingerprint.store(0, Relaxed));
         self.at_work.store(0, Relaxed);
+        self.helpers.iter().for_each(|helper| helper.store(0, Relaxed));
         self.tick(now);
         self.state.store(LIVING, Release);
         estate
@@ -83,15 +86,20 @@ impl<'a> Slots<'a> {
             Some((Charged { fingerprint, order: order.load(Relaxed), text: read_text(text) }, age))
         };
         let at_work = usize::try_from(at_work).ok().and_then(|number| self.slots.get(number.checked_sub(1)?));
-        let caught = at_work.and_then(read).map(|(charged, _)| charged);
+        let mut caught: Vec<Charged> = at_work.and_then(read).map(|(charged, _)| charged).into_iter().collect();
         let left: Vec<(Charged, u64)> = self.slots.iter().filter_map(read).collect();
+        for fingerprint in self.helpers.iter().map(|helper| helper.load(Relaxed)).filter(|of| *of != 0) {
+            let known = left.iter().map(|(charged, _)| charged).find(|charged| charged.fingerprint == fingerprint);
+            // Its client may have left before.
+            caught.push(known.cloned().unwrap_or(Charged { fingerprint, text: [0; TEXT], order: 0 }));
+        }
         Estate {
             died: true,
             in_flight: left.len(),
-            caught: caught.is_some(),
-            charged: match caught {
-                Some(caught) => vec![caught],
-                None => left.into_iter().filter(|(_, age)| *age < LONG).map(|(charged, _)| charged).collect(),
+            caught: !caught.is_empty(),
+            charged: match caught.is_empty() {
+                false => caught,
+                true => left.into_iter().filter(|(_, age)| *age < LONG).map(|(charged, _)| charged).collect(),
             },
         }
     }
@@ -132,6 +140,11 @@ impl<'a> Slots<'a> {
     /// Its own code has stopped.
     pub fn rests(&self, before: u64) {
         self.at_work.store(before, Relaxed);
+    }
+
+    /// Where helper threads say what they are at work for.
+    pub fn helpers(&self) -> &'a [AtomicU64] {
+        self.helpers
     }
 
     /// Fingerprints of requests that have lived long.
@@ -199,6 +212,24 @@ mod tests {
         assert!(!slots.inherit(10).caught);
         words[SHARED + 2].store(u64::MAX, Relaxed);
         assert!(!slots.inherit(10).caught, "nonsense is nobody");
+    }
+
+    #[test]
+    fn helpers_are_at_work_too() {
+        let words = memory(1);
+        let slots = Slots::of(&words, 0).unwrap();
+        slots.inherit(0);
+        let text = [b'h'; TEXT];
+        slots.fill(0, 10, 1, 0, &text);
+        slots.fill(1, 20, 2, 0, &text);
+        slots.fill(2, 30, 3, 0, &text);
+        slots.works(0);
+        slots.helpers()[0].store(20, Relaxed);
+        slots.helpers()[5].store(99, Relaxed);
+        let estate = slots.inherit(10);
+        assert_eq!((estate.caught, fingerprints(&estate)), (true, vec![20, 10, 99]));
+        assert_eq!((estate.charged[0].text, estate.charged[2].text), (text, [0; TEXT]), "one has left");
+        assert!(slots.helpers().iter().all(|helper| helper.load(Relaxed) == 0));
     }
 
     #[test]

@@ -39,6 +39,12 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("decision", "`passed`, `switched` (another protocol), one word for an answer of our own, or one for the refusal"),
     ("rule", "rule or limit that refused; absent if none did"),
     ("reason", "the sentence that the client was told; absent if the answer was the backend's"),
+    ("attack_score", "anomaly score of the rules against web attacks; absent if none with a score matched"),
+    ("attack_rules", "numbers of the rules that matched, at most 32; absent as `attack_score`"),
+    (
+        "attack_note",
+        "why rules did not see all of it, or why it was refused without a rule: `large-body`, `coded-body`, `limit`, `budget`, `malformed-body`, `busy`, `failed`; else absent",
+    ),
     ("observed", "rule in observe mode that would have refused; absent if none would"),
     ("route", "route; absent if none was chosen"),
     ("pool", "pool; absent as `route`"),
@@ -85,6 +91,13 @@ pub fn write(account: &Account, settings: &Settings, total: Duration) {
             line.number("sample", settings.sample.into());
         }
     });
+}
+
+/// Which request a line of its own is about: those fields of the request's line that tell.
+pub fn subject(account: &Account, line: &mut Line<'_>) {
+    who(account, line);
+    what(account, line);
+    line.number("status", account.status.into());
 }
 
 fn who(account: &Account, line: &mut Line<'_>) {
@@ -138,6 +151,9 @@ fn outcome(account: &Account, line: &mut Line<'_>) {
     line.word("decision", account.decision);
     line.maybe("rule", account.rule.as_deref());
     line.maybe("reason", account.reason.as_deref());
+    if let Some(record) = &account.attack {
+        record.fields(line);
+    }
     line.maybe("observed", account.observed.as_deref());
     // Names of the configuration are labels: nothing in them needs an escape.
     for (name, value) in [("route", &account.route), ("pool", &account.pool)] {

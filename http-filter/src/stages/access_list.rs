@@ -89,6 +89,9 @@ pub fn environment(config: &Config, files: &Files) -> Result<Environment, String
     let asking = rules.chain(config.http_filter.routes.iter().map(|route| &route.conditions));
     let asking = asking.chain(config.http_filter.rate_limits.iter().map(|limit| &limit.scope.conditions));
     let asking = asking.chain(config.http_filter.concurrency_limits.iter().map(|limit| &limit.scope.conditions));
+    let attacks = &config.http_filter.web_attacks;
+    let asking = asking.chain(attacks.scopes.iter().map(|scope| &scope.conditions));
+    let asking = asking.chain(attacks.excludes.iter().map(|exclude| &exclude.conditions));
     Environment::new(&config.access, files, asking, normal_path)
 }
 

@@ -3,3 +3,4 @@
 pub mod access_list;
 pub mod limit_scope;
 pub mod rate_limit;
+pub mod web_attacks;

@@ -1,4 +1,5 @@
-//! The client's body on its way to the backend: streamed, counted, and cut off at `max_body`.
+//! The client's body on its way to the backend: streamed, counted, and cut off at `max_body`. What somebody wants to look at before it leaves is
+//! read ahead and kept ([`ClientBody::read_ahead`]); the backend gets the same bytes.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -7,9 +8,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use common_http::upstream::{PassedBody, RequestBody};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::held::{Gathered, Held, Holding};
 use crate::identity_headers::IdentityHeaders;
 use crate::streams::{Event, note};
 
@@ -38,6 +41,19 @@ pub struct ClientBody {
     meter: Meter,
     /// Fields that no client may send in trailers either.
     ours: Option<Rc<IdentityHeaders>>,
+    /// What was read ahead.
+    held: Option<Box<Held>>,
+}
+
+/// What reading ahead came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    /// The whole body is held.
+    Whole,
+    /// It is larger than what was asked for; at least that much is held.
+    Larger,
+    /// There is no room for more bodies; a part is held.
+    NoRoom,
 }
 
 /// Why a body cannot be read to its end.
@@ -71,7 +87,73 @@ impl ClientBody {
     /// A body with a limit in bytes; `announced` is the length of an HTTP/2 body, if it has one.
     pub fn new(body: Incoming, limit: Option<u64>, announced: Option<u64>, meter: Meter) -> Self {
         let whole = announced.map(|announced| Whole { announced, left: announced, kept: None, trailers: None });
-        Self { inner: PassedBody::from(body), whole, limit, meter, ours: None }
+        Self { inner: PassedBody::from(body), whole, limit, meter, ours: None, held: None }
+    }
+
+    /// Reads the body until its end or until more than `most` bytes are there, which are given to the backend later. Deadlines, `max_body` and
+    /// the count of bytes hold as ever.
+    ///
+    /// # Errors
+    /// As reading it for the backend has: it cannot be sent any more.
+    pub async fn read_ahead(&mut self, most: usize, holding: &Holding) -> Result<Ahead, BodyError> {
+        let hint = http_body::Body::size_hint(self);
+        let expected = hint.exact().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        // A piece that is the whole body is not copied, so room is made only for what will not come at once; and not for much that was only said.
+        let expected = if expected > COPIED_LATE { expected.min(most).min(BELIEVED) } else { 0 };
+        let mut gathered = Gathered::new(holding, expected);
+        let mut held = Held { announced: hint.exact().is_some(), ..Held::default() };
+        let ahead = loop {
+            if self.is_end_stream() {
+                held.whole = true;
+                break Ahead::Whole;
+            }
+            let frame = match std::future::poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await {
+                None => {
+                    held.whole = true;
+                    break Ahead::Whole;
+                }
+                Some(frame) => frame?,
+            };
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(frame) => {
+                    held.trailers = frame.into_trailers().ok();
+                    held.whole = true;
+                    break Ahead::Whole;
+                }
+            };
+            let last = self.is_end_stream();
+            if !gathered.add(data, last) {
+                held.whole = last;
+                break Ahead::NoRoom;
+            }
+            if gathered.len() > most {
+                held.whole = last;
+                break Ahead::Larger;
+            }
+        };
+        held.data = gathered.finish();
+        self.held = Some(Box::new(held));
+        Ok(ahead)
+    }
+
+    /// What was read ahead and has not been given to the backend.
+    pub fn ahead(&self) -> Bytes {
+        self.held.as_ref().map_or_else(Bytes::new, |held| held.data.clone())
+    }
+
+    /// Its trailers, if they were read ahead.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.held.as_ref()?.trailers.as_ref()
+    }
+
+    /// A piece of what was read ahead.
+    fn take_held(&mut self) -> Option<Frame<Bytes>> {
+        let held = self.held.as_mut()?;
+        if !held.data.is_empty() {
+            return Some(Frame::data(std::mem::take(&mut held.data)));
+        }
+        held.trailers.take().map(Frame::trailers)
     }
 
     /// The same without these fields in its trailers.
@@ -128,6 +210,10 @@ impl Body for ClientBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(frame) = self.take_held() {
+            note(Event::Got);
+            return Poll::Ready(Some(Ok(frame)));
+        }
         let polled = self.poll_inner(cx);
         note(if polled.is_pending() { Event::ClientPending } else { Event::Got });
         if let Poll::Ready(Some(Ok(frame))) = &polled
@@ -150,10 +236,28 @@ impl Body for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream() && self.whole.as_ref().is_none_or(Whole::is_empty)
+        self.held.as_ref().is_none_or(|held| held.is_empty()) && self.is_read()
     }
 
     fn size_hint(&self) -> SizeHint {
+        let Some(held) = &self.held else { return self.unread() };
+        held.length(self.unread().exact()).map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// A body up to this size may well come in one piece, bytes.
+const COPIED_LATE: usize = 8 * 1024;
+/// Bytes of a body for which room is made because a client says that they will come.
+const BELIEVED: usize = 64 * 1024;
+
+impl ClientBody {
+    /// All of it has been read from the client.
+    fn is_read(&self) -> bool {
+        self.inner.is_end_stream() && self.whole.as_ref().is_none_or(Whole::is_empty)
+    }
+
+    /// The length of what has not been read.
+    fn unread(&self) -> SizeHint {
         match &self.whole {
             // Its end is still to come, so it leaves in chunks (without a length), which can be broken off.
             Some(whole) if whole.announced == 0 && !self.inner.is_end_stream() => SizeHint::default(),

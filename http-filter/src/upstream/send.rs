@@ -7,6 +7,7 @@ use common_http::upstream::{SendError, Unanswered};
 use http::StatusCode;
 use http::header::{self, HeaderMap};
 
+use super::body::BodyError;
 use super::deadline::within;
 use super::pool::{Answer, NoPlace, Server, ServerPool, Streamed};
 use super::prepare::{Outgoing, too_large};
@@ -116,6 +117,12 @@ fn failed(app: &App, pool: &ServerPool, server: &Server, error: &SendError) -> R
         tracing::warn!(pool = &*pool.name, server = &*server.label, "no answer: {error}");
     }
     refusal(error, sentence(error))
+}
+
+/// What a client gets whose body broke off before the request was sent.
+pub fn unreadable(error: BodyError) -> Refusal {
+    let error = SendError::Request(error.into());
+    refusal(&error, sentence(&error))
 }
 
 fn refusal(error: &SendError, text: &'static str) -> Refusal {

@@ -5,7 +5,7 @@
 //!
 //! `layer` (both directions, what is final) → `open` (one record in) or `seal` (records out) → `frame` (header, type, padding) → `keys` (key,
 //! IV, sequence number) → `secret` (derivation) → `suite`. `update` and `alert` read the two kinds of messages that may come, `fault` is
-//! every refusal with its alert, `limits` what is tolerated, `error` what a hand-over may get wrong.
+//! every refusal with its alert, `last_words` a farewell where nobody goes on, `limits` what is tolerated, `error` what a hand-over may get wrong.
 //!
 //! Bytes of a stranger reach `open`, `frame`, `update` (`tls12::hello`) and `alert` only; nothing there allocates, loops longer than the record, or can panic.
 //! There is no unprotected mode: a layer without keys does not exist.
@@ -44,7 +44,8 @@
 //!    the next one.
 //! 3. *A connection that lives is handed on by `into_state`*, only while it [is movable](RecordLayer::is_movable), after all sealed bytes are on the
 //!    socket or travel along in order. The sender of that message makes a new layer of it only if the hand-over has come back: refused,
-//!    or its receiver gone without an acknowledgement. At each moment one process owns the number.
+//!    or its receiver gone without an acknowledgement. At each moment one process owns the number. A terminator whose hand-over has come back
+//!    so may seal [`last_words`] of it, once: nobody goes on behind them.
 //! 4. *No process is copied*: none forks with a layer inside, and none is restored from a snapshot of its memory.
 //!
 //! # What is wiped
@@ -58,6 +59,7 @@ mod error;
 mod fault;
 mod frame;
 mod keys;
+mod last_words;
 mod layer;
 mod limits;
 mod open;
@@ -71,6 +73,7 @@ pub use alert::Alert;
 pub use error::Error;
 pub use fault::Fault;
 pub use frame::{MAX_PLAINTEXT, MAX_RECORD, OVERHEAD};
+pub use last_words::last_words;
 pub use layer::{Direction, Opened, RecordLayer, State};
 pub use limits::Limits;
 pub use secret::Secret;

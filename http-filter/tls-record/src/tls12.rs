@@ -1,7 +1,7 @@
 //! TLS 1.2 behind its handshake (RFC 5246 §6.2), with the AEAD suites that tls-terminator offers and no other: AES-GCM (RFC 5288, RFC 5289)
 //! and ChaCha20-Poly1305 (RFC 7905). Sibling of the TLS 1.3 layer in the files around it: the same calls, the same [`crate::Fault`]s,
 //! [`crate::Limits`] and claim about nonces. The files: `layer` → `open` or `seal` → `keys` → `secret` → `suite`; `hello` counts off what a
-//! client sends that wants to shake hands again.
+//! client sends that wants to shake hands again; `last_words` is the farewell where nobody goes on.
 //!
 //! What is otherwise than in 1.3:
 //!
@@ -16,12 +16,14 @@
 
 mod hello;
 mod keys;
+mod last_words;
 mod layer;
 mod open;
 mod seal;
 mod secret;
 mod suite;
 
+pub use last_words::last_words;
 pub use layer::{Direction, RecordLayer, State};
 pub use secret::Keys;
 pub use suite::Suite;

@@ -33,7 +33,11 @@ pub async fn accept(router: Rc<Router>, door: Rc<Door>, listener: OwnedFd) -> io
     let mut acceptor = Acceptor::new(listener, router.metrics.out_of_descriptors.clone())?;
     loop {
         router.hand_over.room().await;
-        acceptor.turn(|socket, ends| admit(&router, &door.gate(), socket, ends)).await?;
+        let turn = acceptor.turn(|socket, ends| {
+            admit(&router, &door.gate(), socket, ends);
+            router.hand_over.has_room()
+        });
+        turn.await?;
     }
 }
 
@@ -131,12 +135,16 @@ fn wait(router: &Rc<Router>, gate: &Rc<Gate>, socket: OwnedFd, ends: Ends, acces
             Some(access) => Some((ends, place, access)),
         };
         let Some((ends, _place, access)) = known else { return };
-        if tokio::time::timeout(router.hello_deadline.get(), patiently(&router, &gate, watched, ends, access))
-            .await
-            .is_err()
-        {
+        let Ok(whole) = tokio::time::timeout(router.hello_deadline.get(), whole(&router, &gate, watched)).await else {
             router.metrics.hello_timeouts.up();
-            tracing::debug!(client = %ends.client, "the ClientHello was not whole in time");
+            return tracing::debug!(client = %ends.client, "the ClientHello was not whole in time");
+        };
+        let Some((socket, verdict)) = whole else { return };
+        // However many become whole at once, the queue takes no more than the accept loops leave it; it moves on within `hand_over_deadline`.
+        router.hand_over.room().await;
+        match verdict {
+            Some(verdict) => finish(&router, &gate, socket, ends, verdict, access),
+            None => router.hand_over.plain_http(socket, ends),
         }
     });
 }
@@ -178,22 +186,16 @@ async fn hear(
     }
 }
 
-/// Waits for the ClientHello; plain HTTP needs none.
-async fn patiently(router: &Rc<Router>, gate: &Gate, watched: Watched, ends: Ends, access: Access) {
+/// Waits until the ClientHello is whole; plain HTTP needs none. `None`: the client is gone.
+async fn whole(router: &Router, gate: &Gate, watched: Watched) -> Option<(OwnedFd, Option<Verdict>)> {
     if gate.protocol == ListenProtocol::Http {
-        if let Ok(socket) = watched.release() {
-            router.hand_over.plain_http(socket, ends);
-        }
-        return;
+        return Some((watched.release().ok()?, None));
     }
-    match watched.until(router.hello_limit.get(), |bytes| judge(router, gate, bytes)).await {
-        Some(verdict) => {
-            if let Ok(socket) = watched.release() {
-                finish(router, gate, socket, ends, verdict, access);
-            }
-        }
-        None => router.metrics.vanished.up(),
+    let verdict = watched.until(router.hello_limit.get(), |bytes| judge(router, gate, bytes)).await;
+    if verdict.is_none() {
+        router.metrics.vanished.up();
     }
+    Some((watched.release().ok()?, Some(verdict?)))
 }
 
 fn judge(router: &Router, gate: &Gate, bytes: &[u8]) -> Result<Verdict, usize> {

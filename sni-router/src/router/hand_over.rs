@@ -62,15 +62,24 @@ impl HandOver {
 
     /// Waits until every edge has room: an accept loop does this before it takes more in.
     pub async fn room(&self) {
-        if let Some(relay) = &self.relay {
-            relay.room().await;
+        while !self.has_room() {
+            if let Some(relay) = &self.relay {
+                relay.room().await;
+            }
+            if let Some(terminator) = &self.terminator {
+                terminator.room().await;
+            }
+            if let Some(filter) = &self.filter {
+                filter.room().await;
+            }
         }
-        if let Some(terminator) = &self.terminator {
-            terminator.room().await;
-        }
-        if let Some(filter) = &self.filter {
-            filter.room().await;
-        }
+    }
+
+    /// Whether every edge has room now.
+    pub fn has_room(&self) -> bool {
+        self.relay.as_ref().is_none_or(Sender::has_room)
+            && self.terminator.as_ref().is_none_or(Sender::has_room)
+            && self.filter.as_ref().is_none_or(Sender::has_room)
     }
 
     /// Connections that are still on their way.
@@ -115,6 +124,7 @@ fn limits(config: &SniRouter) -> SenderLimits {
         max_unacknowledged: config.max_unacknowledged,
         max_waiting: config.max_waiting,
         wait_deadline: config.hand_over_deadline,
+        full_deadline: config.hand_over_deadline,
         ..SenderLimits::default()
     }
 }

@@ -99,6 +99,24 @@ impl Client {
         whole(response.await?).await
     }
 
+    /// Asks with a body and, if there are any, trailers.
+    ///
+    /// # Errors
+    /// How the stream was broken off.
+    pub async fn post(
+        &self,
+        request: Request<()>,
+        body: &[u8],
+        trailers: Option<HeaderMap>,
+    ) -> Result<Whole, h2::Error> {
+        let (response, mut stream) = self.try_open(request, false).await?;
+        stream.send_data(Bytes::copy_from_slice(body), trailers.is_none())?;
+        if let Some(trailers) = trailers {
+            stream.send_trailers(trailers)?;
+        }
+        whole(response.await?).await
+    }
+
     /// Whether the server takes extended CONNECT (RFC 8441), asked for at most two seconds.
     pub async fn takes_extended_connect(&self) -> bool {
         for _ in 0..200 {

@@ -53,7 +53,7 @@ const FORBIDDEN: &[&[u8]] = &[
 ];
 
 /// Whether a trailer of that (lower-case) name must not be passed on.
-pub(crate) fn is_forbidden_trailer(name: &[u8]) -> bool {
+pub fn is_forbidden_trailer(name: &[u8]) -> bool {
     FORBIDDEN.contains(&name)
 }
 

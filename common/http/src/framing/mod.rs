@@ -18,7 +18,7 @@ pub(crate) mod tests;
 
 pub use bytes::list_has;
 pub(crate) use bytes::{is_target_byte, is_tchar, trim_ows};
-pub(crate) use chunked::is_forbidden_trailer;
+pub use chunked::is_forbidden_trailer;
 pub use violation::Violation;
 
 use chunked::Chunked;

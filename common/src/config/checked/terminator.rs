@@ -43,7 +43,7 @@ pub struct Terminator {
 /// `handoff` of the section and of a site
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handoff {
-    /// TLS 1.3: the client's socket and the traffic secrets of its connection. TLS 1.2: as [`Handoff::Relay`].
+    /// The client's socket and the traffic secrets (TLS 1.2: keys) of its connection.
     Secrets,
     /// tls-terminator stays in between.
     Relay,

@@ -126,7 +126,8 @@ pub(super) const KEYS: &[Key] = &[
         integer(2, 1 << 24),
         value("16777216"),
         "TLS 1.3 records that http-filter seals with one key before it takes the next (KeyUpdate), where `handoff = \"secrets\"`.",
-        "AES-GCM allows 2^24 (RFC 8446 §5.5); less is for tests.",
+        "AES-GCM allows 2^24 (RFC 8446 §5.5); less is for tests. A TLS 1.2 connection has one key for life and ends after 2^24 records, whatever \
+         stands here.",
     ),
     key("http-filter.max_streams", integer(1, 1000), value("100"), "HTTP/2 streams at once per connection.", ""),
     key(

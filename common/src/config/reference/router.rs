@@ -67,7 +67,8 @@ pub(super) const KEYS: &[Key] = &[
         integer(1, MANY),
         value("4096"),
         "Connections that wait for a process that takes them.",
-        "Accepting pauses while more than half of them are taken, so that the limit is not reached by one turn's burst.",
+        "Accepting pauses while more than half of them are taken, and so does handing over where a ClientHello came in parts: further clients wait \
+         and are not refused.",
     ),
     tables("sni-router.listen", "A place where clients connect.", "Ports are opened by systemd or by `bulkhead up`."),
     key(

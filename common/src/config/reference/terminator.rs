@@ -63,10 +63,9 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Choice(HANDOFFS),
         value("\"secrets\""),
         "How http-filter gets the plaintext of a connection.",
-        "`secrets`: after a TLS 1.3 handshake http-filter gets the client's socket and the two traffic secrets of this one connection, and \
-         tls-terminator forgets it: nothing is copied, and tls-terminator can be restarted while connections live. `relay`: tls-terminator \
-         stays in between and http-filter never sees a key. TLS 1.2 is always relayed. Private keys and ticket keys leave tls-terminator \
-         in neither case.",
+        "`secrets`: after the handshake http-filter gets the client's socket and the two traffic secrets (TLS 1.2: keys) of this one \
+         connection, and tls-terminator forgets it: nothing is copied, and tls-terminator can be restarted while connections live. `relay`: \
+         tls-terminator stays in between and http-filter never sees a key. Private keys and ticket keys leave tls-terminator in neither case.",
     ),
     key("tls-terminator.max_unacknowledged", integer(1, 4096), value("256"), UNACKNOWLEDGED, ""),
     tables(

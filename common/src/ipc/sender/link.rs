@@ -223,7 +223,7 @@ impl<M: Message, R: Message> Link<M, R> {
         self.pause(PAUSE);
         let mut sent = self.sent.borrow_mut();
         for _ in 0..count {
-            into.extend(sent.pop_front());
+            into.extend(sent.pop_front().map(|item| Item { returned: true, ..item }));
         }
     }
 

@@ -53,6 +53,8 @@ pub struct SenderLimits {
     pub max_waiting: usize,
     /// How long a parcel waits before its owner is told.
     pub wait_deadline: Duration,
+    /// The same for one that an instance had no place for.
+    pub full_deadline: Duration,
     /// How long an instance may leave the oldest parcel unacknowledged before it is given up.
     pub answer_deadline: Duration,
     /// Send before the receiver has said that it serves: its socket outlives it, and whoever serves next reads what lies there.
@@ -65,9 +67,17 @@ impl Default for SenderLimits {
             max_unacknowledged: 256,
             max_waiting: 4096,
             wait_deadline: Duration::from_secs(5),
+            full_deadline: Duration::from_secs(5),
             answer_deadline: Duration::from_secs(2),
             before_ready: false,
         }
+    }
+}
+
+impl SenderLimits {
+    /// How long a parcel waits, depending on whether an instance had no place for it.
+    fn patience(&self, returned: bool) -> Duration {
+        if returned { self.full_deadline.min(self.wait_deadline) } else { self.wait_deadline }
     }
 }
 
@@ -119,6 +129,8 @@ struct Item<M, R> {
     call: Option<oneshot::Sender<Answer<R>>>,
     queued: Instant,
     sent: Instant,
+    /// An instance had no place for it.
+    returned: bool,
 }
 
 struct Shared<M, R> {
@@ -275,7 +287,7 @@ impl<M: Message, R: Message> Sender<M, R> {
 impl<M: Message, R: Message> Shared<M, R> {
     fn enqueue(&self, parcel: Parcel<M>, id: u64, call: Option<oneshot::Sender<Answer<R>>>) -> Result<(), Item<M, R>> {
         let now = Instant::now();
-        let item = Item { id, parcel, call, queued: now, sent: now };
+        let item = Item { id, parcel, call, queued: now, sent: now, returned: false };
         let mut waiting = self.waiting.borrow_mut();
         if waiting.len() >= self.limits.get().max_waiting {
             return Err(item);

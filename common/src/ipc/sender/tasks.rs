@@ -40,7 +40,7 @@ fn expire<M: Message, R: Message>(shared: &Shared<M, R>) {
     loop {
         let mut waiting = shared.waiting.borrow_mut();
         match waiting.front() {
-            Some(item) if item.queued.elapsed() > shared.limits.get().wait_deadline => {}
+            Some(item) if item.queued.elapsed() > shared.limits.get().patience(item.returned) => {}
             _ => return,
         }
         let Some(item) = waiting.pop_front() else { return };

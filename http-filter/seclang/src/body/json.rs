@@ -20,7 +20,6 @@ struct Reader<'a> {
     /// The last string, decoded.
     text: Vec<u8>,
     nodes: usize,
-    arguments: usize,
     limits: &'a BodyLimits,
 }
 
@@ -42,7 +41,7 @@ pub(super) fn parse(body: &[u8], limits: &BodyLimits, sink: &mut dyn Sink) -> Pa
         return Ok(());
     }
     let (path, text) = (b"json".to_vec(), Vec::new());
-    let mut reader = Reader { rest: body, path, open: Vec::new(), text, nodes: 0, arguments: 0, limits };
+    let mut reader = Reader { rest: body, path, open: Vec::new(), text, nodes: 0, limits };
     let mut expect = Expect::Value;
     loop {
         reader.skip_space();
@@ -158,7 +157,6 @@ impl<'a> Reader<'a> {
     /// A string, number or word, which becomes an argument.
     fn scalar(&mut self, sink: &mut dyn Sink) -> Parsed<()> {
         count(&mut self.nodes, self.limits.nodes, Limit::Nodes)?;
-        count(&mut self.arguments, self.limits.arguments, Limit::Arguments)?;
         self.text.clear();
         match self.rest {
             [b'"', after @ ..] => {

@@ -26,7 +26,8 @@ pub enum Processor {
 /// What a body may hold at most. Reached limits end the parsing with [`Outcome::Limit`]; what was found before has been given to the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodyLimits {
-    /// Arguments (name and value pairs), files included.
+    /// Arguments of a query or a form (name and value pairs), files included. What JSON and XML hold counts as nodes: programs send hundreds of values
+    /// that no form has.
     pub arguments: usize,
     /// Nesting of JSON and XML.
     pub depth: usize,

@@ -317,7 +317,9 @@ fn limits_end_the_parsing() {
     assert_eq!(limited(Processor::UrlEncoded, "123456789012345678901=", few()), (Outcome::Limit(Limit::NameLength), 0));
     assert_eq!(limited(Processor::Json, "[[[", few()), (Outcome::Limit(Limit::Depth), 0));
     assert_eq!(limited(Processor::Json, "[[],[],[],[],[]]", few()), (Outcome::Limit(Limit::Nodes), 0));
-    assert_eq!(limited(Processor::Json, "[1,2,3]", few()), (Outcome::Limit(Limit::Arguments), 2));
+    assert_eq!(limited(Processor::Json, "[1,2,3,4]", few()), (Outcome::Complete, 4));
+    assert_eq!(limited(Processor::Json, "[1,2,3,4,5]", few()), (Outcome::Limit(Limit::Nodes), 4));
+    assert_eq!(limited(Processor::Xml, "<a b='' c='' d=''/>", few()), (Outcome::Complete, 4));
     assert_eq!(limited(Processor::Json, "{\"1234567890123456\":1}", few()), (Outcome::Limit(Limit::NameLength), 0));
     assert_eq!(limited(Processor::Json, "\"12345678901\"", few()), (Outcome::Limit(Limit::ValueLength), 0));
     assert_eq!(limited(Processor::Xml, "<a><a><a>", few()), (Outcome::Limit(Limit::Depth), 1));

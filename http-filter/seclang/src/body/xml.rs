@@ -16,15 +16,13 @@ struct Reader<'a> {
     text: Vec<u8>,
     seen_root: bool,
     nodes: usize,
-    arguments: usize,
     limits: &'a BodyLimits,
 }
 
 /// Gives the attributes to the sink and, at the end or at the first error, the text.
 pub(super) fn parse(body: &[u8], limits: &BodyLimits, sink: &mut dyn Sink) -> Parsed<()> {
     let body = decode(body)?;
-    let mut reader =
-        Reader { rest: &body, open: Vec::new(), text: Vec::new(), seen_root: false, nodes: 0, arguments: 0, limits };
+    let mut reader = Reader { rest: &body, open: Vec::new(), text: Vec::new(), seen_root: false, nodes: 0, limits };
     let ended = reader.document(sink);
     if !reader.text.is_empty() || reader.seen_root {
         sink.xml_text(&reader.text);
@@ -196,7 +194,6 @@ impl<'a> Reader<'a> {
             return Err(Outcome::Limit(Limit::ValueLength));
         }
         if name != b"xmlns" && !name.starts_with(b"xmlns:") {
-            count(&mut self.arguments, self.limits.arguments, Limit::Arguments)?;
             sink.xml_attribute(&decoded);
         }
         Ok(())

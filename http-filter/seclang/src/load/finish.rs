@@ -25,6 +25,7 @@ impl Loader<'_> {
         let mut markers: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
         for item in std::mem::take(&mut self.items) {
             match item {
+                Item::Rule(rule) if self.settings.requests_only && rule.phase.is_of_response() => {}
                 Item::Rule(rule) => rules.push(*rule),
                 Item::Marker(name) => markers.entry(name).or_default().push(rules.len()),
             }

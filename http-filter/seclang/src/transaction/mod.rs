@@ -10,6 +10,7 @@ mod request;
 mod resolve;
 mod response;
 pub(crate) mod tx;
+mod unread;
 pub(crate) mod values;
 
 use std::sync::Arc;

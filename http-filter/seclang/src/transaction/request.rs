@@ -34,16 +34,8 @@ impl Transaction {
             Some(at) => (uri.get(..at).unwrap_or_default(), uri.get(at + 1..)),
             None => (uri, None),
         };
-        let path = decode(path);
-        let decoded = decode(uri);
-        values.set(Variable::RequestUri, behind_authority(&decoded));
-        values.set(Variable::RequestFilename, &path);
-        values.set(Variable::PathInfo, &path);
-        if let Some(at) = path.iter().rposition(|byte| matches!(byte, b'/' | b'\\'))
-            && let Some(name) = path.get(at + 1..).filter(|name| !name.is_empty())
-        {
-            values.set(Variable::RequestBasename, name);
-        }
+        values.set(Variable::RequestUri, behind_authority(&decode(uri)));
+        self.request_path(path);
         let query = query.unwrap_or_default();
         self.values.set(Variable::QueryString, query);
         if !query.is_empty() {
@@ -59,6 +51,20 @@ impl Transaction {
             }
             self.note_limit(&outcome);
             self.combine_sizes();
+        }
+    }
+
+    /// The path that the application is asked for, where it is not the one of the request line: a proxy that resolves dot segments or makes
+    /// one slash of several passes on another path than it was told, and a rule that closes a path must see that one. `REQUEST_FILENAME`,
+    /// `REQUEST_BASENAME` and `PATH_INFO` are about it, once decoded; `REQUEST_URI` and its likes keep what the client wrote.
+    pub fn request_path(&mut self, path: &[u8]) {
+        let path = decode(path);
+        self.values.set(Variable::RequestFilename, &path);
+        self.values.set(Variable::PathInfo, &path);
+        let name = path.iter().rposition(|byte| matches!(byte, b'/' | b'\\')).and_then(|at| path.get(at + 1..));
+        match name.filter(|name| !name.is_empty()) {
+            Some(name) => self.values.set(Variable::RequestBasename, name),
+            None => self.values.unset(Variable::RequestBasename),
         }
     }
 
@@ -78,6 +84,10 @@ impl Transaction {
                     self.set_processor(Processor::Multipart);
                 } else if starts_with_caseless(value, b"application/x-www-form-urlencoded") {
                     self.set_processor(Processor::UrlEncoded);
+                } else if self.rules.settings.json_and_xml
+                    && let Some(processor) = json_or_xml(value)
+                {
+                    self.set_processor(processor);
                 }
             }
             13 if name.eq_ignore_ascii_case(b"authorization") => {
@@ -297,6 +307,21 @@ impl Sink for Collector<'_> {
     }
 }
 
+/// What a media type says by its subtype: `json`, `x-json`, `vnd.api+json`; likewise for XML. Of several in one field (there may be one only) any.
+fn json_or_xml(content_type: &[u8]) -> Option<Processor> {
+    content_type.split(|byte| *byte == b',').find_map(|kind| {
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let subtype = kind.split(|byte| *byte == b'/').nth(1)?;
+        let form = subtype.rsplit(|byte| *byte == b'+').next().unwrap_or_default();
+        let own = form.get(..2).filter(|start| start.eq_ignore_ascii_case(b"x-")).and_then(|_| form.get(2..));
+        match own.unwrap_or(form) {
+            form if form.eq_ignore_ascii_case(b"json") => Some(Processor::Json),
+            form if form.eq_ignore_ascii_case(b"xml") => Some(Processor::Xml),
+            _ => None,
+        }
+    })
+}
+
 fn starts_with_caseless(value: &[u8], start: &[u8]) -> bool {
     value.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
@@ -332,7 +357,43 @@ fn behind_authority(uri: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn the_path_may_be_another_than_the_one_written() {
+        let rules = "SecRuleEngine On\nSecRule REQUEST_FILENAME \"@streq /a b/c\" \"id:1,phase:1,deny,chain\"\n\
+                     SecRule REQUEST_BASENAME \"@streq c\" \"chain\"\nSecRule REQUEST_URI \"@contains ..\" \"t:none\"";
+        let rules = crate::RuleSet::load_text(rules, crate::Settings::default()).unwrap();
+        let mut transaction = Transaction::new(std::sync::Arc::new(rules), None);
+        transaction.request_line(b"GET", b"/x/../a%20b/c?d", b"HTTP/1.1");
+        assert_eq!(transaction.request_headers(), Verdict::Pass);
+        transaction.begin(0, b"");
+        transaction.request_line(b"GET", b"/x/../a%20b/c?d", b"HTTP/1.1");
+        transaction.request_path(b"/a%20b/c");
+        assert_ne!(transaction.request_headers(), Verdict::Pass);
+        transaction.request_path(b"/a%20b/");
+        assert_eq!(transaction.values.single(Variable::RequestBasename), None);
+    }
+
+    #[test]
+    fn types_of_json_and_xml() {
+        for (kind, processor) in [
+            ("application/json", Some(Processor::Json)),
+            ("Application/Vnd.Api+JSON ; charset=utf-8", Some(Processor::Json)),
+            ("text/x-json", Some(Processor::Json)),
+            ("application/json, text/plain", Some(Processor::Json)),
+            ("application/octet-stream, application/json", Some(Processor::Json)),
+            ("text/xml", Some(Processor::Xml)),
+            ("image/svg+xml", Some(Processor::Xml)),
+            ("application/x-ndjson", None),
+            ("application/json-seq", None),
+            ("json", None),
+            ("", None),
+        ] {
+            assert_eq!(json_or_xml(kind.as_bytes()), processor, "{kind}");
+        }
+    }
 
     #[test]
     fn uris() {

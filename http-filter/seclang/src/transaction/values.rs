@@ -111,6 +111,13 @@ impl Values {
         }
     }
 
+    /// Lets a variable have no value again.
+    pub(crate) fn unset(&mut self, variable: Variable) {
+        if let Some(slot) = self.single.get_mut(variable.index()) {
+            *slot = None;
+        }
+    }
+
     /// Lets a variable be a span that is already there.
     pub(crate) fn set_span(&mut self, variable: Variable, span: Span) {
         if let Some(slot) = self.single.get_mut(variable.index()) {

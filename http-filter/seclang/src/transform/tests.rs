@@ -47,8 +47,10 @@ fn urls() {
         &[
             (b"%u0041%U0042+", b"AB "),
             (b"%uff1cscript%uFF1e", b"<script>"),
-            (b"%u2032%u02b9%u2019", b"'''"),
-            (b"%u2022%u00b7%u0102%u2122%u0261", b"..ATg"),
+            (b"%u2032%u02b9%u02bc", b"'''"),
+            // Of windows-1252, so of prose.
+            (b"it%u2019s %u00ab%u00e9%u00bb%u2014", b"it\x19s \xab\xe9\xbb\x14"),
+            (b"%u2022%u00b7%u0102%u2122%u0261", b".\xb7ATg"),
             (b"%u4e41%u0000%uff5f", b"A\0\x5f"),
             (b"%u004%u%41", b"%u004%uA"),
             (b"%%u0041", b"%A"),

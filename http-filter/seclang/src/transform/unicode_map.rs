@@ -1,12 +1,13 @@
 //! Which ASCII character stands for a Unicode character: Microsoft's best fit for code page 20127 (US-ASCII), as IIS decodes `%uXXXX` and
 //! as ModSecurity ships it in `unicode.mapping`. An attacker writes `%u2032` because some servers read it as `'`.
+//!
+//! Characters that windows-1252 has of its own are left out: a server that goes over to it (or to Latin-1) keeps them what they are. Among them are the
+//! quotes, dashes and accents of ordinary prose, which the whole table would turn into signs of attacks: `it’s` into `it's`, `«` into `<`.
 
 use super::url::full_width;
 
-/// First code of a block and the ASCII characters of its codes; a dot where there is none (no code of these blocks but those in
-/// [`DOTS`] stands for a dot).
+/// First code of a block and the ASCII characters of its codes; a dot where there is none.
 const BLOCKS: &[(u16, &[u8])] = &[
-    (0x00a0, b" !c.$Y|..Ca<.-R...23....,1o>....AAAAAAACEEEEIIIIDNOOOOO.OUUUUY..aaaaaaaceeeeiiii.nooooo.ouuuuy.y"),
     (0x0100, b"AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGgGgGgHhHhIiIiIiIiIi..JjKk.LlLlLl..LlNnNnNn...OoOoOoOoRrRrRrSsSsSsSs"),
     (0x0162, b"TtTtTtUuUuUuUuUuUuWwYyYZ.ZzZz.b........D.......Ff....I..l....OOo.........t..TUu.....z"),
     (0x01cd, b"AaIiOoUuUuUuUuUu.Aa....GgGgKkOoOo..j"),
@@ -15,15 +16,19 @@ const BLOCKS: &[(u16, &[u8])] = &[
     (0x2000, b"       .........--.--...'',.\"\"\"...................'..`...<>"),
 ];
 
-/// Codes that stand for a dot, and those outside of [`BLOCKS`].
-const DOTS: &[u16] = &[0x00b7, 0x2022, 0x2026];
-const SINGLES: &[(u16, u8)] = &[(0x0261, b'g'), (0x2122, b'T')];
+/// Codes outside of [`BLOCKS`]. The lower bytes of the bullet, the ellipsis and the trademark sign would be a quote or an ampersand.
+const SINGLES: &[(u16, u8)] = &[(0x0261, b'g'), (0x2022, b'.'), (0x2026, b'.'), (0x2122, b'T')];
+/// What windows-1252 has beyond Latin-1.
+const WINDOWS_1252: &[u16] = &[
+    0x0152, 0x0153, 0x0160, 0x0161, 0x0178, 0x017d, 0x017e, 0x0192, 0x02c6, 0x02dc, 0x2013, 0x2014, 0x2018, 0x2019,
+    0x201a, 0x201c, 0x201d, 0x201e, 0x2020, 0x2021, 0x2030, 0x2039, 0x203a, 0x20ac,
+];
 
 /// The ASCII character for a code, or its lower byte if there is none.
 pub(super) fn to_ascii(code: u16) -> u8 {
     let [high, low] = code.to_be_bytes();
-    if DOTS.contains(&code) {
-        return b'.';
+    if code <= 0xff || WINDOWS_1252.contains(&code) {
+        return low;
     }
     if let Some((_, ascii)) = SINGLES.iter().find(|(single, _)| *single == code) {
         return *ascii;

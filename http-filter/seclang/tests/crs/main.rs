@@ -6,6 +6,7 @@
 
 mod backend;
 mod cases;
+mod compare;
 mod report;
 mod run;
 mod wire;
@@ -25,7 +26,8 @@ fn the_tests_of_the_core_rule_set() {
     for case in cases.iter().filter(|case| case.name.starts_with(&only)) {
         let request = wire::read(&wire::build(&case.input));
         run::judge(&mut transaction, &request);
-        report.add(case, run::differences(&case.expected, transaction.hits()), transaction.hits());
+        let matched = run::matched(transaction.hits());
+        report.add(case, compare::differences(&case.expected, &matched), &matched);
     }
     if !only.is_empty() {
         return;

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use seclang::Hit;
-
 use super::cases::Case;
+use super::compare::{self, Matched};
 
 /// Failures that have been looked into: the name of the stage and the reason. Everything else must pass.
 const REASONS: &str = include_str!("reasons.txt");
@@ -28,7 +27,7 @@ pub struct Report {
 
 impl Report {
     /// Notes one stage; `differences` is empty if it passed.
-    pub fn add(&mut self, case: &Case, differences: Vec<String>, hits: &[Hit]) {
+    pub fn add(&mut self, case: &Case, differences: Vec<String>, matched: &[Matched]) {
         let count = self.groups.entry(case.group.clone()).or_default();
         if case.expected.is_about_http() {
             count.http += 1;
@@ -36,13 +35,13 @@ impl Report {
             count.passed += 1;
         } else {
             count.failed += 1;
-            let others: Vec<String> = hits.iter().map(|hit| hit.rule.to_string()).collect();
+            let others: Vec<String> = matched.iter().map(|hit| hit.rule.to_string()).collect();
             eprintln!(
                 "{}: {} (there are {}) {}",
                 case.name,
                 differences.join("; "),
                 others.join(" "),
-                super::run::log(hits)
+                compare::log(matched)
             );
             self.failures.push((case.name.clone(), differences.join("; ")));
         }

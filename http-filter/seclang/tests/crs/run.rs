@@ -5,11 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use regex::Regex;
 use seclang::{Adjusted, Evaluation, Hit, RuleSet, Settings, Source, Transaction};
 
 use super::backend;
-use super::cases::Expected;
+use super::compare::{self, Matched};
 use super::wire::Request;
 
 /// What stands around the rules in CRS's own test set-up: the recommended configuration of the engine.
@@ -94,42 +93,17 @@ pub fn judge_adjusted(transaction: &mut Transaction, request: &Request, adjusted
     transaction.logging();
 }
 
-/// The hits as lines of an error log, for expectations that are patterns; what is not printable is escaped.
-pub fn log(hits: &[Hit]) -> String {
-    let mut text = String::new();
-    for hit in hits {
-        let show = |bytes: &[u8]| {
-            bytes.iter().fold(String::new(), |mut text, byte| {
-                match byte {
-                    0x20..=0x7e => text.push(char::from(*byte)),
-                    _ => write!(text, "\\x{byte:02x}").expect("a string takes it"),
-                }
-                text
-            })
-        };
-        writeln!(text, "[id \"{}\"] [msg \"{}\"] [data \"{}\"]", hit.rule, show(&hit.message), show(&hit.data))
-            .expect("a string takes it");
-    }
-    text
-}
-
-/// What is not as expected; empty if all is.
-pub fn differences(expected: &Expected, hits: &[Hit]) -> Vec<String> {
-    let hit = |id: &&u64| hits.iter().any(|hit| hit.rule == **id);
-    let mut found: Vec<String> =
-        expected.ids.iter().filter(|id| !hit(id)).map(|id| format!("{id} does not match")).collect();
-    found.extend(expected.no_ids.iter().filter(hit).map(|id| format!("{id} matches")));
-    let text = log(hits);
-    let matches = |pattern: &String| Regex::new(pattern).expect("the pattern of a test").is_match(&text);
-    found.extend(
-        expected.log.iter().filter(|pattern| !matches(pattern)).map(|pattern| format!("the log has no {pattern}")),
-    );
-    found.extend(
-        expected
-            .no_log
-            .iter()
-            .filter(|pattern| matches(pattern))
-            .map(|pattern| format!("the log has {pattern}: {text}")),
-    );
-    found
+/// What matched, for [`super::compare`]; what is not printable is escaped.
+pub fn matched(hits: &[Hit]) -> Vec<Matched> {
+    let show = |bytes: &[u8]| {
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            match byte {
+                0x20..=0x7e => text.push(char::from(*byte)),
+                _ => write!(text, "\\x{byte:02x}").expect("a string takes it"),
+            }
+            text
+        })
+    };
+    let line = |hit: &Hit| compare::line(hit.rule, &show(&hit.message), &show(&hit.data));
+    hits.iter().map(|hit| Matched { rule: hit.rule, line: line(hit) }).collect()
 }

@@ -16,6 +16,8 @@ mod backend;
 mod bodies;
 #[path = "../crs/cases.rs"]
 mod cases;
+#[path = "../crs/compare.rs"]
+mod compare;
 mod generator;
 mod oracle;
 mod random;

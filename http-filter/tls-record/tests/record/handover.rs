@@ -3,7 +3,7 @@
 
 use std::io::IoSlice;
 
-use tls_record::{Direction, Error, Limits, Opened, RecordLayer, Secret, State, Suite};
+use tls_record::{Direction, Error, Limits, Opened, RecordLayer, Secret, State, Suite, last_words};
 use zeroize::ZeroizeOnDrop;
 
 use crate::peer::{pair, pair_at};
@@ -113,4 +113,24 @@ fn nothing_prints_a_secret() {
 fn secrets_are_wiped() {
     fn wiped<T: ZeroizeOnDrop>() {}
     wiped::<Secret>();
+}
+
+#[test]
+fn last_words_are_data_and_close_notify_under_the_next_numbers() {
+    for suite in Suite::ALL {
+        let (mut peer, layer) = pair_at(suite, Limits::default(), 3, 7);
+        let words = b"nobody goes on".repeat(2000); // two records
+        let sealed = last_words(layer.into_state().write, &words).unwrap();
+        let (mut rest, mut data) = (sealed.as_slice(), Vec::new());
+        while data.len() < words.len() {
+            let (content, kind) = peer.receives.open(&mut rest);
+            assert_eq!(kind, 23);
+            data.extend(content);
+        }
+        assert!(data == words);
+        assert_eq!(peer.receives.open(&mut rest), (vec![1, 0], 21), "close_notify");
+        assert!(rest.is_empty());
+    }
+    let secret = Secret::new(Suite::ALL[0], &[7; 32]).unwrap();
+    assert!(last_words(Direction { secret, sequence: u64::MAX }, b"x").is_err(), "no number is left");
 }

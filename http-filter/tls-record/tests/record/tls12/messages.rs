@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use tls_record::tls12::{RecordLayer, Suite};
+use tls_record::tls12::{RecordLayer, Suite, last_words};
 use tls_record::{Alert, Fault, Limits, MAX_RECORD, Opened};
 
 use super::peer::{Peer, pair, pair_at};
@@ -413,4 +413,24 @@ fn sequence_numbers_do_not_wrap() {
         assert_eq!(layer.seal(&[IoSlice::new(b"text")], 4, 4, &mut out), Err(Fault::Exhausted));
         assert!(out.is_empty());
     }
+}
+
+#[test]
+fn last_words_are_data_and_close_notify_under_the_next_numbers() {
+    for suite in suites() {
+        let (mut peer, layer) = pair_at(suite, Limits::default(), 3, 7);
+        let words = b"nobody goes on".repeat(2000); // two records
+        let sealed = last_words(layer.into_state().write, &words).unwrap();
+        let (mut rest, mut data) = (sealed.as_slice(), Vec::new());
+        while data.len() < words.len() {
+            let (content, kind) = peer.receives.open(&mut rest);
+            assert_eq!(kind, 23);
+            data.extend(content);
+        }
+        assert!(data == words);
+        assert_eq!(peer.receives.open(&mut rest), (vec![1, 0], 21), "close_notify");
+        assert!(rest.is_empty());
+    }
+    let (_, worn) = pair_at(aes(), Limits::default(), 1, u64::MAX - 1);
+    assert!(last_words(worn.into_state().write, b"x").is_err(), "no number is left");
 }

@@ -1,0 +1,100 @@
+//! The body of a request under inspection: read within limits, looked at here or on a thread, and left where the backend gets it from.
+
+use bytes::Bytes;
+
+use super::verdict::Fault;
+use super::{Inspected, Inspection, tell};
+use crate::app::App;
+use crate::journey::Journey;
+use crate::response::Refusal;
+use crate::upstream::body::{Ahead, BodyError, ClientBody};
+
+/// Why a request does not go on.
+#[derive(Debug)]
+pub enum Stopped {
+    /// It is refused.
+    Refused(Refusal),
+    /// Its body cannot be read.
+    Unreadable(BodyError),
+}
+
+impl Inspection {
+    /// Reads the body and judges it.
+    ///
+    /// # Errors
+    /// The refusal, or why there is no body to send.
+    pub async fn body(
+        mut self: Box<Self>,
+        app: &App,
+        body: &mut ClientBody,
+        h2: bool,
+        journey: &mut Journey,
+    ) -> Result<(), Stopped> {
+        let ahead = body.read_ahead(self.choice.max_body, &self.stage.holding).await;
+        if let (Some(trailers), Some(transaction)) = (body.trailers(), &mut self.transaction) {
+            tell::trailers(transaction, trailers);
+        }
+        let looked = match ahead {
+            Err(error) => {
+                self.finish(None, app, journey);
+                return Err(Stopped::Unreadable(error));
+            }
+            Ok(Ahead::Whole) => self.look(body.ahead(), app, journey).await,
+            Ok(Ahead::Larger) => self.look_at_part(body.ahead(), app, journey).await,
+            Ok(Ahead::NoRoom) => self.pass_unseen(Fault::Busy, app),
+        };
+        match looked {
+            Ok(()) => {
+                self.finish(None, app, journey);
+                Ok(())
+            }
+            Err(fault) => Err(Stopped::Refused(self.refuse(&fault, app, h2, journey))),
+        }
+    }
+
+    async fn look_at_part(&mut self, body: Bytes, app: &App, journey: &Journey) -> Result<(), Fault> {
+        self.meet(Fault::Large, app)?;
+        if self.policy.looks_at_part() {
+            self.part = true;
+            self.look(body.slice(..body.len().min(self.choice.max_body)), app, journey).await
+        } else {
+            self.pass_unseen(Fault::Large, app)
+        }
+    }
+
+    /// Judges the rest of the request, unless it is refused for this.
+    fn pass_unseen(&mut self, fault: Fault, app: &App) -> Result<(), Fault> {
+        self.meet(fault, app)?;
+        let verdict = self.with(seclang::Transaction::request_body_unread);
+        self.judge(verdict, app)
+    }
+
+    async fn look(&mut self, body: Bytes, app: &App, journey: &Journey) -> Result<(), Fault> {
+        app.metrics.web_attack_bodies_inspected.add(u64::from(!body.is_empty()));
+        if body.len() <= self.stage.own.inline_body {
+            return self.phase_2(&body, app);
+        }
+        if !self.stage.threads.has_room() {
+            return self.pass_unseen(Fault::Busy, app);
+        }
+        let Some(mut transaction) = self.transaction.take() else { return Ok(()) };
+        let mark = journey.mark();
+        let handed = self.stage.threads.hand(Box::new(move |number| -> Inspected {
+            let _at_work = mark.and_then(|mark| mark.at_work(number)); // should it end the process, the next life knows for whom
+            let verdict = transaction.request_body(&body);
+            drop(body);
+            (transaction, verdict)
+        }));
+        let Some(answer) = handed else { return self.meet(Fault::Busy, app) };
+        match answer.await {
+            Ok((transaction, verdict)) => {
+                self.transaction = Some(transaction);
+                self.body_judged(verdict, app)
+            }
+            Err(_) => {
+                tracing::error!("the inspection of a body failed: this is a mistake of ours, please report it");
+                self.meet(Fault::Failed, app)
+            }
+        }
+    }
+}
