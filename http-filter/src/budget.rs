@@ -81,7 +81,13 @@ fn records(filter: &HttpFilter) -> u64 {
 
 /// Bodies that rules against web attacks look at.
 fn held(filter: &HttpFilter) -> u64 {
-    if filter.web_attacks.is_on() { filter.web_attacks.max_held } else { 0 }
+    let own = &filter.web_attacks;
+    match (own.is_on(), own.shadow.is_empty()) {
+        (false, _) => 0,
+        (true, true) => own.max_held,
+        // The shadow rules hold a quarter of it besides.
+        (true, false) => own.max_held.saturating_add(own.max_held / 4),
+    }
 }
 
 /// One body per inspection thread, and one on the serving thread.

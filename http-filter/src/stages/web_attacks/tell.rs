@@ -26,13 +26,26 @@ pub fn request(
     path: &Cow<'_, str>,
 ) {
     let ends = &connection.client.ends;
-    transaction.connection(SocketAddr::new(client, ends.client.port()), ends.local);
+    let ends = (SocketAddr::new(client, ends.client.port()), ends.local);
+    head(transaction, ends, parts, path, connection.h2);
+}
+
+/// The same of a connection that need not be there: `ends` are the client's and ours.
+#[allow(clippy::ptr_arg, reason = "whether the path was rewritten matters")]
+pub fn head(
+    transaction: &mut Transaction,
+    ends: (SocketAddr, SocketAddr),
+    parts: &Parts,
+    path: &Cow<'_, str>,
+    h2: bool,
+) {
+    transaction.connection(ends.0, ends.1);
     transaction.request_line(parts.method.as_str().as_bytes(), target(parts).as_bytes(), protocol(parts.version));
     // The backend is asked for the path in its one form, and so must a rule be that closes a path.
     if matches!(path, Cow::Owned(_)) {
         transaction.request_path(asked(path, target(parts)).as_bytes());
     }
-    if connection.h2
+    if h2
         && !parts.headers.contains_key(HOST)
         && let Some(authority) = parts.uri.authority()
     {
