@@ -18,6 +18,7 @@ use seclang::Transaction;
 use crate::connection::Connection;
 
 /// Tells it everything up to the end of the headers.
+#[allow(clippy::ptr_arg, reason = "whether the path was rewritten matters")]
 pub fn request(
     transaction: &mut Transaction,
     connection: &Connection,
