@@ -8,7 +8,7 @@ use harness::clients::{h2, raw, tls};
 use harness::{World, within};
 
 const RULES: &str = r#"
-SecRule ARGS|ARGS_NAMES|REQUEST_COOKIES|REQUEST_HEADERS|REQUEST_BODY|FILES|FILES_NAMES|XML:/* "@contains attackword" "id:100001,phase:2,deny,status:403,msg:'The word',tag:'attack-test',severity:CRITICAL"
+SecRule ARGS|ARGS_NAMES|REQUEST_COOKIES|REQUEST_HEADERS|REQUEST_BODY|FILES|FILES_NAMES|XML:/*|XML://@* "@contains attackword" "id:100001,phase:2,deny,status:403,msg:'The word',tag:'attack-test',severity:CRITICAL"
 SecRule REQUEST_FILENAME "@beginsWith /forbidden" "id:100002,phase:1,deny,status:403,msg:'The path',tag:'attack-test'"
 "#;
 
@@ -107,19 +107,22 @@ fn bodies() -> Vec<(&'static str, String, Must)> {
         ("XML", post(&kind("text/xml"), "<a>attackword</a>"), Refused(403)),
         ("XML in an attribute", post(&kind("application/xml"), "<a b='attackword'/>"), Refused(403)),
         ("XML of an own type", post(&kind("application/soap+xml"), "<a>attackword</a>"), Refused(403)),
-        ("XML said to be a picture", post(&kind("image/svg+xml"), "<a>attackword</a>"), Refused(403)),
+        ("XML said to be text for machines", post(&kind("application/x-own+xml"), "<a>attackword</a>"), Refused(403)),
+        ("a picture in XML", post(&kind("image/svg+xml"), "<!DOCTYPE svg><svg>attackword</svg>"), Served),
         ("XML with an entity", post(&kind("text/xml"), "<!DOCTYPE a [<!ENTITY w \"x\">]><a>&w;</a>"), Refused(400)),
         ("multipart", post(&kind("multipart/form-data; boundary=b"), PARTS), Refused(403)),
         ("multipart in quotes", post(&kind("Multipart/Form-Data; boundary=\"b\""), PARTS), Refused(403)),
-        ("multipart with two boundaries", post(&kind("multipart/form-data; boundary=c; boundary=b"), PARTS), Refused(400)),
-        ("multipart without boundary", post(&kind("multipart/form-data"), PARTS), Refused(400)),
-        ("multipart that never ends", post(&kind("multipart/form-data; boundary=b"), PARTS.trim_end_matches("--b--\r\n")), Refused(400)),
+        ("multipart with two boundaries", post(&kind("multipart/form-data; boundary=c; boundary=b"), PARTS), Refused(403)),
+        ("multipart without boundary", post(&kind("multipart/form-data"), PARTS), Refused(403)),
+        ("multipart that never ends", post(&kind("multipart/form-data; boundary=b"), PARTS.trim_end_matches("--b--\r\n")), Refused(403)),
         ("multipart with a file's name", post(&kind("multipart/form-data; boundary=b"), "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"attackword.php\"\r\n\r\nx\r\n--b--\r\n"), Refused(403)),
-        ("multipart for others", post(&kind("multipart/related; boundary=b"), PARTS), Refused(403)),
-        ("multipart mixed", post(&kind("multipart/mixed; boundary=b"), PARTS), Refused(403)),
+        // Not forms: only few applications read fields out of them, and rules know `multipart/form-data` alone (docs/crs.md).
+        ("multipart for others", post(&kind("multipart/related; boundary=b"), PARTS), Served),
+        ("multipart mixed", post(&kind("multipart/mixed; boundary=b"), PARTS), Served),
         ("two types, the form first", post(&format!("{FORM}{}", kind("text/plain")), BAD), Refused(400)),
         ("two types, the form last", post(&format!("{}{FORM}", kind("application/octet-stream")), BAD), Refused(400)),
-        ("two types in one field", post(&kind("application/octet-stream, application/json"), JSON), Refused(400)),
+        ("two types in one field", post(&kind("application/octet-stream, application/json"), JSON), Refused(403)),
+        ("two types in one field, the picture first", post(&kind("image/png, application/json"), JSON), Refused(403)),
         ("a trailer", chunked(FORM, "q=word", 64, "X-Name: attackword\r\n"), Refused(403)),
         ("a trailer behind a body that is not read", chunked(&kind("application/octet-stream"), "x", 64, "X-Name: attackword\r\n"), Served),
         ("bytes", post(&kind("application/octet-stream"), BAD), Served),
@@ -168,11 +171,12 @@ fn judge(backend: &Backend, name: &str, must: Must, status: u16) -> Option<Strin
     }
 }
 
-/// Of the last answer.
+/// Of the last answer; bodies of ours hold other versions' words only.
 fn status(answers: &[u8]) -> u16 {
     let text = String::from_utf8_lossy(answers);
-    let last = text.rfind("HTTP/1.").map_or("", |at| &text[at..]);
-    last.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+    let statuses =
+        text.match_indices("HTTP/1.1 ").filter_map(|(at, word)| text[at + word.len()..].get(..3)?.parse().ok());
+    statuses.last().unwrap_or_default()
 }
 
 #[test]

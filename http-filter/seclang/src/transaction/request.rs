@@ -307,20 +307,19 @@ impl Sink for Collector<'_> {
     }
 }
 
-/// What a media type says by its subtype: `json`, `x-json`, `vnd.api+json`; likewise for XML.
+/// What a media type says by its subtype: `json`, `x-json`, `vnd.api+json`; likewise for XML. Of several in one field (there may be one only) any.
 fn json_or_xml(content_type: &[u8]) -> Option<Processor> {
-    let kind = content_type.split(|byte| matches!(byte, b';' | b',')).next().unwrap_or_default().trim_ascii();
-    let subtype = kind.split(|byte| *byte == b'/').nth(1)?;
-    let form = subtype.rsplit(|byte| *byte == b'+').next().unwrap_or_default();
-    let form =
-        form.get(..2).filter(|start| start.eq_ignore_ascii_case(b"x-")).and_then(|_| form.get(2..)).unwrap_or(form);
-    if form.eq_ignore_ascii_case(b"json") {
-        Some(Processor::Json)
-    } else if form.eq_ignore_ascii_case(b"xml") {
-        Some(Processor::Xml)
-    } else {
-        None
-    }
+    content_type.split(|byte| *byte == b',').find_map(|kind| {
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let subtype = kind.split(|byte| *byte == b'/').nth(1)?;
+        let form = subtype.rsplit(|byte| *byte == b'+').next().unwrap_or_default();
+        let own = form.get(..2).filter(|start| start.eq_ignore_ascii_case(b"x-")).and_then(|_| form.get(2..));
+        match own.unwrap_or(form) {
+            form if form.eq_ignore_ascii_case(b"json") => Some(Processor::Json),
+            form if form.eq_ignore_ascii_case(b"xml") => Some(Processor::Xml),
+            _ => None,
+        }
+    })
 }
 
 fn starts_with_caseless(value: &[u8], start: &[u8]) -> bool {
@@ -384,6 +383,7 @@ mod tests {
             ("Application/Vnd.Api+JSON ; charset=utf-8", Some(Processor::Json)),
             ("text/x-json", Some(Processor::Json)),
             ("application/json, text/plain", Some(Processor::Json)),
+            ("application/octet-stream, application/json", Some(Processor::Json)),
             ("text/xml", Some(Processor::Xml)),
             ("image/svg+xml", Some(Processor::Xml)),
             ("application/x-ndjson", None),

@@ -9,14 +9,23 @@ use super::verdict::Fault;
 /// Whether this request's body is of a type that is not looked at. Of several types none is believed. Backends read JSON and XML under many names,
 /// so those are meant only by their own.
 pub fn is_unread(own: &config::WebAttacks, parts: &Parts) -> bool {
+    is_one_of(&own.unread_types, parts)
+}
+
+fn is_one_of(unread_types: &[TextPattern], parts: &Parts) -> bool {
     let mut kinds = parts.headers.get_all(CONTENT_TYPE).iter();
     let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
     let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     let kind = kind.trim_ascii().to_ascii_lowercase();
-    let readable = kind.ends_with(b"+json") || kind.ends_with(b"+xml");
+    // Several in one field are several.
+    if kind.contains(&b',') {
+        return false;
+    }
+    // But a picture in XML (SVG) is one: applications store it, and its DOCTYPE would be no XML to us.
+    let readable = kind.ends_with(b"+json") || (kind.ends_with(b"+xml") && !kind.starts_with(b"image/"));
     let means =
         |pattern: &TextPattern| (!readable || matches!(pattern, TextPattern::Exact(_))) && pattern.matches(&kind);
-    own.unread_types.iter().any(means)
+    unread_types.iter().any(means)
 }
 
 /// Whether the body is said to be of several types.
@@ -40,6 +49,26 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use http::Request;
+
+    #[test]
+    fn types_that_are_not_looked_at() {
+        let own = [TextPattern::Prefix("image/".into()), TextPattern::Exact("application/a+json".into())];
+        for (kinds, unread) in [
+            (&["image/png"][..], true),
+            (&["Image/PNG ; a=b"], true),
+            (&["image/svg+xml"], true),
+            (&["image/x+json"], false),
+            (&["application/a+json"], true),
+            (&["application/b+json"], false),
+            (&["image/png, application/json"], false),
+            (&["image/png", "image/png"], false),
+            (&[], false),
+        ] {
+            let request = kinds.iter().fold(Request::builder(), |request, kind| request.header("content-type", *kind));
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(is_one_of(&own, &parts), unread, "{kinds:?}");
+        }
+    }
 
     #[test]
     fn codings_and_lengths() {
