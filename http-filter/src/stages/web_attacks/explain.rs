@@ -65,6 +65,7 @@ pub fn look(
         choice,
         note: None,
         wants_body: false,
+        part: false,
         beside: None,
     };
     let refused = inspection.whole(parts, body, app).err();

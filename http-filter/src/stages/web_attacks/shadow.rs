@@ -153,8 +153,8 @@ impl Beside {
         let live = Said::of(record);
         let handed = match body {
             Body::NoRoom => None,
-            Body::Unread => shadow.threads.hand(Box::new(move || judge(transaction, None))),
-            Body::Read(body, share) => shadow.threads.hand(Box::new(move || {
+            Body::Unread => shadow.threads.hand(Box::new(move |_| judge(transaction, None))),
+            Body::Read(body, share) => shadow.threads.hand(Box::new(move |_| {
                 let judged = judge(transaction, Some(&body));
                 drop((body, share));
                 judged

@@ -33,16 +33,6 @@ pub fn has_two_types(parts: &Parts) -> bool {
     parts.headers.get_all(CONTENT_TYPE).iter().nth(1).is_some()
 }
 
-/// Whether the body is said to be of several types.
-pub fn has_two_types(parts: &Parts) -> bool {
-    parts.headers.get_all(CONTENT_TYPE).iter().nth(1).is_some()
-}
-
-/// Whether the body is said to be of several types.
-pub fn has_two_types(parts: &Parts) -> bool {
-    parts.headers.get_all(CONTENT_TYPE).iter().nth(1).is_some()
-}
-
 /// Why not all of a body can be looked at, as far as it is known before its first byte.
 pub fn before(parts: &Parts, max_body: usize) -> Option<Fault> {
     let codings = parts.headers.get_all(CONTENT_ENCODING).iter();
