@@ -146,7 +146,7 @@ fn a_slow_body_keeps_its_deadline_and_a_client_that_leaves_frees_what_it_held() 
     within(60, || {
         let backend = Backend::application();
         let world = world("waf-slow", &backend, "mode = \"block\"\nmax_held = \"64KiB\"\nmax_body = \"64KiB\"\n")
-            .set("http-filter", "body_idle_deadline", "\"1s\"")
+            .set("http-filter", "body_idle_deadline", "\"3s\"")
             .start();
         let head = |length: usize| {
             format!("POST /echo HTTP/1.1\r\nHost: www.test\r\nContent-Type: {FORM}\r\nContent-Length: {length}\r\n\r\n")
