@@ -47,21 +47,55 @@ pub fn budget(config: &Config) -> Budget {
         idle: vec![
             need(times(clients, IDLE_CONNECTION), CLIENTS, "connections without a request"),
             need(keys(filter), "http-filter.rate-limit.max_keys", "tables of rate limits"),
+            need(rules(filter), "http-filter.web-attacks.rules", "rules against web attacks, twice at a reload"),
+            need(records(filter), "http-filter.web-attacks.collections", "records that these rules keep"),
         ],
         busy: vec![
             need(times(clients, largest_upload(filter)), CLIENTS, "headers and uploads under way"),
             need(unsent(filter), "http-filter.max_unsent_per_address", "answers that clients do not take"),
             need(times(requests, MOST_READ), REQUESTS, "answers being read"),
-            need(inspected(filter), "http-filter.web-attacks.max_held", "bodies held for inspection"),
+            need(held(filter), "http-filter.web-attacks.max_held", "bodies held for inspection"),
+            need(inspected(filter), "http-filter.web-attacks.max_body", "what bodies become while rules look at them"),
             need(compressing(filter), "http-filter.compression.max_answers", "answers being compressed"),
             log(config),
         ],
     }
 }
 
+/// Bytes of the largest set of rules there is (the Core Rule Set), compiled.
+const RULES: u64 = 40 << 20;
+/// Bytes of one record: a client's, say, with its name and a few numbers.
+const RECORD: usize = 512;
+/// What a body becomes while rules look at it, as a multiple of its size: taken apart, decoded, transformed.
+const COPIES: usize = 4;
+
+/// Of both sets, where there is a second one; and as much again while a reload replaces them.
+fn rules(filter: &HttpFilter) -> u64 {
+    let sets = if filter.web_attacks.shadow.is_empty() { 1 } else { 2 };
+    if filter.web_attacks.is_on() { 2 * sets * RULES } else { 0 }
+}
+
+fn records(filter: &HttpFilter) -> u64 {
+    if filter.web_attacks.is_on() { times(filter.web_attacks.collections, RECORD) } else { 0 }
+}
+
 /// Bodies that rules against web attacks look at.
+fn held(filter: &HttpFilter) -> u64 {
+    let own = &filter.web_attacks;
+    match (own.is_on(), own.shadow.is_empty()) {
+        (false, _) => 0,
+        (true, true) => own.max_held,
+        // The shadow rules hold a quarter of it besides.
+        (true, false) => own.max_held.saturating_add(own.max_held / 4),
+    }
+}
+
+/// One body per inspection thread, and one on the serving thread.
 fn inspected(filter: &HttpFilter) -> u64 {
-    if filter.web_attacks.is_on() { filter.web_attacks.max_held } else { 0 }
+    let own = &filter.web_attacks;
+    let scoped = own.scopes.iter().filter_map(|scope| scope.max_body);
+    let largest = scoped.chain([own.max_body]).max().unwrap_or(0);
+    if own.is_on() { times(largest.saturating_mul(COPIES), own.threads.saturating_add(1)) } else { 0 }
 }
 
 /// The pools that routes lead to.
@@ -134,6 +168,16 @@ mod tests {
         assert_eq!(part(&told.busy, "do not take"), 1000 * 8 * 2 * wide(SEND_BUFFER));
         assert_eq!(part(&told.busy, "being read"), 300 * wide(MOST_READ));
         assert_eq!(part(&told.busy, "compressed"), 0);
+    }
+
+    #[test]
+    fn inspection_costs_nothing_while_it_is_off() {
+        let off = budget(&config("[http-filter.web-attacks]\nmax_held = \"8MiB\""));
+        let on = budget(&config("[http-filter.web-attacks]\nmode = \"detect\"\nmax_held = \"8MiB\"\nthreads = 3\n"));
+        for (what, amount) in [("held for", 8 << 20), ("what bodies become", 4 * 4 << 20)] {
+            assert_eq!((part(&off.busy, what), part(&on.busy, what)), (0, amount), "{what}");
+        }
+        assert_eq!((part(&off.idle, "rules against"), part(&on.idle, "rules against")), (0, 2 * RULES));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use common::ipc::messages::Ends;
 use common::ipc::messages::explain::{Explain, Explained, Reach, Step, Then};
 use common_http::h2_gate::check_h2;
 use common_http::headers::Fields;
-use http::header::{HOST, LOCATION};
+use http::header::{CONTENT_LENGTH, HOST, LOCATION};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Uri, Version};
 
@@ -24,7 +24,7 @@ use super::response::Refusal;
 use super::response::plan;
 use super::route;
 use super::route::lead::{Lead, lead, rewrite};
-use super::stages::{access_list, limit_scope, rate_limit};
+use super::stages::{access_list, limit_scope, rate_limit, web_attacks};
 use super::upstream::ServerPool;
 use super::{normalise, pipeline};
 
@@ -48,7 +48,7 @@ fn judge(instance: &Rc<Instance>, config: &Config, question: &Explain) -> Explai
         Err(error) => return Explained::ends(vec![Step::new("request", error).refuses(true)]),
     };
     let mut steps = Vec::new();
-    match decide(&app, config, &connection, &parts, &mut steps) {
+    match decide(&app, config, &connection, (&parts, question.body.as_deref()), &mut steps) {
         Ok(None) => Explained::ends(steps),
         Ok(Some(pool)) => {
             let servers = pool.status();
@@ -72,7 +72,7 @@ fn decide<'a>(
     app: &'a App,
     config: &Config,
     connection: &Connection,
-    parts: &Parts,
+    (parts, body): (&Parts, Option<&[u8]>),
     steps: &mut Vec<Step>,
 ) -> Result<Option<&'a Rc<ServerPool>>, Refusal> {
     if connection.h2 {
@@ -98,7 +98,20 @@ fn decide<'a>(
     let failures = Cell::new(0);
     let asked = limit_scope::Facts { connection, seen: &seen, parts, known: &known, failures: &failures };
     steps.extend(rate_limit::look(app, &asked)?);
-    follow(app, config, connection, &seen, parts, steps)
+    let mut held = None;
+    if let Some(look) = web_attacks::explain::look(app, connection, (&seen, parts, &known), body) {
+        steps.push(look.step);
+        match look.refusal {
+            Some((refusal, false)) => return Err(refusal),
+            Some((refusal, true)) => held = Some(refusal),
+            None => {}
+        }
+    }
+    // The body is looked at just before the request would leave.
+    match (follow(app, config, connection, &seen, parts, steps)?, held) {
+        (Some(_), Some(refusal)) => Err(refusal),
+        (pool, _) => Ok(pool),
+    }
 }
 
 /// The route, and what it does to the request. `None`: it answers itself.
@@ -183,6 +196,11 @@ fn request(question: &Explain) -> Result<Parts, String> {
         let own = HeaderName::from_bytes(name.as_bytes()).map_err(|error| format!("header {name}: {error}"))?;
         let value = HeaderValue::from_str(value).map_err(|error| format!("header {name}: {error}"))?;
         parts.headers.append(own, value);
+    }
+    if let Some(body) = &question.body
+        && !parts.headers.contains_key(CONTENT_LENGTH)
+    {
+        parts.headers.insert(CONTENT_LENGTH, body.len().into());
     }
     Ok(parts)
 }

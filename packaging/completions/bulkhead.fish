@@ -65,6 +65,8 @@ complete -c bulkhead -n '__fish_seen_subcommand_from sandbox' -F
 complete -c bulkhead -n '__fish_seen_subcommand_from explain' -l from -x -d 'The clients address; 127.0.0.1 without it.'
 complete -c bulkhead -n '__fish_seen_subcommand_from explain' -l method -x -d 'The method; GET without it.'
 complete -c bulkhead -n '__fish_seen_subcommand_from explain' -l header -x -d 'A header field of the request.'
+complete -c bulkhead -n '__fish_seen_subcommand_from explain' -l data -x -d 'A body, a form unless a header says otherwise; posted.'
+complete -c bulkhead -n '__fish_seen_subcommand_from explain' -l body -r -F -d 'The same out of a file, without a type.'
 complete -c bulkhead -n '__fish_seen_subcommand_from explain' -l listener -x -d 'Where the client connects, by its name in the file.'
 complete -c bulkhead -n '__fish_seen_subcommand_from explain' -l server-name -x -d 'Another server name than the URLs; empty - none.'
 complete -c bulkhead -n '__fish_seen_subcommand_from explain' -l tls-version -x -a '1.2 1.3' -d 'The TLS version; 1.3 without it.'

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use common::ipc::messages::explain::Explain;
+use common::ipc::messages::explain::{Explain, MAX_BODY};
 
 use crate::command_line::{DEFAULT_CONFIG, Place};
 
@@ -23,6 +23,8 @@ pub struct RequestOrder {
     pub title: String,
     /// `--client-cert`: a file with the certificate that the client shows, in PEM.
     pub client_cert: Option<PathBuf>,
+    /// `--data @FILE`: a file with the body.
+    pub body: Option<PathBuf>,
     /// The request.
     pub question: Explain,
 }
@@ -42,6 +44,7 @@ struct Found {
     ja4: Option<String>,
     user: Option<String>,
     client_cert: Option<PathBuf>,
+    data: Option<String>,
     rest: Vec<String>,
 }
 
@@ -93,6 +96,7 @@ fn sort(words: Vec<OsString>) -> Result<Found, String> {
             "--server-name" => found.server_name = Some(value()?),
             "--ja4" => found.ja4 = Some(value()?),
             "--client-cert" => found.client_cert = Some(value()?.into()),
+            "--data" => found.data = Some(value()?),
             "--user" => found.user = Some(value()?),
             "--tls-version" => {
                 found.tls_version = Some(match value()?.as_str() {
@@ -162,6 +166,7 @@ fn inward(mut found: Found) -> Result<RequestOrder, String> {
         return Err("--client-cert needs an https:// URL: certificates are shown in TLS handshakes".to_owned());
     }
     let text = text.clone();
+    let default = take_body(&mut found)?;
     let Url { secure, authority, target } = url(&text)?;
     let (host, port) = split(authority, if secure { 443 } else { 80 })?;
     let server_name = match found.server_name.take() {
@@ -181,7 +186,7 @@ fn inward(mut found: Found) -> Result<RequestOrder, String> {
         server_name: server_name.filter(|_| secure),
         authority,
         target: target.into(),
-        ..blank(&found, "GET")
+        ..blank(&found, default)
     };
     let title = format!("{} {text} from {}", question.method, question.client);
     Ok(order(found, title, question))
@@ -191,10 +196,25 @@ fn is_https(words: &[String]) -> bool {
     words.iter().any(|word| word.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")))
 }
 
+/// What `--data` means: like curl's, a form unless a header says otherwise, and a POST. The method without `--method`.
+fn take_body(found: &mut Found) -> Result<&'static str, String> {
+    let Some(data) = &found.data else { return Ok("GET") };
+    if data.len() > MAX_BODY {
+        return Err(format!("--data: more than {MAX_BODY} bytes do not fit into the question"));
+    }
+    if !found.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        found.headers.push(("Content-Type".into(), "application/x-www-form-urlencoded".into()));
+    }
+    Ok("POST")
+}
+
 /// `--proxy [CONNECT] HOST:PORT` or `--proxy [METHOD] http://…`
 fn outward(found: Found) -> Result<RequestOrder, String> {
     if found.client_cert.is_some() {
         return Err("--client-cert does not go with --proxy: forward-proxy asks for passwords".to_owned());
+    }
+    if found.data.is_some() {
+        return Err("--data does not go with --proxy: forward-proxy looks at no body".to_owned());
     }
     let usage =
         "`explain --proxy` needs where a client wants to go: CONNECT example.org:443, or GET http://example.org/";
@@ -239,6 +259,7 @@ fn blank(found: &Found, method: &str) -> Explain {
         authority: "".into(),
         target: "".into(),
         headers: found.headers.clone(),
+        body: found.data.as_ref().map(|data| data.as_bytes().into()),
         user: None,
         reach: None,
     }
@@ -246,7 +267,9 @@ fn blank(found: &Found, method: &str) -> Explain {
 
 fn order(found: Found, title: String, question: Explain) -> RequestOrder {
     let place = found.place.unwrap_or_else(|| Place::Config(DEFAULT_CONFIG.into()));
-    RequestOrder { place, json: found.json, proxy: found.proxy, title, client_cert: found.client_cert, question }
+    let body = found.data.as_deref().and_then(|data| data.strip_prefix('@')).map(Into::into);
+    let client_cert = found.client_cert;
+    RequestOrder { place, json: found.json, proxy: found.proxy, title, client_cert, body, question }
 }
 
 #[cfg(test)]
@@ -256,6 +279,21 @@ mod tests {
 
     fn order(words: &[&str]) -> Result<RequestOrder, String> {
         read(words.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn bodies_are_forms_and_posted_unless_something_else_is_said() {
+        let question = order(&["https://a.test", "--data", "q=1"]).unwrap().question;
+        assert_eq!((&*question.method, question.body.as_deref()), ("POST", Some(&b"q=1"[..])));
+        assert_eq!(&*question.headers[0].1, "application/x-www-form-urlencoded");
+        let words = ["https://a.test", "--data", "{}", "--header", "content-type: application/json", "--method", "PUT"];
+        let question = order(&words).unwrap().question;
+        assert_eq!((&*question.method, question.headers.len()), ("PUT", 1));
+        let asked = order(&["https://a.test", "--data", "@b.bin"]).unwrap();
+        assert_eq!((&*asked.question.method, asked.body), ("POST", Some("b.bin".into())));
+        let long = "x".repeat(MAX_BODY + 1);
+        assert!(order(&["https://a.test", "--data", &long]).unwrap_err().contains("more than"));
+        assert!(order(&["--proxy", "CONNECT", "a.test:443", "--data", "x"]).unwrap_err().contains("--proxy"));
     }
 
     #[test]

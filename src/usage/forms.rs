@@ -178,6 +178,11 @@ pub const FORMS: &[Form] = &[
             FROM,
             Word::Setting("--method", text("M", "GET"), "The method; GET without it."),
             Word::Settings("--header", text("\"NAME: VALUE\"", "X-A: b"), "A header field of the request."),
+            Word::Setting(
+                "--data",
+                text("TEXT|@FILE", "q=1"),
+                "A body, or the file that holds it: a form unless a header says otherwise; posted.",
+            ),
             Word::Setting("--listener", text("NAME", "https"), "Where the client connects, by its name in the file."),
             Word::Setting(
                 "--server-name",

@@ -1,6 +1,8 @@
 //! Web attacks: what rules refuse, what passes and arrives as it was sent, and every limit and policy of the stage, through real sockets.
 
+mod beside;
 mod bodies;
+mod life;
 mod limits;
 
 use std::io::Write;

@@ -216,7 +216,7 @@ fn what_stands_behind_close_notify_is_not_looked_at() {
     within(60, || {
         let backend = Backend::application();
         let world = describe("old-records-close", Handoff::Secrets, &backend);
-        let world = world.set("http-filter", "answers_half_closed", "true").start();
+        let world = world.set("http-filter", "half_close", "\"answer\"").start();
         let mut client = Client::new(world.https());
         let request = format!("GET /last HTTP/1.1\r\nHost: {SITE}\r\n\r\n");
         let bytes =

@@ -10,17 +10,20 @@ use common_access::{Facts, Request, system_clock};
 use common_http::headers::Fields;
 use common_http::target::Target;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Uri};
-use seclang::{Adjusted, Adjustments, Engine, Transaction, Verdict};
+use http::{HeaderName, HeaderValue, Method, Uri, Version};
+use seclang::{Adjusted, Adjustments, Engine, Transaction};
 
 use super::backend;
 use super::sample::Told;
 use super::setup::Setup;
-use crate::stages::web_attacks::unseen;
 use crate::stages::web_attacks::verdict::{Fault, Policy};
+use crate::stages::web_attacks::{tell, unseen};
 
 /// Who sends the requests.
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// And who gets them.
+const ENDS: (SocketAddr, SocketAddr) = (SocketAddr::new(CLIENT, 40_000), SocketAddr::new(CLIENT, 80));
 
 /// Why a request would have been refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,11 +88,11 @@ impl<'a> Judge<'a> {
             body_size: u64::try_from(told.body.len()).ok().filter(|length| *length > 0),
         };
         let facts = Facts { request: Some(request), ..Facts::of(CLIENT, &system_clock) };
-        self.under(told, &parts, &facts)
+        self.under(told, &parts, &target, &facts)
     }
 
     /// In the order of `Inspection`, with the same pieces.
-    fn under(&mut self, told: &Told, parts: &Parts, facts: &Facts<'_>) -> Judged {
+    fn under(&mut self, told: &Told, parts: &Parts, target: &Target<'_>, facts: &Facts<'_>) -> Judged {
         let own = &self.setup.own;
         let mut failures = 0;
         let choice = self.setup.scopes.choose(facts, &mut failures);
@@ -105,11 +108,12 @@ impl<'a> Judge<'a> {
         self.begin();
         self.transaction.set_budget(self.setup.rules.units(own.budget));
         self.setup.scopes.apply(&choice, &mut self.transaction, facts, &mut failures);
-        // hyper has lower-cased the names.
-        let headers = told.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.as_slice()));
-        let verdict = self.tell(told, headers);
+        tell::head(&mut self.transaction, ENDS, parts, &target.path, false);
+        let verdict = self.transaction.request_headers();
         let refused = |fault: Option<Fault>| fault.filter(|fault| policy.refuses(fault));
         let mut fault = refused(Fault::of(verdict));
+        let ambiguous = !told.body.is_empty() && unseen::has_two_types(parts);
+        fault = fault.or_else(|| refused(ambiguous.then_some(Fault::Malformed)));
         let reads = !told.body.is_empty() && self.transaction.reads_body() && !unseen::is_unread(own, parts);
         let unseen = unseen::before(parts, choice.max_body).filter(|_| reads);
         fault = fault.or_else(|| refused(unseen.clone()));
@@ -136,8 +140,12 @@ impl<'a> Judge<'a> {
     /// All phases, with the answer of the backend that the Core Rule Set's tests expect.
     pub fn exchange(&mut self, told: &Told) -> (Vec<u64>, Vec<u8>) {
         self.begin();
-        let _ = self.tell(told, told.headers.iter().map(|(name, value)| (name.clone(), value.as_slice())));
         let transaction = &mut self.transaction;
+        // As the test wrote it: it may hold what no HTTP layer lets through.
+        transaction.connection(ENDS.0, ENDS.1);
+        transaction.request_line(&told.method, &told.target, &told.protocol);
+        told.headers.iter().for_each(|(name, value)| transaction.request_header(name, value));
+        let _ = transaction.request_headers();
         let _ = transaction.request_body(&told.body);
         let answer = backend::answer(told);
         for (name, value) in &answer.headers {
@@ -166,20 +174,15 @@ impl<'a> Judge<'a> {
             self.transaction.apply(adjusted);
         }
     }
-
-    fn tell<'b>(&mut self, told: &Told, headers: impl Iterator<Item = (Vec<u8>, &'b [u8])>) -> Verdict {
-        let transaction = &mut self.transaction;
-        transaction.connection(SocketAddr::new(CLIENT, 40_000), SocketAddr::new(CLIENT, 80));
-        transaction.request_line(&told.method, &told.target, &told.protocol);
-        headers.for_each(|(name, value)| transaction.request_header(&name, value));
-        transaction.request_headers()
-    }
 }
 
 /// The head as hyper would give it to the pipeline; `None`: it would refuse it.
 fn parts(told: &Told) -> Option<Parts> {
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = Method::from_bytes(&told.method).ok()?;
+    if told.protocol == b"HTTP/1.0" {
+        parts.version = Version::HTTP_10;
+    }
     parts.uri = Uri::try_from(told.target.as_slice()).ok()?;
     for (name, value) in &told.headers {
         parts.headers.append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?);

@@ -36,6 +36,9 @@ impl Label {
     }
 }
 
+/// Name and value of a header.
+pub type Line = (Vec<u8>, Vec<u8>);
+
 /// A request as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
@@ -46,7 +49,7 @@ pub struct Told {
     /// `HTTP/1.1`
     pub protocol: Vec<u8>,
     /// Header lines in their order.
-    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    pub headers: Vec<Line>,
     /// The body without its framing.
     pub body: Vec<u8>,
 }
@@ -140,7 +143,7 @@ fn behind_scheme(target: &str) -> Option<(&str, &str)> {
     Some(rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
 }
 
-fn headers(value: Option<&Value>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+fn headers(value: Option<&Value>) -> Result<Vec<Line>, String> {
     let pair = |name: &str, value: &Value| match value {
         Value::String(value) => Ok((name.as_bytes().to_vec(), value.as_bytes().to_vec())),
         Value::Number(number) => Ok((name.as_bytes().to_vec(), number.to_string().into_bytes())),
@@ -230,7 +233,7 @@ fn chunked(mut rest: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;

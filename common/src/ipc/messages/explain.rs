@@ -5,6 +5,9 @@ use std::net::IpAddr;
 
 use super::terminator_to_filter::ClientIdentity;
 
+/// Bytes of a body that can be asked about: it has to fit into one message with everything else.
+pub const MAX_BODY: usize = 24 * 1024;
+
 /// A request that nobody sends.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Explain {
@@ -38,6 +41,8 @@ pub struct Explain {
     pub target: Box<str>,
     /// Header fields beside `Host`.
     pub headers: Vec<(Box<str>, Box<str>)>,
+    /// The body, of at most [`MAX_BODY`] bytes; for http-filter's rules to read.
+    pub body: Option<Box<[u8]>>,
     /// Who would have proved to be who, at forward-proxy.
     pub user: Option<Box<str>>,
     /// What passthrough-relay is asked for.

@@ -114,6 +114,14 @@ impl Record {
         self.rules.split(',').filter(|id| !id.is_empty())
     }
 
+    /// Each hit for people: the rule, and what it found where.
+    pub fn hits_in_words(&self) -> impl Iterator<Item = (u64, String)> + '_ {
+        self.hits.iter().map(|hit| {
+            let [message, variable] = [&hit.message, &hit.variable].map(|text| printable(text, TEXT));
+            (hit.id, format!("{message}: {variable} = {} ({})", printable(&hit.value, VALUE), hit.place))
+        })
+    }
+
     /// Nothing was found, and all of it was looked at.
     pub fn is_empty(&self) -> bool {
         self.hits.is_empty() && self.note.is_none()
@@ -139,6 +147,17 @@ impl Record {
 /// The first of these variables that is above 0.
 fn score(transaction: &Transaction, names: &[&str]) -> i64 {
     names.iter().map(|name| transaction.score(name)).find(|score| *score > 0).unwrap_or(0)
+}
+
+/// The beginning of a text, safe for a terminal.
+fn printable(text: &[u8], most: usize) -> String {
+    let text = String::from_utf8_lossy(text);
+    let (shown, more) = (text.chars().take(most), text.chars().nth(most).is_some());
+    let mut shown: String = shown.map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect();
+    if more {
+        shown.push_str("...");
+    }
+    shown
 }
 
 fn unsigned(score: i64) -> u64 {

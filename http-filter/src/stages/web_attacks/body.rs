@@ -71,6 +71,9 @@ impl Inspection {
 
     async fn look(&mut self, body: Bytes, app: &App, journey: &Journey) -> Result<(), Fault> {
         app.metrics.web_attack_bodies_inspected.add(u64::from(!body.is_empty()));
+        if let Some(beside) = &mut self.beside {
+            beside.body(&body);
+        }
         if body.len() <= self.stage.own.inline_body {
             return self.phase_2(&body, app);
         }

@@ -1,17 +1,20 @@
 //! Web attacks: requests are judged by rules (the OWASP Core Rule Set, or our own few) before an application sees them.
 //!
 //! In the order in which a request meets the files: [`files`] and [`rules`] (what is asked), [`scope`] (what holds for this request), [`tell`] (what the
-//! engine is told), [`unseen`] (which bodies are not looked at), [`body`] (reading a body in order to look at it), [`threads`] (where large ones are looked at), [`verdict`] (what
-//! follows), [`audit`] (what is written down).
+//! engine is told), [`unseen`] (which bodies are not looked at), [`body`] (reading a body in order to look at it), [`threads`] (where large ones
+//! are looked at), [`verdict`] (what follows), [`audit`] (what is written down), [`shadow`] (other rules that are tried on the same requests),
+//! [`explain`].
 //!
 //! The header is judged behind the limits and before the route; the body, if rules want it, just before the request leaves, so a redirect
 //! never waits for an upload. Without the stage a request costs one look at an `Option`.
 
 pub mod audit;
 pub mod body;
+pub mod explain;
 pub mod files;
 pub mod rules;
 pub mod scope;
+pub mod shadow;
 pub mod tell;
 pub mod threads;
 pub mod unseen;
@@ -31,6 +34,7 @@ use seclang::{Store, Transaction, Verdict};
 use self::audit::Record;
 use self::rules::{Recipe, Rules};
 use self::scope::{Choice, Scopes};
+use self::shadow::{Beside, Shadow};
 use self::threads::Threads;
 use self::verdict::{Fault, Policy};
 use crate::app::App;
@@ -58,6 +62,7 @@ pub struct WebAttacks {
     store: Arc<Store>,
     holding: Holding,
     threads: Rc<Threads<Inspected>>,
+    shadow: Option<Rc<Shadow>>,
     #[allow(clippy::vec_box, reason = "they are large, and go from hand to hand")]
     spare: RefCell<Vec<Box<Transaction>>>,
 }
@@ -82,8 +87,11 @@ impl WebAttacks {
             threads.map_or_else(|| Threads::start(own.threads, own.max_waiting).map(Rc::new), |old| Ok(Rc::clone(old)));
         let threads = threads.map_err(|error| vec![no_threads(&error)])?;
         let store = previous.filter(|old| old.own.collections == own.collections).map(|old| Arc::clone(&old.store));
+        let budget = rules.units(own.budget);
+        let old_shadow = previous.and_then(|old| old.shadow.as_deref());
         Ok(Some(Rc::new(Self {
-            budget: rules.units(own.budget),
+            shadow: Shadow::new(own, rules.shadow.as_ref(), (budget, clock), environment, old_shadow)?,
+            budget,
             scopes,
             clock: clock.clone(),
             store: store.unwrap_or_else(|| Arc::new(Store::new(own.collections))),
@@ -125,7 +133,7 @@ impl WebAttacks {
 pub fn no_threads(error: &std::io::Error) -> String {
     format!(
         "http-filter.web-attacks: no inspection thread can be started ({error}): a process that was started with mode = \"off\" everywhere \
-         may have none, so restart http-filter instead of reloading"
+         may have none, so `bulkhead upgrade http-filter` (which loses nothing) or a restart is needed instead of a reload"
     )
 }
 
@@ -138,7 +146,9 @@ pub fn check(own: &config::WebAttacks, files: &Files, environment: &Environment)
         return Ok(());
     }
     let rules = Recipe::new(own, files)?.load()?;
-    Scopes::new(own, &rules.set, environment)?;
+    for set in [Some(&rules.set), rules.shadow.as_ref()].into_iter().flatten() {
+        Scopes::new(own, set, environment)?;
+    }
     rules.keep_for_the_start();
     Ok(())
 }
@@ -157,6 +167,8 @@ pub struct Inspection {
     wants_body: bool,
     /// What is looked at is the beginning of the body only: its end is missing, and it need not be what it says.
     part: bool,
+    /// The same request under the shadow rules.
+    beside: Option<Box<Beside>>,
 }
 
 /// Judges the header of a request, and all of it if its body is not to be read. What comes back is to be asked about the body, if it
@@ -189,6 +201,10 @@ pub fn judge(
         };
         app.metrics.web_attacks_inspected.up();
         let transaction = Some(transaction);
+        let see = |shadow: &Rc<Shadow>| {
+            journey.with_id(|id| shadow.see(connection, (seen, parts, known), id.unwrap_or_default()))
+        };
+        let beside = stage.shadow.as_ref().and_then(see);
         Box::new(Inspection {
             stage: Rc::clone(stage),
             transaction,
@@ -197,6 +213,7 @@ pub fn judge(
             note: None,
             wants_body: false,
             part: false,
+            beside,
         })
     });
     app.metrics.expression_failures.add(failures);
@@ -324,6 +341,9 @@ impl Inspection {
         for id in record.ids() {
             let figures = app.metrics.labelled.rule(&format!("web-attack:{id}"));
             if record.refused { figures.refused.up() } else { figures.observed.up() }
+        }
+        if let Some(beside) = self.beside.take() {
+            beside.compare(&record, &app.metrics);
         }
         if !record.is_empty() {
             journey.attacked(record);

@@ -29,7 +29,10 @@ pub struct Rules {
     pub set: Arc<RuleSet>,
     /// Units of work that this machine does in a millisecond.
     pub pace: u64,
+    /// The shadow rules.
+    pub shadow: Option<Arc<RuleSet>>,
     made_from: [u64; 2],
+    shadow_made_from: Option<[u64; 2]>,
 }
 
 thread_local! {
@@ -44,6 +47,8 @@ pub struct Recipe {
     settings: Settings,
     files: KnownFiles,
     made_from: [u64; 2],
+    /// For the shadow rules.
+    shadow: Option<Box<Recipe>>,
 }
 
 impl Recipe {
@@ -52,7 +57,11 @@ impl Recipe {
     /// # Errors
     /// A sentence for each file that is missing.
     pub fn new(own: &config::WebAttacks, files: &Files) -> Result<Self, Vec<String>> {
-        Self::of(&own.rules, own, files)
+        let shadow = match &own.shadow[..] {
+            [] => None,
+            paths => Some(Box::new(Self::of(paths, own, files)?)),
+        };
+        Ok(Self { shadow, ..Self::of(&own.rules, own, files)? })
     }
 
     /// The rules at these paths, or the built-in ones.
@@ -70,7 +79,7 @@ impl Recipe {
             format!("{settings:?}").hash(&mut hasher);
             hasher.finish()
         });
-        Ok(Self { sources, settings, files: known, made_from })
+        Ok(Self { sources, settings, files: known, made_from, shadow: None })
     }
 
     /// Rules that remember so many hits of a request, so many bytes of each.
@@ -82,7 +91,11 @@ impl Recipe {
 
     /// Whether it would make the same rules again.
     pub fn makes(&self, rules: &Rules) -> bool {
-        self.made_from == rules.made_from
+        self.made_from == rules.made_from && self.shadow_made_from() == rules.shadow_made_from
+    }
+
+    fn shadow_made_from(&self) -> Option<[u64; 2]> {
+        self.shadow.as_ref().map(|shadow| shadow.made_from)
     }
 
     /// Loads the rules, and measures how fast they are. Takes up to some seconds.
@@ -90,11 +103,20 @@ impl Recipe {
     /// # Errors
     /// Every mistake in the files, with its place.
     pub fn load(self) -> Result<Rules, Vec<String>> {
-        let set = RuleSet::load_from(&self.files, &self.sources, self.settings).map_err(|mistakes| {
-            let mistakes = mistakes.into_iter().map(|mistake| format!("http-filter.web-attacks.rules: {mistake}"));
-            mistakes.collect::<Vec<_>>()
-        })?;
-        Ok(Rules { set: Arc::new(set), pace: 0, made_from: self.made_from })
+        let shadow_made_from = self.shadow_made_from();
+        let (made_from, shadow) = (self.made_from, self.shadow);
+        let load = |key: &str, files: &KnownFiles, sources: &[Source], settings: Settings| {
+            let set = RuleSet::load_from(files, sources, settings).map_err(|mistakes| {
+                mistakes
+                    .into_iter()
+                    .map(|mistake| format!("http-filter.web-attacks.{key}: {mistake}"))
+                    .collect::<Vec<_>>()
+            });
+            set.map(Arc::new)
+        };
+        let set = load("rules", &self.files, &self.sources, self.settings)?;
+        let shadow = shadow.map(|own| load("shadow", &own.files, &own.sources, own.settings)).transpose()?;
+        Ok(Rules { set, pace: 0, shadow, made_from, shadow_made_from })
     }
 }
 
@@ -148,6 +170,9 @@ impl Rules {
     pub fn warm(self) -> Self {
         let began = Instant::now();
         let paces = [(); 2].map(|()| self.set.calibrate(&mut || began.elapsed()));
+        if let Some(shadow) = &self.shadow {
+            shadow.calibrate(&mut || began.elapsed());
+        }
         Self { pace: paces.into_iter().max().unwrap_or(0).max(SLOWEST), ..self }
     }
 
