@@ -13,7 +13,6 @@
 #[path = "../../http-filter/seclang/tests/crs/backend.rs"]
 mod backend;
 #[path = "../../http-filter/seclang/tests/crs/cases.rs"]
-#[allow(dead_code)] // the group: one table for all is enough here
 mod cases;
 #[path = "../../http-filter/seclang/tests/crs/compare.rs"]
 mod compare;

@@ -166,9 +166,8 @@ fn page(table: &[(Process, Vec<String>)], rounds: usize, memory: Option<&Memory>
     if let Some(memory) = memory {
         let _ = writeln!(
             page,
-            "- **out of memory**: likewise what it held. The kernel's own killer ended it, because its control group may have {} and no more: {}. When the\n  \
+            "- **out of memory**: likewise what it held. The kernel's own killer ended it, because its control group may have {LIMIT} and no more: {}. When the\n  \
              whole machine runs out, the kernel chooses whom it kills.",
-            LIMIT,
             memory.words()
         );
     }

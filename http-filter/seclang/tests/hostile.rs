@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use seclang::body::BodyLimits;
 use seclang::{Evaluation, RuleSet, Settings, Source, Transaction, Verdict};
 
 /// Units of work that a request may cost here.
@@ -77,6 +78,65 @@ fn check(sources: &[Source], evaluation: Evaluation) {
         let most = BUDGET + 40 * longest.min(body.len() as u64);
         assert!(transaction.work() <= most, "{name}: {} units", transaction.work());
         transaction.logging();
+    }
+}
+
+/// A body of about `size` bytes of each type, of many small values and of one large one.
+fn grown(size: usize) -> Vec<(&'static str, &'static str, String)> {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let many = |each: usize, piece: &dyn Fn(usize) -> String| (0..size / each).map(piece).collect::<String>();
+    vec![
+        ("form", FORM, many(20, &|number| format!("a{number:05}=1'+or+1=1--&"))),
+        ("form of one value", FORM, format!("a={}", "select ( ".repeat(size / 9))),
+        (
+            "JSON",
+            "application/json",
+            format!("[{}0]", many(30, &|number| format!("{{\"a\":{number:05},\"b\":\"' or 1=1\"}},"))),
+        ),
+        ("deep JSON", "application/json", "[".repeat(size)),
+        ("XML", "text/xml", format!("<a>{}</a>", many(30, &|number| format!("<b c=\"{number:05}\">' or 1=1</b>")))),
+        ("deep XML", "text/xml", "<a>".repeat(size / 3)),
+        (
+            "multipart",
+            "multipart/form-data; boundary=b",
+            many(70, &|number| {
+                format!("--b\r\nContent-Disposition: form-data; name=\"f{number:05}\"\r\n\r\n' or 1=1\r\n")
+            }) + "--b--\r\n",
+        ),
+    ]
+}
+
+/// Four times the body, four times the work. (What it takes in time is for `benches/hostile.rs`: no test can rely on a clock.)
+#[test]
+fn work_grows_no_faster_than_bodies() {
+    let most = 1 << 30;
+    let limits = BodyLimits {
+        arguments: most,
+        nodes: most,
+        parts: most,
+        value_length: most,
+        depth: 10_000,
+        ..BodyLimits::default()
+    };
+    let sources = [Source::Text { name: "rules".to_owned(), text: RULES.to_owned() }];
+    let rules = RuleSet::load(&sources, Settings { limits, ..Settings::default() });
+    let mut transaction = Transaction::new(Arc::new(rules.unwrap_or_else(|errors| panic!("{errors:?}"))), None);
+    let mut work = |kind: &str, body: &str| {
+        transaction.begin(0, b"id");
+        transaction.request_line(b"POST", b"/", b"HTTP/1.1");
+        transaction.request_header(b"Content-Type", kind.as_bytes());
+        let _ = transaction.request_headers();
+        let _ = transaction.request_body(body.as_bytes());
+        transaction.work()
+    };
+    for number in 0..grown(0).len() {
+        let bodies = [1 << 10, 16 << 10, 64 << 10, 256 << 10].map(|size| grown(size).swap_remove(number));
+        let works = bodies.each_ref().map(|(_, kind, body)| work(kind, body).max(1));
+        for (pair, sizes) in works.windows(2).zip(bodies.windows(2)) {
+            let ([less, more], [small, large]) = (pair, sizes) else { panic!("two of each") };
+            let (less, more) = (less * large.2.len() as u64, more * small.2.len() as u64);
+            assert!(more <= less * 5 / 4, "{}: {works:?}", small.0);
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Matcher {
     forward: DFA,
     /// Finds where a match begins whose end is known; made when a match is taken apart.
     backward: OnceLock<Option<DFA>>,
+    /// Bytes of the shortest match.
+    least: usize,
 }
 
 /// A pattern takes more than [`PROGRAM`] when it is compiled.
@@ -51,31 +53,42 @@ impl Matcher {
         let prefix = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir);
         let config = automaton().specialize_start_states(prefix.is_some()).prefilter(prefix);
         let forward = dfa::Builder::new().configure(config).build_from_nfa(nfa.clone()).map_err(|_| TooLarge)?;
-        Ok(Self { nfa, forward, backward: OnceLock::new() })
+        let least = hir.properties().minimum_len().unwrap_or(0);
+        Ok(Self { nfa, forward, backward: OnceLock::new(), least })
     }
 
     /// True if the pattern matches somewhere in the value. `number` is the pattern's.
     pub(crate) fn is_match(&self, value: &[u8], number: u64, caches: &mut Caches) -> bool {
+        if value.len() < self.least {
+            return false;
+        }
         let input = Input::new(value).earliest(true);
-        let found = caches.with(2 * number, &self.forward, |cache| self.forward.try_search_fwd(cache, &input));
+        let found =
+            caches.with(2 * number, &self.forward, value.len(), |cache| self.forward.try_search_fwd(cache, &input));
         match found {
             Ok(found) => found.is_some(),
             Err(_) => self.simulation().is_some_and(|vm| vm.is_match(&mut vm.create_cache(), input)),
         }
     }
 
-    /// The groups of the leftmost match. `source` is what the pattern was made of.
-    pub(crate) fn captures(&self, source: &str, value: &[u8], number: u64, caches: &mut Caches) -> Option<Captures> {
-        let mut groups = Captures::all(self.nfa.group_info().clone());
+    /// Shows the groups of the leftmost match that took part, with their numbers. `source` is what the pattern was made of.
+    pub(crate) fn captures(
+        &self,
+        source: &str,
+        value: &[u8],
+        number: u64,
+        caches: &mut Caches,
+        show: &mut dyn FnMut(usize, Range<usize>),
+    ) {
         let whole = Input::new(value);
         let backward = self.backward.get_or_init(|| backward(source)).as_ref();
         match backward.and_then(|backward| self.span(backward, &whole, number, caches)) {
-            Some(None) => return None,
+            Some(None) => {}
+            Some(Some(span)) if self.nfa.group_info().all_group_len() == 1 => show(0, span),
             // What remains is to see the groups of a known match, which mostly is short.
-            Some(Some(span)) => self.groups(&whole.span(span).anchored(Anchored::Yes), &mut groups),
-            None => self.groups(&whole, &mut groups),
+            Some(Some(span)) => self.groups(&whole.span(span).anchored(Anchored::Yes), show),
+            None => self.groups(&whole, show),
         }
-        groups.is_match().then_some(groups)
     }
 
     /// Where the leftmost match is; `None` if the automata cannot tell.
@@ -86,22 +99,28 @@ impl Matcher {
         number: u64,
         caches: &mut Caches,
     ) -> Option<Option<Range<usize>>> {
-        let end = caches.with(2 * number, &self.forward, |cache| self.forward.try_search_fwd(cache, whole)).ok()?;
+        let length = whole.haystack().len();
+        let end =
+            caches.with(2 * number, &self.forward, length, |cache| self.forward.try_search_fwd(cache, whole)).ok()?;
         let Some(end) = end.map(|end| end.offset()) else { return Some(None) };
         let input = whole.clone().span(0..end).anchored(Anchored::Yes);
-        let start = caches.with(2 * number + 1, backward, |cache| backward.try_search_rev(cache, &input)).ok()??;
+        let start =
+            caches.with(2 * number + 1, backward, end, |cache| backward.try_search_rev(cache, &input)).ok()??;
         Some(Some(start.offset()..end))
     }
 
-    fn groups(&self, input: &Input<'_>, groups: &mut Captures) {
-        if let Ok(tracker) = BoundedBacktracker::new_from_nfa(self.nfa.clone())
-            && tracker.try_search(&mut tracker.create_cache(), input, groups).is_ok()
-        {
-            return;
+    fn groups(&self, input: &Input<'_>, show: &mut dyn FnMut(usize, Range<usize>)) {
+        let mut groups = Captures::all(self.nfa.group_info().clone());
+        let seen = BoundedBacktracker::new_from_nfa(self.nfa.clone())
+            .is_ok_and(|tracker| tracker.try_search(&mut tracker.create_cache(), input, &mut groups).is_ok());
+        // Else the match is too long to go back and forth in.
+        if !seen && let Some(vm) = self.simulation() {
+            vm.search(&mut vm.create_cache(), input, &mut groups);
         }
-        // The match is too long to go back and forth in.
-        if let Some(vm) = self.simulation() {
-            vm.search(&mut vm.create_cache(), input, groups);
+        for number in 0..groups.group_len() {
+            if let Some(span) = groups.get_group(number) {
+                show(number, span.range());
+            }
         }
     }
 
@@ -146,12 +165,11 @@ mod tests {
         let (matcher, mut caches) = (Matcher::new(source).unwrap(), Caches::default());
         for _ in 0..2 {
             assert_eq!(matcher.is_match(value, 1, &mut caches), regex.is_match(value), "{source}");
-            let groups = matcher.captures(source, value, 1, &mut caches);
+            let mut own = Vec::new();
+            matcher.captures(source, value, 1, &mut caches, &mut |number, range| own.push((number, range)));
             let expected = regex.captures(value);
-            let own: Option<Vec<_>> =
-                groups.map(|own| (0..own.group_len()).map(|at| own.get_group(at).map(|span| span.range())).collect());
-            let expected: Option<Vec<_>> =
-                expected.map(|all| all.iter().map(|group| group.map(|group| group.range())).collect());
+            let groups = expected.iter().flat_map(|all| all.iter().enumerate());
+            let expected: Vec<_> = groups.filter_map(|(number, group)| Some((number, group?.range()))).collect();
             assert_eq!(own, expected, "{source}");
         }
     }

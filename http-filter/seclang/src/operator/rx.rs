@@ -65,11 +65,13 @@ impl Rx {
 
     /// What the groups of the leftmost match hold.
     pub(crate) fn capture(&self, value: &[u8], caches: &mut Caches, into: &mut Captures) {
-        let found = self.matcher().and_then(|matcher| matcher.captures(&self.source, value, self.number, caches));
-        let Some(found) = found else { return };
-        for number in 0..found.group_len().min(GROUPS) {
-            let group = found.get_group(number).and_then(|span| value.get(span.range()));
-            into.groups.extend(group.map(|group| (number, group.to_vec())));
-        }
+        let Some(matcher) = self.matcher() else { return };
+        matcher.captures(&self.source, value, self.number, caches, &mut |number, range| {
+            if number < GROUPS
+                && let Some(group) = value.get(range)
+            {
+                into.groups.push((number, group.to_vec()));
+            }
+        });
     }
 }

@@ -38,8 +38,7 @@ impl Transaction {
                 let mut name = Vec::new();
                 self.expand(text, rule, &mut name);
                 if collection == Variable::Tx {
-                    // The list of names made at run time is searched.
-                    self.spend(self.tx.made());
+                    self.spend(name.len());
                     let new = change(self.tx.get(&self.rules.names, &name));
                     self.tx.set(&self.rules.names, &name, new.as_deref());
                 } else if let Some((store, key)) = self.record(collection) {

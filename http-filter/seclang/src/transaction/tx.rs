@@ -3,6 +3,8 @@
 //! Variables that rules name in full have numbers and are found without searching; names that rules put together at run time
 //! (`tx.paramcounter_%{MATCHED_VAR_NAME}`) go into a list of bounded length.
 
+use std::collections::HashMap;
+
 use crate::ruleset::Names;
 
 /// Variables with names made at run time that one transaction may have; more are not stored.
@@ -15,8 +17,10 @@ const LENGTH: usize = 4096;
 pub(crate) struct Tx {
     /// By number. The vectors keep their memory when a variable is unset.
     slots: Vec<(bool, Vec<u8>)>,
-    /// Name as written, value.
-    made: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Names as written, and their values; `None`: unset again.
+    made: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// By name in lower case: the place in `made`.
+    places: HashMap<Vec<u8>, usize>,
 }
 
 impl Tx {
@@ -28,6 +32,7 @@ impl Tx {
         }
         self.slots.resize_with(count, Default::default);
         self.made.clear();
+        self.places.clear();
     }
 
     /// The value of a number.
@@ -53,33 +58,29 @@ impl Tx {
 
     /// The value of a name.
     pub(crate) fn get(&self, names: &Names, name: &[u8]) -> Option<&[u8]> {
-        match names.find(&name.to_ascii_lowercase()) {
+        let name = name.to_ascii_lowercase();
+        match names.find(&name) {
             Some(number) => self.slot(number),
-            None => self.made.iter().find(|made| made.0.eq_ignore_ascii_case(name)).map(|made| made.1.as_slice()),
+            None => self.made.get(*self.places.get(&name)?)?.1.as_deref(),
         }
     }
 
     /// Sets (or, with `None`, unsets) the value of a name.
     pub(crate) fn set(&mut self, names: &Names, name: &[u8], value: Option<&[u8]>) {
-        match (names.find(&name.to_ascii_lowercase()), value) {
+        let lower = name.to_ascii_lowercase();
+        match (names.find(&lower), value) {
             (Some(number), Some(value)) => self.set_slot(number, value),
             (Some(number), None) => self.unset_slot(number),
-            (None, None) => self.made.retain(|made| !made.0.eq_ignore_ascii_case(name)),
-            (None, Some(value)) => {
-                let value = value.get(..LENGTH).unwrap_or(value);
-                if let Some(made) = self.made.iter_mut().find(|made| made.0.eq_ignore_ascii_case(name)) {
-                    made.1.clear();
-                    made.1.extend_from_slice(value);
-                } else if self.made.len() < MADE && name.len() <= LENGTH {
-                    self.made.push((name.to_vec(), value.to_vec()));
+            (None, value) => {
+                let value = value.map(|value| value.get(..LENGTH).unwrap_or(value).to_vec());
+                if let Some(made) = self.places.get(&lower).and_then(|place| self.made.get_mut(*place)) {
+                    made.1 = value;
+                } else if value.is_some() && self.made.len() < MADE && name.len() <= LENGTH {
+                    self.places.insert(lower, self.made.len());
+                    self.made.push((name.to_vec(), value));
                 }
             }
         }
-    }
-
-    /// How many names were made at run time.
-    pub(crate) fn made(&self) -> usize {
-        self.made.len()
     }
 
     /// Everything that is set: names and values.
@@ -90,6 +91,6 @@ impl Tx {
             .zip(0_u32..)
             .filter(|(slot, _)| slot.0)
             .map(|(slot, number)| (names.name(number), slot.1.as_slice()));
-        numbered.chain(self.made.iter().map(|(name, value)| (name.as_slice(), value.as_slice())))
+        numbered.chain(self.made.iter().filter_map(|(name, value)| Some((name.as_slice(), value.as_deref()?))))
     }
 }

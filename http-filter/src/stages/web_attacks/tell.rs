@@ -18,6 +18,7 @@ use seclang::Transaction;
 use crate::connection::Connection;
 
 /// Tells it everything up to the end of the headers.
+#[allow(clippy::ptr_arg, reason = "whether the path was rewritten matters")]
 pub fn request(
     transaction: &mut Transaction,
     connection: &Connection,
@@ -72,7 +73,11 @@ fn target(parts: &Parts) -> &str {
 
 /// The path in its one form, but for the two slashes of an address in it: rules look for `://`, and some applications put the second slash back.
 fn asked<'a>(path: &'a str, written: &str) -> Cow<'a, str> {
-    if written.contains("://") { Cow::Owned(path.replace(":/", "://")) } else { Cow::Borrowed(path) }
+    let read = written.to_ascii_lowercase().replace("%3a", ":").replace("%2f", "/");
+    if !read.contains("://") {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(path.replace(":/", "://").replace("%3A/", "%3A//").replace("%3a/", "%3a//"))
 }
 
 /// As it stands in a request line.
@@ -111,5 +116,7 @@ mod tests {
         assert_eq!(asked("/forbidden", "/x/..//forbidden"), "/forbidden");
         assert_eq!(asked("/http:/evil.test/a", "/http://evil.test//a?b"), "/http://evil.test/a");
         assert_eq!(asked("/forbidden", "/x://../forbidden"), "/forbidden");
+        assert_eq!(asked("/http:/evil.test/a", "/http%3A/%2Fevil.test/a"), "/http://evil.test/a");
+        assert_eq!(asked("/http%3A/evil.test/a", "/http%3A//evil.test/a"), "/http%3A//evil.test/a");
     }
 }
