@@ -5,7 +5,7 @@
 //! Time is this thread's on a processor, as the kernel counts it: other load on the machine does not count, but for the caches that it takes.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::type_complexity, missing_docs)]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
