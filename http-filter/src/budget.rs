@@ -174,7 +174,7 @@ mod tests {
     fn inspection_costs_nothing_while_it_is_off() {
         let off = budget(&config("[http-filter.web-attacks]\nmax_held = \"8MiB\""));
         let on = budget(&config("[http-filter.web-attacks]\nmode = \"detect\"\nmax_held = \"8MiB\"\nthreads = 3\n"));
-        for (what, amount) in [("held for", 8 << 20), ("what bodies become", 4 * 4 << 20)] {
+        for (what, amount) in [("held for", 8 << 20), ("what bodies become", 16 << 20)] {
             assert_eq!((part(&off.busy, what), part(&on.busy, what)), (0, amount), "{what}");
         }
         assert_eq!((part(&off.idle, "rules against"), part(&on.idle, "rules against")), (0, 2 * RULES));

@@ -274,7 +274,7 @@ fn order(found: Found, title: String, question: Explain) -> RequestOrder {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     fn order(words: &[&str]) -> Result<RequestOrder, String> {

@@ -30,12 +30,15 @@ struct Count {
     answers: usize,
 }
 
+/// The sentence, and which tests met it over which ways.
+type Refused = (String, BTreeMap<String, BTreeSet<&'static str>>);
+
 #[derive(Default)]
 pub struct Report {
     tcp: Count,
     tls: Count,
     /// Status and decision → the sentence, and which stages over what.
-    refused: BTreeMap<(u16, String), (String, BTreeMap<String, BTreeSet<&'static str>>)>,
+    refused: BTreeMap<(u16, String), Refused>,
     /// Stage and what differs → over what.
     failures: BTreeMap<(String, String), BTreeSet<&'static str>>,
     /// Stages that are only about HTTP and were answered otherwise than they expect.

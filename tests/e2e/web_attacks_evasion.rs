@@ -193,6 +193,9 @@ fn no_way_of_telling_the_word_leads_past_the_rules() {
     });
 }
 
+/// Name, method, target, header fields, body, and what must become of it.
+type Case<'a> = (&'a str, &'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a str>, Must);
+
 /// HTTP/2: names and values in fields of their own, bodies without a length, cookies in crumbs.
 #[test]
 fn nor_does_http_2() {
@@ -200,7 +203,7 @@ fn nor_does_http_2() {
         let (world, backend) = world("evasion-h2");
         const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
         #[rustfmt::skip]
-        let cases: &[(&str, &str, &str, &[(&str, &str)], Option<&str>, Must)] = &[
+        let cases: &[Case<'_>] = &[
             ("harmless", "GET", "/x?q=word", &[], None, Served),
             ("a query", "GET", "/x?q=attackword", &[], None, Refused(403)),
             ("a closed path", "GET", "/forbidden", &[], None, Refused(403)),

@@ -69,8 +69,11 @@ fn letters(length: usize) -> Vec<u8> {
     body
 }
 
+/// Name, content type, body, and how it may be refused.
+type Hostile = (&'static str, &'static str, Vec<u8>, &'static [(u16, &'static str)]);
+
 #[rustfmt::skip]
-fn hostile() -> Vec<(&'static str, &'static str, Vec<u8>, &'static [(u16, &'static str)])> {
+fn hostile() -> Vec<Hostile> {
     const LIMIT: &[(u16, &str)] = &[(413, "web-attack-limit")];
     const WRONG: &[(u16, &str)] = &[(400, "web-attack-body")];
     // Or a rule thinks so first.

@@ -5,7 +5,7 @@
 //! Time is this thread's on a processor, as the kernel counts it: other load on the machine does not count, but for the caches that it takes.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,10 @@ const MULTIPART: &str = "multipart/form-data; boundary=b";
 /// Bytes of the bodies; how often the largest holds the next one is what the growth is measured against.
 const SIZES: [usize; 4] = [16 << 10, 64 << 10, 256 << 10, 1 << 20];
 
-fn kinds() -> Vec<(&'static str, &'static str, fn(usize) -> String)> {
+/// Name, content type, and a body of so many bytes.
+type Kind = (&'static str, &'static str, fn(usize) -> String);
+
+fn kinds() -> Vec<Kind> {
     vec![
         ("form: `(`", FORM, |size| format!("a={}", "(".repeat(size))),
         ("form: `1' or '1'='1`, 10,000 parameters in 256 KiB", FORM, |size| {

@@ -2,7 +2,7 @@
 //! after calibration, after 1,000 requests (a tenth of them attacks), and with a second thread that ran them too. `cargo bench -p seclang --bench memory`.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -104,3 +104,25 @@ fn another_release_begins_anew_and_another_layout_is_left_alone() {
     Shared::of(words).unwrap().layout.store(1, Relaxed);
     assert!(Journal::open(&file, 1, Some(2)).unwrap_err().to_string().contains("another release"));
 }
+
+#[test]
+fn who_works_on_a_thread_is_charged_although_its_client_has_left() {
+    let file = create(1).unwrap();
+    let (journal, _) = Journal::open(&file, 1, Some(2)).unwrap();
+    std::mem::forget(enter(&journal, "/bystander").unwrap());
+    let noted = enter(&journal, "/kill").unwrap();
+    let mark = noted.mark();
+    drop((mark.at_work(1), noted));
+    std::mem::forget(mark.at_work(0));
+    assert!(mark.at_work(usize::MAX).is_none());
+    drop(journal);
+    let (journal, charged) = Journal::open(&file, 1, Some(1)).unwrap();
+    assert_eq!(charged, 1);
+    assert!(journal.enter(&request("/kill"), 1).is_refused() && !journal.enter(&request("/bystander"), 1).is_refused());
+}
+
+impl Admission {
+    fn is_refused(&self) -> bool {
+        matches!(self, Admission::Refused(_))
+    }
+}

@@ -146,30 +146,33 @@ fn a_slow_body_keeps_its_deadline_and_a_client_that_leaves_frees_what_it_held() 
     within(60, || {
         let backend = Backend::application();
         let world = world("waf-slow", &backend, "mode = \"block\"\nmax_held = \"64KiB\"\nmax_body = \"64KiB\"\n")
-            .set("http-filter", "body_idle_deadline", "\"1s\"")
+            .set("http-filter", "body_idle_deadline", "\"3s\"")
             .start();
         let head = |length: usize| {
             format!("POST /echo HTTP/1.1\r\nHost: www.test\r\nContent-Type: {FORM}\r\nContent-Length: {length}\r\n\r\n")
         };
-        let mut slow = raw::connect(world.http());
-        slow.write_all(head(60_000).as_bytes()).unwrap();
-        slow.write_all(&form(40_000)).unwrap();
-        // As long as it holds that much there is no room for another.
-        eventually(5, "what it sent is held", || {
-            let busy = post(&world, "/echo", FORM, &form(30_000));
-            if busy.status == 503 {
-                assert!(busy.header("retry-after").is_some());
-            }
-            (busy.status == 503).then_some(())
-        });
+        // Sends the larger part of a body, which is held from then on, unless what came before it still was.
+        let hold = || {
+            eventually(10, "what it sent is held, and there is no room for another", || {
+                let mut stream = raw::connect(world.http());
+                stream.write_all(head(60_000).as_bytes()).unwrap();
+                stream.write_all(&form(40_000)).unwrap();
+                std::thread::sleep(Duration::from_millis(200));
+                let busy = post(&world, "/echo", FORM, &form(30_000));
+                (busy.status == 503 && busy.header("retry-after").is_some()).then_some(stream)
+            })
+        };
+        let free = || {
+            eventually(10, "its place is free", || {
+                (post(&world, "/echo", FORM, &form(30_000)).status == 200).then_some(())
+            })
+        };
+        let mut slow = hold();
         assert_eq!(h1::read_answer(&mut slow).unwrap().status, 408);
-        assert_eq!(post(&world, "/echo", FORM, &form(30_000)).status, 200, "the place is free again");
-        let mut leaves = raw::connect(world.http());
-        leaves.write_all(head(60_000).as_bytes()).unwrap();
-        leaves.write_all(&form(40_000)).unwrap();
-        eventually(5, "it is held", || (post(&world, "/echo", FORM, &form(30_000)).status == 503).then_some(()));
+        free();
+        let leaves = hold();
         drop(leaves);
-        eventually(5, "the place is free", || (post(&world, "/echo", FORM, &form(30_000)).status == 200).then_some(()));
+        free();
         assert!(world.figure("http-filter", "web_attack_busy") >= 2);
     });
 }

@@ -148,8 +148,8 @@ impl Beside {
     }
 
     /// The request is decided, as the record says. What the shadow rules say is found out elsewhere.
-    pub fn compare(self: Box<Self>, record: &Record, metrics: &Metrics) {
-        let Self { shadow, transaction, subject, body } = *self;
+    pub fn compare(self, record: &Record, metrics: &Metrics) {
+        let Self { shadow, transaction, subject, body } = self;
         let live = Said::of(record);
         let handed = match body {
             Body::NoRoom => None,
@@ -181,7 +181,7 @@ impl Beside {
     }
 
     /// What the shadow rules say, found out here and now: for `explain`.
-    pub fn now(self: Box<Self>, body: Option<&[u8]>) -> (Record, bool) {
+    pub fn now(self, body: Option<&[u8]>) -> (Record, bool) {
         let (transaction, _) = judge(self.transaction, body);
         let record = Record::of(&transaction, WebAttackMode::Detect, &self.shadow.mask);
         let refuses = record.is_disruptive();

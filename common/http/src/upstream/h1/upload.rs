@@ -93,6 +93,9 @@ where
                 let small = written.min(self.out.len());
                 self.out.advance(small);
                 self.large.advance((written - small).min(self.large.len()));
+                if self.large.is_empty() {
+                    self.large = Bytes::new(); // the memory behind it is not kept with an idle connection
+                }
             }
             if self.body.is_none() || waits {
                 ready!(io.as_mut().poll_flush(cx)).map_err(Stopped::Write)?;
