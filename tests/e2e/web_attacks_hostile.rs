@@ -62,10 +62,10 @@ fn costly() -> String {
     rules
 }
 
-/// Letters in which hardly anything matches, but almost.
+/// Letters in which hardly anything matches, but almost; with one sign, so that it cannot be told beforehand either.
 fn letters(length: usize) -> Vec<u8> {
-    let mut body = b"q=".to_vec();
-    body.extend(b"abcdefghijklmnopqrstuvwxyzfedcbamlkjihgzyxwvutsrqpon".iter().cycle().take(length - 2));
+    let mut body = b"q=!".to_vec();
+    body.extend(b"abcdefghijklmnopqrstuvwxyzfedcbamlkjihgzyxwvutsrqpon".iter().cycle().take(length - 3));
     body
 }
 
