@@ -9,7 +9,7 @@ use bytes::Bytes;
 use common_http::guarded::{Exchange, HeadVerdict};
 use common_http::h2_gate::check_h2;
 use common_http::headers::{Fields, join_cookies};
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
@@ -83,6 +83,23 @@ async fn judge_and_serve<'a>(
     plan: &mut Plan<'a>,
     journey: &mut Journey,
 ) -> Result<upstream::Answer, Refusal> {
+    let mut inspection = None;
+    let served = serve(app, connection, request, exchange, plan, journey, &mut inspection).await;
+    if let Some(inspection) = inspection {
+        inspection.end(app, journey); // wherever the request has ended, what rules found in it is written down
+    }
+    served
+}
+
+async fn serve<'a>(
+    app: &'a App,
+    connection: &Rc<Connection>,
+    request: Request<Incoming>,
+    exchange: &Exchange,
+    plan: &mut Plan<'a>,
+    journey: &mut Journey,
+    inspection: &mut Option<Box<Inspection>>,
+) -> Result<upstream::Answer, Refusal> {
     let (mut parts, body) = request.into_parts();
     upgrade::read_extended_connect(app, &mut parts)?;
     if connection.h2 {
@@ -92,24 +109,31 @@ async fn judge_and_serve<'a>(
         own.strip(&mut parts.headers);
     }
     let has_body = !body.is_end_stream();
-    let mut judged = match judge(app, connection, (&parts, has_body), exchange, plan, journey)? {
+    let judged = match judge(app, connection, (&parts, has_body), exchange, plan, journey, inspection)? {
         Served::By(judged) => judged,
         Served::Here(answer) => return Ok(answer.map(Streamed::Own)),
     };
-    let (route, pool, inspection) = (judged.route, judged.pool, judged.inspection.take());
+    let (route, pool) = (judged.route, judged.pool);
     let (mut outgoing, switching) = upstream::prepare(app, connection, Request::from_parts(parts, body), judged)?;
-    if let Some(inspection) = inspection {
+    if let Some(asked) = inspection.take_if(|inspection| inspection.wants_body()) {
         journey.reads(&outgoing.meter);
         let body = outgoing.request.body_mut();
-        inspection.body(app, body, connection.h2, journey).await.map_err(|stopped| match stopped {
+        *inspection = asked.body(app, body, connection.h2, journey).await.map_err(|stopped| match stopped {
             Stopped::Refused(refusal) => refusal,
             Stopped::Unreadable(_) if outgoing.meter.is_over() => upstream::prepare::too_large(app, route),
             Stopped::Unreadable(error) => upstream::send::unreadable(error),
         })?;
     }
+    if inspection.is_some() {
+        let plain = HeaderValue::from_static("identity"); // rules cannot look into what is compressed; we may compress it ourselves afterwards
+        outgoing.request.headers_mut().insert(ACCEPT_ENCODING, plain);
+    }
     journey.stage("upstream");
     journey.send_on(outgoing.request.headers_mut());
-    let answer = upstream::send(app, route, pool, outgoing, journey).await?;
+    let mut answer = upstream::send(app, route, pool, outgoing, journey).await?;
+    if let Some(asked) = inspection.take() {
+        answer = asked.answer(app, answer, connection.h2, journey).await?;
+    }
     upgrade::switch(app, connection, answer, switching, exchange, journey)
 }
 
@@ -131,8 +155,6 @@ pub struct Judged<'a> {
     pub rewritten: Option<PathAndQuery>,
     /// Values of the header rules of the section and of the route.
     pub filled: [Filled; 2],
-    /// Rules that want to see the body.
-    pub inspection: Option<Box<Inspection>>,
 }
 
 /// Every decision, in order.
@@ -143,6 +165,7 @@ fn judge<'a>(
     exchange: &Exchange,
     plan: &mut Plan<'a>,
     journey: &mut Journey,
+    inspection: &mut Option<Box<Inspection>>,
 ) -> Result<Served<'a>, Refusal> {
     receive(app, connection, parts, exchange)?;
     journey.stage("normalise");
@@ -155,7 +178,7 @@ fn judge<'a>(
     access_list::judge(app, &known, journey)?;
     journey.stage("limits");
     rate_limit::judge(app, &Facts { connection, seen: &seen, parts, known: &known, failures: &Cell::new(0) }, journey)?;
-    let inspection = web_attacks::judge(app, connection, (&seen, parts, &known), has_body, journey)?;
+    *inspection = web_attacks::judge(app, connection, (&seen, parts, &known), has_body, journey)?;
     journey.stage("route");
     let route = route::choose(app, &known, plan.is_secure())?;
     let id = journey.request_id();
@@ -177,7 +200,7 @@ fn judge<'a>(
         })?,
     };
     let filled = [app.request_headers.fill(&values), route.request_headers.fill(&values)];
-    Ok(Served::By(Judged { route, client: seen.client, pool, rewritten, filled, inspection }))
+    Ok(Served::By(Judged { route, client: seen.client, pool, rewritten, filled }))
 }
 
 /// What the bytes themselves said: the guard's verdict for HTTP/1, the gate's for HTTP/2.

@@ -12,6 +12,7 @@
 
 #[path = "../../http-filter/seclang/tests/crs/backend.rs"]
 mod backend;
+#[allow(dead_code, reason = "the engine's own test prints by group")]
 #[path = "../../http-filter/seclang/tests/crs/cases.rs"]
 mod cases;
 #[path = "../../http-filter/seclang/tests/crs/compare.rs"]

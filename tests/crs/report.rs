@@ -12,9 +12,6 @@ use crate::send::Over;
 /// Failures that have been looked into: the name of the stage and the reason. Everything else must pass.
 const REASONS: &str = include_str!("reasons.txt");
 
-/// Whether the product looks at answers (phases 3 and 4). Until it does, stages that need it are counted apart.
-const LOOKS_AT_ANSWERS: bool = false;
-
 const BEGIN: &str = "<!-- begin: replay -->\n";
 const END: &str = "<!-- end: replay -->";
 
@@ -27,7 +24,6 @@ struct Count {
     failed: usize,
     refused: usize,
     http: usize,
-    answers: usize,
 }
 
 /// The sentence, and which tests met it over which ways.
@@ -67,8 +63,6 @@ impl Report {
             entry.1.entry(case.name.clone()).or_default().insert(over);
         } else if differences.is_empty() {
             count.passed += 1;
-        } else if !LOOKS_AT_ANSWERS && case.group.starts_with("RESPONSE-") {
-            count.answers += 1;
         } else {
             count.failed += 1;
             let difference = differences.join("; ");
@@ -102,13 +96,12 @@ impl Report {
 
     fn table(&self, reasons: &BTreeMap<&str, &str>) -> String {
         let mut text = String::from(
-            "| over | passed | failed | refused by the HTTP layer before any rule | only about the HTTP layer | about answers, not looked at yet |\n\
-             | --- | --- | --- | --- | --- | --- |\n",
+            "| over | passed | failed | refused by the HTTP layer before any rule | only about the HTTP layer |\n\
+             | --- | --- | --- | --- | --- |\n",
         );
         for (name, count) in [("TCP", self.tcp), ("TLS", self.tls)] {
-            let Count { passed, failed, refused, http, answers } = count;
-            writeln!(text, "| {name}: {} | {passed} | {failed} | {refused} | {http} | {answers} |", rate(count))
-                .unwrap();
+            let Count { passed, failed, refused, http } = count;
+            writeln!(text, "| {name}: {} | {passed} | {failed} | {refused} | {http} |", rate(count)).unwrap();
         }
         text += "\n| refused with | why | stages |\n| --- | --- | --- |\n";
         for ((status, decision), (sentence, stages)) in &self.refused {

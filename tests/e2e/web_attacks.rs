@@ -1,5 +1,6 @@
 //! Web attacks: what rules refuse, what passes and arrives as it was sent, and every limit and policy of the stage, through real sockets.
 
+mod answers;
 mod beside;
 mod bodies;
 mod life;

@@ -42,6 +42,8 @@ pub struct Settings {
     pub body_access: (Option<bool>, Option<bool>),
     /// Answers will not be told: rules of phases 3 and 4 are judged when they are read, and not kept.
     pub requests_only: bool,
+    /// Content types of response bodies that rules look at, where the files do not name any (`SecResponseBodyMimeType`); empty: all.
+    pub response_types: Vec<String>,
     /// Bodies whose `Content-Type` says JSON or XML (`application/json`, `text/xml`, `image/svg+xml` ...) are taken apart as such, unless a
     /// rule chooses otherwise. Rule sets leave this to the engine's configuration, where it usually takes two rules.
     pub json_and_xml: bool,
@@ -65,6 +67,7 @@ impl Default for Settings {
             limits: BodyLimits::default(),
             body_access: (None, None),
             requests_only: false,
+            response_types: Vec::new(),
             json_and_xml: false,
             hits: 256,
             shown: 512,
@@ -185,6 +188,9 @@ impl RuleSet {
         values.engine = settings.engine.unwrap_or(values.engine);
         values.request_body_access = settings.body_access.0.unwrap_or(values.request_body_access);
         values.response_body_access = settings.body_access.1.unwrap_or(values.response_body_access);
+        if values.response_types.is_empty() {
+            values.response_types.clone_from(&settings.response_types);
+        }
         let mut limits = settings.limits.clone();
         limits.arguments = values.arguments.map_or(limits.arguments, |own| limits.arguments.min(own));
         limits.depth = values.json_depth.map_or(limits.depth, |own| limits.depth.min(own));

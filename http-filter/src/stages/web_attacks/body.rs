@@ -1,6 +1,7 @@
 //! The body of a request under inspection: read within limits, looked at here or on a thread, and left where the backend gets it from.
 
 use bytes::Bytes;
+use seclang::{Transaction, Verdict};
 
 use super::verdict::Fault;
 use super::{Inspected, Inspection, tell};
@@ -19,7 +20,7 @@ pub enum Stopped {
 }
 
 impl Inspection {
-    /// Reads the body and judges it.
+    /// Reads the body and judges it. What comes back is to be asked about the answer.
     ///
     /// # Errors
     /// The refusal, or why there is no body to send.
@@ -29,7 +30,7 @@ impl Inspection {
         body: &mut ClientBody,
         h2: bool,
         journey: &mut Journey,
-    ) -> Result<(), Stopped> {
+    ) -> Result<Option<Box<Self>>, Stopped> {
         let ahead = body.read_ahead(self.choice.max_body, &self.stage.holding).await;
         if let (Some(trailers), Some(transaction)) = (body.trailers(), &mut self.transaction) {
             tell::trailers(transaction, trailers);
@@ -44,9 +45,13 @@ impl Inspection {
             Ok(Ahead::NoRoom) => self.pass_unseen(Fault::Busy, app),
         };
         match looked {
+            Ok(()) if self.choice.responses => {
+                self.wants_body = false;
+                Ok(Some(self))
+            }
             Ok(()) => {
                 self.finish(None, app, journey);
-                Ok(())
+                Ok(None)
             }
             Err(fault) => Err(Stopped::Refused(self.refuse(&fault, app, h2, journey))),
         }
@@ -65,7 +70,7 @@ impl Inspection {
     /// Judges the rest of the request, unless it is refused for this.
     fn pass_unseen(&mut self, fault: Fault, app: &App) -> Result<(), Fault> {
         self.meet(fault, app)?;
-        let verdict = self.with(seclang::Transaction::request_body_unread);
+        let verdict = self.with(Transaction::request_body_unread);
         self.judge(verdict, app)
     }
 
@@ -80,24 +85,30 @@ impl Inspection {
         if !self.stage.threads.has_room() {
             return self.pass_unseen(Fault::Busy, app);
         }
-        let Some(mut transaction) = self.transaction.take() else { return Ok(()) };
+        match self.elsewhere(journey, move |transaction| transaction.request_body(&body)).await {
+            Ok(verdict) => self.body_judged(verdict, app),
+            Err(fault) => self.meet(fault, app),
+        }
+    }
+
+    /// Asks on an inspection thread.
+    pub(super) async fn elsewhere(
+        &mut self,
+        journey: &Journey,
+        ask: impl FnOnce(&mut Transaction) -> Verdict + Send + 'static,
+    ) -> Result<Verdict, Fault> {
+        let Some(mut transaction) = self.transaction.take() else { return Ok(Verdict::Pass) };
         let mark = journey.mark();
         let handed = self.stage.threads.hand(Box::new(move |number| -> Inspected {
             let _at_work = mark.and_then(|mark| mark.at_work(number)); // should it end the process, the next life knows for whom
-            let verdict = transaction.request_body(&body);
-            drop(body);
+            let verdict = ask(&mut transaction);
             (transaction, verdict)
         }));
-        let Some(answer) = handed else { return self.meet(Fault::Busy, app) };
-        match answer.await {
-            Ok((transaction, verdict)) => {
-                self.transaction = Some(transaction);
-                self.body_judged(verdict, app)
-            }
-            Err(_) => {
-                tracing::error!("the inspection of a body failed: this is a mistake of ours, please report it");
-                self.meet(Fault::Failed, app)
-            }
-        }
+        let (transaction, verdict) = handed.ok_or(Fault::Busy)?.await.map_err(|_| {
+            tracing::error!("an inspection failed: this is a mistake of ours, please report it");
+            Fault::Failed
+        })?;
+        self.transaction = Some(transaction);
+        Ok(verdict)
     }
 }

@@ -8,6 +8,7 @@
 //! The header is judged behind the limits and before the route; the body, if rules want it, just before the request leaves, so a redirect
 //! never waits for an upload. Without the stage a request costs one look at an `Option`.
 
+pub mod answer;
 pub mod audit;
 pub mod body;
 pub mod explain;
@@ -220,7 +221,7 @@ pub fn judge(
     let Some(mut inspection) = inspection else { return Ok(None) };
     match inspection.header(parts, has_body, app) {
         Err(fault) => Err(inspection.refuse(&fault, app, connection.h2, journey)),
-        Ok(()) if inspection.wants_body => Ok(Some(inspection)),
+        Ok(()) if inspection.wants_body || inspection.choice.responses => Ok(Some(inspection)),
         Ok(()) => {
             inspection.finish(None, app, journey);
             Ok(None)
@@ -289,6 +290,15 @@ impl Inspection {
         if self.note.as_ref() == Some(&fault) {
             return Ok(());
         }
+        self.count(&fault, app);
+        if self.policy.refuses(&fault) {
+            return Err(fault);
+        }
+        self.note.get_or_insert(fault);
+        Ok(())
+    }
+
+    fn count(&self, fault: &Fault, app: &App) {
         let metrics = &app.metrics;
         match fault {
             Fault::Attack { .. } => {}
@@ -298,11 +308,11 @@ impl Inspection {
             Fault::Busy => metrics.web_attack_busy.up(),
             Fault::Failed => metrics.web_attack_failed.up(),
         }
-        if self.policy.refuses(&fault) {
-            return Err(fault);
-        }
-        self.note.get_or_insert(fault);
-        Ok(())
+    }
+
+    /// Ends it: nothing of the request or its answer is left to look at.
+    pub fn end(mut self, app: &App, journey: &mut Journey) {
+        self.finish(None, app, journey);
     }
 
     /// Ends it with a refusal.

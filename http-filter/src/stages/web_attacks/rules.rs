@@ -183,6 +183,9 @@ impl Rules {
     }
 }
 
+/// Answers that rules look at where rule files name no types: what people read, and what programs answer in errors.
+const RESPONSE_TYPES: [&str; 4] = ["text/html", "text/plain", "text/xml", "application/json"];
+
 /// The engine's settings. Both generations of the Core Rule Set are told: each knows its own names.
 fn settings(own: &config::WebAttacks) -> Settings {
     let scopes = || own.scopes.iter();
@@ -205,6 +208,7 @@ fn settings(own: &config::WebAttacks) -> Settings {
         },
         body_access: (Some(true), Some(own.reads_responses())),
         requests_only: !own.reads_responses(),
+        response_types: RESPONSE_TYPES.map(str::to_owned).to_vec(),
         json_and_xml: true,
         hits: audit::HITS,
         shown: audit::REMEMBERED,

@@ -65,6 +65,13 @@ pub fn trailers(transaction: &mut Transaction, trailers: &HeaderMap) {
     }
 }
 
+/// Tells it the header of an answer.
+pub fn answer(transaction: &mut Transaction, headers: &HeaderMap) {
+    for (name, value) in headers {
+        transaction.response_header(name.as_str().as_bytes(), value.as_bytes());
+    }
+}
+
 /// Path and query as they stood in the request line. Scheme and authority of an absolute form (RFC 9112 §3.2.2), which say nothing that Host does
 /// not, are left out as they are on the way to the backend: rules about paths would never match.
 fn target(parts: &Parts) -> &str {

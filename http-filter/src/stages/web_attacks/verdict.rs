@@ -166,6 +166,26 @@ pub fn refusal(fault: &Fault, reference: &str, h2: bool) -> (Refusal, Option<Hea
     (refusal, location)
 }
 
+/// What the client gets in the place of an answer.
+pub fn withheld(fault: &Fault, reference: &str) -> Refusal {
+    let (status, decision, reason) = match fault {
+        Fault::Attack { status, .. } => (
+            attack_status(*status),
+            "web-attack-answer",
+            format!(
+                "The application's answer gives away what it should not, so it was not passed on. Tell the operator of this server the \
+                 reference number {reference}."
+            ),
+        ),
+        _ => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "web-attack-failed",
+            "This server failed to check the application's answer, so it was not passed on.".to_owned(),
+        ),
+    };
+    Refusal { status, reason: reason.into(), rule: None, decision, close: false }
+}
+
 /// A rule may name any number; what an answer of ours can carry is an error.
 fn attack_status(status: u16) -> StatusCode {
     let known = StatusCode::from_u16(status).ok();
