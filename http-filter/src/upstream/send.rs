@@ -125,6 +125,13 @@ pub fn unreadable(error: BodyError) -> Refusal {
     refusal(&error, sentence(&error))
 }
 
+/// What a client gets whose answer broke off before its first byte was sent.
+pub fn broken(app: &App, error: &SendError) -> Refusal {
+    app.metrics.upstream_failed.up();
+    tracing::warn!("an answer broke off: {error}");
+    refusal(error, sentence(error))
+}
+
 fn refusal(error: &SendError, text: &'static str) -> Refusal {
     Refusal {
         status: error.status(),

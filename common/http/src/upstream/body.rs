@@ -19,8 +19,8 @@ use super::switched::Switched;
 pub struct ResponseBody<B: RequestBody + Unpin> {
     /// A frame that came together with the head, or was given back.
     first: Option<Frame<Bytes>>,
-    /// What was read behind it.
-    then: Option<Box<Result<Frame<Bytes>, SendError>>>,
+    /// Trailers that were read behind it.
+    trailers: Option<Box<Frame<Bytes>>>,
     source: Source<B>,
 }
 
@@ -43,16 +43,16 @@ where
     pub(super) fn new(lease: Lease<B>) -> Self {
         let mut lease = Some(lease);
         finish_if_done(&mut lease);
-        ResponseBody { first: None, then: None, source: Source::Single(lease) }
+        ResponseBody { first: None, trailers: None, source: Source::Single(lease) }
     }
 
     pub(super) fn multiplexed(download: Download) -> Self {
-        ResponseBody { first: None, then: None, source: Source::Multiplexed(Box::new(download)) }
+        ResponseBody { first: None, trailers: None, source: Source::Multiplexed(Box::new(download)) }
     }
 
     /// Like [`ResponseBody::new`] for an answer that switches protocols: the connection stays with it.
     pub(super) fn switching(lease: Lease<B>) -> Self {
-        ResponseBody { first: None, then: None, source: Source::Single(Some(lease)) }
+        ResponseBody { first: None, trailers: None, source: Source::Single(Some(lease)) }
     }
 
     /// Takes what is there already, so that an answer that breaks off at once is known before anybody is told that there is one.
@@ -68,10 +68,10 @@ where
         Ok(())
     }
 
-    /// Gives back what was read of it in order to look at it: `data` comes first, then `then` (trailers, or why it broke off).
-    pub fn put_back(&mut self, data: Bytes, then: Option<Result<Frame<Bytes>, SendError>>) {
+    /// Gives back what was read of it in order to look at it: `data` comes first, behind it the trailers, then whatever was not read.
+    pub fn put_back(&mut self, data: Bytes, trailers: Option<Frame<Bytes>>) {
         self.first = (!data.is_empty()).then(|| Frame::data(data));
-        self.then = then.map(Box::new);
+        self.trailers = trailers.map(Box::new);
     }
 
     /// The connection of an answer that switched protocols.
@@ -137,13 +137,15 @@ where
         let me = self.get_mut();
         match me.first.take() {
             Some(first) => Poll::Ready(Some(Ok(first))),
-            None if me.then.is_some() => Poll::Ready(me.then.take().map(|then| *then)),
-            None => me.poll_source(cx),
+            None => match me.trailers.take() {
+                Some(trailers) => Poll::Ready(Some(Ok(*trailers))),
+                None => me.poll_source(cx),
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.then.is_none() && self.is_over()
+        self.first.is_none() && self.trailers.is_none() && self.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -154,8 +156,8 @@ where
             Source::Multiplexed(download) => download.left(),
         };
         match left {
-            // Trailers need chunks, and what broke off is shorter than it was to be.
-            _ if self.then.is_some() => SizeHint::new(),
+            // Trailers need chunks.
+            _ if self.trailers.is_some() => SizeHint::new(),
             Some(left) => SizeHint::with_exact(left.saturating_add(first)),
             None => SizeHint::new(),
         }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use common_http::upstream::{ResponseBody, SendError};
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, StatusCode};
-use http_body::{Body as _, Frame};
+use http_body::Body as _;
 use seclang::{Transaction, Verdict};
 
 use super::verdict::{self, Fault};
@@ -23,6 +23,21 @@ use crate::response::Refusal;
 use crate::upstream::body::{Ahead, ClientBody};
 use crate::upstream::held::{Gathered, Holding};
 use crate::upstream::pool::{Answer, Busy, Streamed};
+use crate::upstream::send::broken;
+
+/// Why the client does not get an answer.
+enum Withheld {
+    /// A rule says so, or nobody could ask the rules.
+    For(Fault),
+    /// It broke off before the client was told that there is one.
+    Broken(SendError),
+}
+
+impl From<Fault> for Withheld {
+    fn from(fault: Fault) -> Self {
+        Self::For(fault)
+    }
+}
 
 impl Inspection {
     /// Judges the answer; it comes back as it was.
@@ -36,15 +51,22 @@ impl Inspection {
         h2: bool,
         journey: &mut Journey,
     ) -> Result<Answer, Refusal> {
-        let looked = self.look_at_answer(app, &mut answer, h2, journey).await;
-        let Err(fault) = looked else {
-            self.finish(None, app, journey);
-            return Ok(answer);
-        };
-        journey.stage("web-attacks");
-        let refusal = journey.with_id(|id| verdict::withheld(&fault, id.unwrap_or_default()));
-        self.finish(Some((&fault, None)), app, journey);
-        Err(refusal)
+        match self.look_at_answer(app, &mut answer, h2, journey).await {
+            Ok(()) => {
+                self.finish(None, app, journey);
+                Ok(answer)
+            }
+            Err(Withheld::For(fault)) => {
+                journey.stage("web-attacks");
+                let refusal = journey.with_id(|id| verdict::withheld(&fault, id.unwrap_or_default()));
+                self.finish(Some((&fault, None)), app, journey);
+                Err(refusal)
+            }
+            Err(Withheld::Broken(error)) => {
+                self.finish(None, app, journey);
+                Err(broken(app, &error))
+            }
+        }
     }
 
     async fn look_at_answer(
@@ -53,7 +75,7 @@ impl Inspection {
         answer: &mut Answer,
         h2: bool,
         journey: &Journey,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Withheld> {
         let status = answer.status();
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
@@ -71,18 +93,18 @@ impl Inspection {
         let coded = is_coded(answer.headers());
         let Streamed::Body(body, busy) = answer.body_mut() else { return Ok(()) };
         if coded {
-            return self.overlook(Fault::Coded, app);
+            return Ok(self.overlook(Fault::Coded, app)?);
         }
         let most = self.stage.own.max_response_body;
-        let (data, ahead) = read_ahead(body, busy, most, &self.stage.holding).await;
+        let (data, ahead) = read_ahead(body, busy, most, &self.stage.holding).await.map_err(Withheld::Broken)?;
         match ahead {
             Ahead::Whole => {}
             Ahead::Larger => self.overlook(Fault::Large, app)?,
-            Ahead::NoRoom => return self.overlook(Fault::Busy, app),
+            Ahead::NoRoom => return Ok(self.overlook(Fault::Busy, app)?),
         }
         app.metrics.web_attack_answer_bodies_inspected.up();
         let data = data.slice(..data.len().min(most));
-        self.phase_4(data, app, journey).await
+        Ok(self.phase_4(data, app, journey).await?)
     }
 
     async fn phase_4(&mut self, data: Bytes, app: &App, journey: &Journey) -> Result<(), Fault> {
@@ -130,9 +152,9 @@ async fn read_ahead(
     busy: &Busy,
     most: usize,
     holding: &Holding,
-) -> (Bytes, Ahead) {
+) -> Result<(Bytes, Ahead), SendError> {
     let mut gathered = Gathered::new(holding, 0);
-    let mut then: Option<Result<Frame<Bytes>, SendError>> = None;
+    let mut trailers = None;
     let ahead = loop {
         if body.is_end_stream() {
             break Ahead::Whole;
@@ -141,18 +163,11 @@ async fn read_ahead(
             Poll::Pending if busy.is_overdue(cx) => Poll::Ready(Some(Err(SendError::Overdue))),
             polled => polled,
         });
-        let frame = match next.await {
-            None => break Ahead::Whole,
-            Some(Ok(frame)) => frame,
-            Some(broken) => {
-                then = Some(broken);
-                break Ahead::Whole;
-            }
-        };
-        let data = match frame.into_data() {
+        let Some(frame) = next.await else { break Ahead::Whole };
+        let data = match frame?.into_data() {
             Ok(data) => data,
-            Err(trailers) => {
-                then = Some(Ok(trailers));
+            Err(frame) => {
+                trailers = Some(frame);
                 break Ahead::Whole;
             }
         };
@@ -165,6 +180,6 @@ async fn read_ahead(
         }
     };
     let data = gathered.finish();
-    body.put_back(data.clone(), then);
-    (data, ahead)
+    body.put_back(data.clone(), trailers);
+    Ok((data, ahead))
 }
