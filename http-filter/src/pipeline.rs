@@ -118,11 +118,13 @@ async fn serve<'a>(
     if let Some(asked) = inspection.take_if(|inspection| inspection.wants_body()) {
         journey.reads(&outgoing.meter);
         let body = outgoing.request.body_mut();
-        *inspection = asked.body(app, body, connection.h2, journey).await.map_err(|stopped| match stopped {
-            Stopped::Refused(refusal) => refusal,
-            Stopped::Unreadable(_) if outgoing.meter.is_over() => upstream::prepare::too_large(app, route),
-            Stopped::Unreadable(error) => upstream::send::unreadable(error),
-        })?;
+        // Apart from the request's own future, which every request pays for.
+        *inspection =
+            Box::pin(asked.body(app, body, connection.h2, journey)).await.map_err(|stopped| match stopped {
+                Stopped::Refused(refusal) => refusal,
+                Stopped::Unreadable(_) if outgoing.meter.is_over() => upstream::prepare::too_large(app, route),
+                Stopped::Unreadable(error) => upstream::send::unreadable(error),
+            })?;
     }
     if inspection.is_some() {
         let plain = HeaderValue::from_static("identity"); // rules cannot look into what is compressed; we may compress it ourselves afterwards
@@ -132,7 +134,7 @@ async fn serve<'a>(
     journey.send_on(outgoing.request.headers_mut());
     let mut answer = upstream::send(app, route, pool, outgoing, journey).await?;
     if let Some(asked) = inspection.take() {
-        answer = asked.answer(app, answer, connection.h2, journey).await?;
+        answer = Box::pin(asked.answer(app, answer, connection.h2, journey)).await?;
     }
     upgrade::switch(app, connection, answer, switching, exchange, journey)
 }
