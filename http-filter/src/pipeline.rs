@@ -133,7 +133,8 @@ async fn serve<'a>(
     journey.stage("upstream");
     journey.send_on(outgoing.request.headers_mut());
     let mut answer = upstream::send(app, route, pool, outgoing, journey).await?;
-    if let Some(asked) = inspection.take() {
+    let switched = switching.is_some() && pool.upgrades_over_h2() && answer.status().is_success();
+    if let Some(asked) = inspection.take_if(|_| !switched) {
         answer = Box::pin(asked.answer(app, answer, connection.h2, journey)).await?;
     }
     upgrade::switch(app, connection, answer, switching, exchange, journey)

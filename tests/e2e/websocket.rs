@@ -159,3 +159,32 @@ fn http2_on_both_sides() {
         });
     });
 }
+
+/// An HTTP/2 server answers an extended CONNECT with 200 and a tunnel: rules that want to see every body must wait for the end of neither half.
+#[test]
+fn rules_against_web_attacks_do_not_wait_for_the_end_of_a_tunnel() {
+    within(60, || {
+        let backend = H2Backend::clear();
+        let rules = "SecRuleEngine On\nSecResponseBodyMimeType null text/plain\n\
+                     SecAction \"id:1,phase:1,pass,nolog,ctl:forceRequestBodyVariable=On\"\n\
+                     SecRule ARGS \"@contains evil\" \"id:2,phase:2,deny,status:403\"\n";
+        let world = World::new("ws-rules")
+            .terminates(&["www.test"])
+            .pool_with("app", &[backend.address()], "protocol = \"h2c\"\n")
+            .serves("app")
+            .file("rules.conf", rules)
+            .with("[http-filter.web-attacks]\nmode = \"block\"\nresponses = true\nrules = \"rules.conf\"\n")
+            .start();
+        multiplexed::run(world.https(), "www.test", async |client| {
+            assert!(client.takes_extended_connect().await, "the setting is announced");
+            let (refused, _sending) = client.open(connect(&client, "/chat?q=evil", "websocket"), false).await;
+            assert_eq!(refused.await.unwrap().status(), 403);
+            let (response, mut sending) = client.open(connect(&client, "/chat", "websocket"), false).await;
+            let response = response.await.unwrap();
+            assert_eq!(response.status(), 200);
+            let mut incoming = response.into_body();
+            sending.send_data(Bytes::from_static(b"hello"), false).unwrap();
+            assert_eq!(&*piece(&mut incoming).await.unwrap().unwrap(), b"hello");
+        });
+    });
+}
